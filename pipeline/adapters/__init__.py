@@ -1,0 +1,1 @@
+"""One room per outside system; nothing else in the project knows their clients."""

@@ -1,0 +1,225 @@
+"""Every failure, sorted by what to do about it. The docstring is the message, keywords are the facts."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Self, TypeVar
+
+Failure = TypeVar("Failure", bound="SitewiseError")
+
+
+class SitewiseError(Exception):
+    """Something in Sitewise failed."""
+
+    remedy = ""
+
+    def __init__(self, **facts: object) -> None:
+        """Keep the facts; they are shown after the message and logged as keys."""
+        super().__init__()
+        self.facts = facts
+
+    def __str__(self) -> str:
+        """The docstring's first line, then the facts, then what to do."""
+        message = (inspect.getdoc(type(self)) or "").splitlines()[0].rstrip(".")
+        told = ", ".join(f"{key}: {value}" for key, value in self.facts.items())
+        remedy = f" {self.remedy}" if self.remedy else ""
+        return f"{message} ({told}).{remedy}" if told else f"{message}.{remedy}"
+
+    def __reduce__(
+        self,
+    ) -> tuple[Callable[[type[Self], dict[str, object]], Self], tuple[type[Self], dict[str, object]]]:
+        """Celery and multiprocessing rebuild the error with its facts."""
+        return _rebuild, (type(self), self.facts)
+
+
+def _rebuild(kind: type[Failure], facts: dict[str, object]) -> Failure:
+    return kind(**facts)
+
+
+# --- retry: the same work may succeed later ------------------------------------------------
+
+
+class TemporaryError(SitewiseError):
+    """The same work may succeed later."""
+
+
+class DatabaseUnavailable(TemporaryError):
+    """The database did not answer."""
+
+    remedy = "Start it, or check SITEWISE_DATABASE__URL; nothing was lost."
+
+
+class BrokerUnavailable(TemporaryError):
+    """The message broker did not answer."""
+
+    remedy = "Start it, or check SITEWISE_BROKER__URL; waiting work continues by itself."
+
+
+class VectorStoreUnavailable(TemporaryError):
+    """The vector store did not answer."""
+
+    remedy = "Start it, or check SITEWISE_UPSERT__QDRANT_URL; waiting work continues by itself."
+
+
+class EmbedderUnavailable(TemporaryError):
+    """The embedding model did not answer."""
+
+
+class DiskFull(TemporaryError):
+    """No space is left where Sitewise keeps its knowledge."""
+
+    remedy = "Free some space and run the same command again; what was stored is kept."
+
+
+class LeaseLost(TemporaryError):
+    """Another worker holds this work now; what this one did late was refused."""
+
+
+# --- refuse: the caller gave something that cannot work ------------------------------------
+
+
+class InvalidInput(SitewiseError):
+    """The request cannot be carried out as given."""
+
+
+class InvalidUrl(InvalidInput):
+    """This is not an address Sitewise can crawl."""
+
+    remedy = "Give a full http or https address, such as https://www.example.com/."
+
+
+class AddressRefused(InvalidInput):
+    """This address is not on the public internet, so Sitewise does not connect to it."""
+
+    remedy = "For an intranet or a test, list its network in SITEWISE_CRAWL__ALLOWED_ADDRESSES."
+
+
+class InvalidPattern(InvalidInput):
+    """An include or exclude rule cannot be read."""
+
+    remedy = "Use a glob such as /docs/* or re: followed by an RE2 expression."
+
+
+class InvalidScenario(InvalidInput):
+    """A training scenario cannot be stored as given."""
+
+
+class InvalidQuestion(InvalidInput):
+    """A question cannot be answered as given."""
+
+
+class NotFound(InvalidInput):
+    """The org has no such thing."""
+
+
+class OrgNotFound(NotFound):
+    """There is no such org."""
+
+
+class DatasourceNotFound(NotFound):
+    """The org has no such datasource."""
+
+
+class CrawlNotFound(NotFound):
+    """The org has no such crawl."""
+
+
+class PageNotFound(NotFound):
+    """The org has no such page."""
+
+
+class CrawlAlreadyRunning(InvalidInput):
+    """A crawl of this datasource is already running."""
+
+
+# --- mend: a person has to change something ------------------------------------------------
+
+
+class SetupError(SitewiseError):
+    """Sitewise cannot run as it is set up."""
+
+
+class InvalidSettings(SetupError):
+    """A setting has a value that cannot work."""
+
+    remedy = "`sitewise settings` lists every setting, its unit and its bounds."
+
+
+class DataDirectoryUnusable(SetupError):
+    """The data directory cannot be written."""
+
+    remedy = "Choose another with --data-dir or SITEWISE_DATA_DIR, or change its permissions."
+
+
+class DataDirectoryBusy(SetupError):
+    """Another process owns the data directory."""
+
+    remedy = "Wait for it, or stop it; one process at a time owns an embedded knowledge base."
+
+
+class DatabaseTooNew(SetupError):
+    """The database was written by a newer Sitewise."""
+
+    remedy = "Upgrade Sitewise, or use another data directory; nothing was changed."
+
+
+class DatabaseTooOld(SetupError):
+    """The database was written by an older Sitewise."""
+
+    remedy = "Run `sitewise db upgrade`; the knowledge is kept."
+
+
+class ModelNotFound(SetupError):
+    """The embedding model cannot be loaded."""
+
+    remedy = "Install the default model with `make setup`, or set SITEWISE_EMBED__MODEL to a folder or a hub name."
+
+
+class ModelMismatch(SetupError):
+    """The knowledge base was embedded with another model."""
+
+    remedy = (
+        "Set SITEWISE_EMBED__MODEL back, or choose another SITEWISE_UPSERT__COLLECTION to embed into a new collection."
+    )
+
+
+class PortInUse(SetupError):
+    """Another program listens on this port."""
+
+    remedy = "Choose another with --port."
+
+
+# --- park: trying again would fail again ---------------------------------------------------
+
+
+class PermanentError(SitewiseError):
+    """Trying again would fail again."""
+
+
+class ExtractionFailed(PermanentError):
+    """A page cannot be read as HTML."""
+
+
+class PageTooComplex(ExtractionFailed):
+    """A page is nested too deep, or has too many attributes, to be parsed safely."""
+
+
+class PageTooSlow(ExtractionFailed):
+    """A page took longer to parse than its time limit, and its parser was stopped."""
+
+
+class Poison(PermanentError):
+    """This work has ended its worker too often and was set aside."""
+
+
+class TextTooLong(PermanentError):
+    """A text has more tokens than the model reads."""
+
+
+class InvalidVector(PermanentError):
+    """A vector cannot be stored."""
+
+
+class ForeignPoint(PermanentError):
+    """A point of one org was written in the name of another."""

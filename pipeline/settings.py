@@ -1,0 +1,198 @@
+"""Every setting, with its unit, its default and its reason. Read from `SITEWISE_…` and nowhere else."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from ipaddress import IPv4Network, IPv6Network
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from pipeline.errors import InvalidSettings
+
+IPNetwork = IPv4Network | IPv6Network
+
+
+def _split(value: object) -> object:
+    """Accept a comma-separated list where the environment gives text."""
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+Networks = Annotated[tuple[IPNetwork, ...], NoDecode, BeforeValidator(_split)]
+
+
+class DatabaseSettings(BaseModel):
+    """Where the truth is kept."""
+
+    url: SecretStr | None = Field(
+        None,
+        description="SQLAlchemy address, such as postgresql+psycopg://user@host/sitewise; "
+        "empty: SQLite in the data directory.",
+    )
+    pool_size: int = Field(5, ge=1, le=100, description="Connections a process keeps open (PostgreSQL).")
+    statement_timeout: timedelta = Field(
+        timedelta(seconds=30), description="A statement that runs longer is stopped (PostgreSQL)."
+    )
+    busy_timeout: timedelta = Field(timedelta(seconds=30), description="How long a writer waits for another (SQLite).")
+
+
+class BrokerSettings(BaseModel):
+    """Where hints travel. Losing them is harmless."""
+
+    url: SecretStr | None = Field(
+        None,
+        description="Celery broker, such as redis://host:6379/0 or amqp://host; empty: an embedded one.",
+    )
+    publish_timeout: timedelta = Field(
+        timedelta(seconds=2), description="A hint not taken by then stays in the outbox."
+    )
+
+
+class CrawlSettings(BaseModel):
+    """How far and how politely a crawl goes."""
+
+    user_agent: str = Field(
+        "SitewiseBot/1.0 (+https://sitewise.example/bot)",
+        description="Who we are, with an address where a site owner can reach us.",
+    )
+    allowed_addresses: Networks = Field(
+        (),
+        description="Networks that may be crawled although they are not public, such as 127.0.0.0/8; "
+        "any port inside them is allowed.",
+    )
+    allowed_ports: Annotated[tuple[int, ...], NoDecode, BeforeValidator(_split)] = Field(
+        (80, 443), description="Ports that may be crawled on public addresses."
+    )
+    page_limit_maximum: int = Field(5_000, ge=1, description="Pages a crawl keeps when it names no limit.")
+    depth_limit: int = Field(10, ge=0, description="Links followed from the start page.")
+    concurrency: int = Field(8, ge=1, le=64, description="Requests in flight per crawl.")
+    delay: timedelta = Field(timedelta(0), description="Least time between two requests to a host.")
+    request_timeout: timedelta = Field(timedelta(seconds=20), description="A page that takes longer is given up.")
+    body_limit: int = Field(10 * 2**20, description="Bytes of a decoded body; longer pages are refused.")
+    robots_lifetime: timedelta = Field(timedelta(days=1), description="How long robots.txt is believed.")
+    lease: timedelta = Field(timedelta(seconds=30), description="A worker silent this long has lost its crawl.")
+    frontier_batch: int = Field(16, ge=1, le=256, description="URLs a spider takes from the frontier at a time.")
+    commit_batch: int = Field(16, ge=1, le=256, description="Pages written in one transaction.")
+    commit_every: timedelta = Field(
+        timedelta(milliseconds=500), description="Pages wait no longer than this to be written."
+    )
+
+
+class ExtractSettings(BaseModel):
+    """The limits inside which a page is parsed."""
+
+    processes: int = Field(2, ge=1, le=64, description="Parsing children per crawl.")
+    timeout: timedelta = Field(timedelta(seconds=15), description="A page that takes longer is `too_slow`.")
+    memory_limit: int = Field(400 * 2**20, description="Bytes a parsing child may use above its start.")
+    minimum_words: int = Field(5, ge=0, description="Pages with fewer words of main text are `thin`.")
+
+
+class ChunkSettings(BaseModel):
+    """How a page is cut."""
+
+    max_tokens: int = Field(
+        254, ge=32, description="Tokens of a chunk, headings and special tokens included; the model's limit caps it."
+    )
+    overlap_tokens: int = Field(0, ge=0, description="Tokens a chunk repeats of the one before it.")
+
+
+class EmbedSettings(BaseModel):
+    """Which model turns text into vectors, and how."""
+
+    model: str = Field("all-MiniLM-L6-v2", description="A packaged model's name, a folder, or a hub name.")
+    revision: str | None = Field(None, description="Hub revision; empty: the one installed.")
+    backend: Literal["auto", "openvino", "onnx", "torch"] = Field(
+        "auto", description="What runs the model; auto: the fastest exact one here."
+    )
+    precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = Field(
+        "auto", description="Number format; auto: bf16 where the machine computes in it, else fp32."
+    )
+    device: str = Field("auto", description="cpu, cuda, cuda:1, mps; auto: a GPU when there is one.")
+    batch_tokens: int = Field(2_048, ge=256, description="Tokens, padding included, in one forward pass.")
+    threads: int = Field(1, ge=0, description="Threads of one embedding process; 0: all cores.")
+    query_prompt: str = Field("", description="Put before every question.")
+    document_prompt: str = Field("", description="Put before every chunk.")
+
+
+class UpsertSettings(BaseModel):
+    """Where vectors are kept."""
+
+    qdrant_url: str | None = Field(
+        None, description="Qdrant server, such as http://host:6333; empty: Qdrant Edge in the data directory."
+    )
+    qdrant_api_key: SecretStr | None = Field(None, description="Key of the Qdrant server.")
+    collection: str = Field("sitewise", pattern=r"^[a-z0-9_-]{1,64}$", description="Collection name.")
+    batch: int = Field(256, ge=1, le=4_096, description="Points written at a time.")
+    timeout: timedelta = Field(timedelta(seconds=10), description="A store silent this long is unavailable.")
+
+
+class RetrieveSettings(BaseModel):
+    """How a briefing is put together."""
+
+    top_k: int = Field(8, ge=1, le=50, description="Passages in a briefing.")
+    candidates: int = Field(60, ge=1, le=500, description="Hits asked of each half of the search.")
+    per_page: int = Field(2, ge=1, description="Passages one page may give.")
+    max_tokens: int = Field(3_000, ge=100, description="Tokens of the rendered prompt.")
+    scenario_threshold: float = Field(0.5, ge=-1, le=1, description="Least cosine at which a scenario fires.")
+    answerable_threshold: float = Field(0.35, ge=-1, le=1, description="Least best cosine that is an answer.")
+
+
+class WorkSettings(BaseModel):
+    """How work is shared, kept and taken back."""
+
+    index_lease: timedelta = Field(timedelta(seconds=60), description="A worker silent this long has lost its pages.")
+    index_batch: int = Field(16, ge=1, le=1_000, description="Pages chunked and embedded together.")
+    attempts: int = Field(5, ge=1, description="Work that ended its worker this often is parked as poison.")
+    tick: timedelta = Field(timedelta(seconds=5), description="How often due and orphaned work is looked for.")
+    hint_delays: tuple[timedelta, ...] = Field(
+        (timedelta(seconds=5), timedelta(seconds=15), timedelta(seconds=60), timedelta(minutes=5)),
+        description="Waits between hints for the same row.",
+    )
+    sweep_after: timedelta = Field(
+        timedelta(minutes=5), description="Points of replaced versions are kept this long for running searches."
+    )
+    interval_floor_hours: int = Field(24, ge=1, description="Least hours between scheduled crawls.")
+
+
+class Settings(BaseSettings):
+    """All settings of one process."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SITEWISE_", env_nested_delimiter="__", extra="forbid", frozen=True, hide_input_in_errors=True
+    )
+
+    data_dir: Path = Field(Path(".sitewise"), description="Where an embedded Sitewise keeps everything.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged.")
+    log_format: Literal["auto", "plain", "json"] = Field(
+        "auto", description="Log lines for people or machines; auto: people on a terminal."
+    )
+    database: DatabaseSettings = DatabaseSettings()
+    broker: BrokerSettings = BrokerSettings()
+    crawl: CrawlSettings = CrawlSettings()
+    extract: ExtractSettings = ExtractSettings()
+    chunk: ChunkSettings = ChunkSettings()
+    embed: EmbedSettings = EmbedSettings()
+    upsert: UpsertSettings = UpsertSettings()
+    retrieve: RetrieveSettings = RetrieveSettings()
+    work: WorkSettings = WorkSettings()
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether vectors live in the data directory, owned by one process."""
+        return self.upsert.qdrant_url is None
+
+
+def read_settings(**overrides: object) -> Settings:
+    """Settings from the environment, with command line options above it.
+
+    Raises:
+        InvalidSettings: If one has a value that cannot work; the value is not shown.
+    """
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        name = "SITEWISE_" + "__".join(str(part) for part in first["loc"]).upper()
+        raise InvalidSettings(setting=name, problem=first["msg"]) from error

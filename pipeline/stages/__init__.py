@@ -1,0 +1,1 @@
+"""What happens to a page, one pure module per stage. No stage knows another."""

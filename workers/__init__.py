@@ -1,0 +1,1 @@
+"""When work runs: Celery tasks, the beat schedule and the reaper."""
