@@ -97,6 +97,97 @@ class OrgScope:
     org_id: UUID
 
 
+# --- crawl ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class CrawlPlan:
+    """What a spider is asked to do. `token` fences its writes: a later holder makes them fail."""
+
+    crawl_id: UUID
+    org_id: UUID
+    datasource_id: UUID
+    token: UUID
+    start_url: str
+    page_limit: int
+    include_paths: tuple[str, ...] = ()
+    exclude_paths: tuple[str, ...] = ()
+    sitemap_urls: tuple[str, ...] = ()
+    render_js: str = "never"
+
+
+@dataclass(frozen=True, slots=True)
+class FrontierUrl:
+    """A URL leased to a spider, with what the last fetch of its page left to compare with."""
+
+    url_key: str
+    url: str
+    depth: int
+    found_on: str | None = None
+    etag: str | None = None
+    last_modified: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Discovered:
+    """A URL seen on the way. With a `reason` it is refused without a fetch, and remembered as such."""
+
+    url_key: str
+    url: str
+    depth: int
+    found_on: str | None = None
+    lastmod: str | None = None
+    reason: Reason | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one leased URL.
+
+    A page that was read has a `document` and its raw `html`; a 304 has `not_modified`; anything
+    else has a `reason` and says more in `detail`. `retry_at` puts the URL back until then.
+    """
+
+    url_key: str
+    url: str
+    fetched_at: datetime
+    final_url: str | None = None
+    http_status: int | None = None
+    document: Document | None = None
+    html: bytes | None = None
+    etag: str | None = None
+    last_modified: str | None = None
+    not_modified: bool = False
+    reason: Reason | None = None
+    detail: str | None = None
+    retry_at: datetime | None = None
+    discovered: tuple[Discovered, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CrawlProgress:
+    """Counts of one crawl so far, derived from its frontier: nothing is ever counted twice.
+
+    found = waiting + fetched + refused. kept = new + updated + unchanged.
+    """
+
+    found: int = 0
+    waiting: int = 0
+    fetched: int = 0
+    new: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    refused: int = 0
+    failed: int = 0
+    removed: int = 0
+    limit_reached: bool = False
+
+    @property
+    def kept(self) -> int:
+        """Pages in the knowledge base after this crawl, so far."""
+        return self.new + self.updated + self.unchanged
+
+
 # --- extract -------------------------------------------------------------------------------
 
 

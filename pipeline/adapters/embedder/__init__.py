@@ -1,0 +1,1 @@
+"""Embedding backends: what turns text into vectors."""

@@ -1,0 +1,1 @@
+"""The vector store: the only room that knows a Qdrant client."""
