@@ -1,0 +1,83 @@
+# The menu. `make` alone lists it.
+
+PYTHON_BIN := .venv/bin/python
+RUN := .venv/bin
+CODE := pipeline spiders workers deploy tests
+
+# Test servers started by `make services` are found through this file.
+WITH_SERVICES := if [ -f .services/env ]; then . ./.services/env; fi;
+PYTEST := $(RUN)/pytest $(PYTEST_ARGS)
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup demo test check lint types imports docstrings settings-check coverage format services services-stop \
+	settings-reference lock bench bench-embed bench-crawl evaluate chaos clean
+
+help: ## list the recipes
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## build .venv/ from the locked dependencies (no root needed)
+	@deploy/setup/setup.sh
+
+demo: setup ## crawl the sample site and ask it five questions (URL=https://… for another site)
+	@$(PYTHON_BIN) -m deploy.demo $(URL)
+
+services: setup ## start PostgreSQL, Redis and Qdrant for the tests (containers, else native)
+	@$(PYTHON_BIN) -m deploy.services start
+
+services-stop: ## stop them and delete what they kept
+	@[ ! -x $(PYTHON_BIN) ] || $(PYTHON_BIN) -m deploy.services stop
+
+test: setup ## the whole test suite; what lacks a server is named at the end (PYTEST_ARGS="-k word")
+	@$(WITH_SERVICES) $(PYTEST)
+
+check: setup lint types imports docstrings settings-check coverage ## all that CI does: style, types, imports, docs, tests, coverage
+
+lint: setup ## style: ruff, all rules
+	$(RUN)/ruff check .
+	$(RUN)/ruff format --check .
+
+types: setup ## types: mypy, strict, tests included
+	$(RUN)/mypy
+
+imports: setup ## architecture: which part may import which
+	$(RUN)/lint-imports --no-logo
+
+docstrings: setup ## every public thing says what it is
+	$(RUN)/interrogate --quiet pipeline spiders workers deploy
+
+settings-check: setup ## the settings reference is what the code says
+	$(PYTHON_BIN) -m deploy.setup.settings_reference --check
+
+coverage: setup ## the test suite again, measured: at least 90 % of lines and of branches of pipeline/
+	@rm -f .coverage .coverage.*
+	@$(WITH_SERVICES) $(PYTEST) --cov --cov-report=
+	@$(PYTHON_BIN) -m deploy.setup.coverage_floor
+
+format: setup ## lay the code out
+	$(RUN)/ruff check --fix-only --quiet .
+	$(RUN)/ruff format .
+
+settings-reference: setup ## write deploy/settings.md from the code
+	$(PYTHON_BIN) -m deploy.setup.settings_reference
+
+lock: setup ## resolve the dependencies anew and lock them by hash
+	$(PYTHON_BIN) -m deploy.setup.lock
+
+bench: setup ## crawl to answer, beside the same from stock parts (SITEWISE_EVAL_DATA adds a large site)
+	$(PYTHON_BIN) -m tests.benchmarks
+
+bench-embed: setup ## embedding, beside stock sentence-transformers
+	$(PYTHON_BIN) -m tests.benchmarks.embed
+
+bench-crawl: setup ## crawling alone
+	$(PYTHON_BIN) -m tests.benchmarks.crawl
+
+evaluate: setup ## quality of answers on the evaluation sets (SITEWISE_EVAL_DATA names their folder)
+	$(PYTHON_BIN) -m tests.evaluation
+
+chaos: setup ## the tests that kill things
+	@$(WITH_SERVICES) $(PYTEST) tests/chaos
+
+clean: services-stop ## remove what builds, tests and demos left; keep .venv/
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache htmlcov .coverage .coverage.* *.egg-info

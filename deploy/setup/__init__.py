@@ -1,0 +1,1 @@
+"""How a checkout becomes a working Sitewise: environment, locks, settings reference."""
