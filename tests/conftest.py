@@ -1,0 +1,115 @@
+"""What every test may lean on: servers it names, and a closing line for the tests that lacked theirs."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+from importlib.util import find_spec
+from uuid import uuid4
+
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier
+from redis import Redis
+
+NOT_RUN: pytest.StashKey[Counter[str]] = pytest.StashKey()
+VARIABLES = {
+    "postgres": "SITEWISE_TEST_POSTGRES_URL",
+    "redis": "SITEWISE_TEST_REDIS_URL",
+    "qdrant": "SITEWISE_TEST_QDRANT_URL",
+    "eval_data": "SITEWISE_EVAL_DATA",
+}
+SERVICES = frozenset({"postgres", "redis", "qdrant"})
+
+
+def _is_absent(need: str) -> bool:
+    if need == "browser":
+        return find_spec("playwright") is None
+    return not os.environ.get(VARIABLES[need])
+
+
+def _needs(item: pytest.Item) -> set[str]:
+    return {str(need) for mark in item.iter_markers("needs") for need in mark.args}
+
+
+def _may_be_absent(need: str) -> bool:
+    """Where services are required, as in CI, a test that lacks one fails instead."""
+    return need not in SERVICES or os.environ.get("SITEWISE_REQUIRE_SERVICES") != "1"
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out tests whose needs are absent, and count them by what they lack."""
+    lacking = {item: {need for need in _needs(item) if _is_absent(need) and _may_be_absent(need)} for item in items}
+    left_out = [item for item in items if lacking[item]]
+    config.stash[NOT_RUN] = Counter(" + ".join(sorted(lacking[item])) for item in left_out)
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if not lacking[item]]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Fail a test whose service is required and absent."""
+    if absent := sorted(filter(_is_absent, _needs(item))):
+        pytest.fail(f"needs {', '.join(absent)}: see `make services`", pytrace=False)
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A parallel test process hands its count to the one that speaks."""
+    if (output := getattr(session.config, "workeroutput", None)) is not None:
+        output["not_run"] = dict(session.config.stash[NOT_RUN])
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: object) -> None:
+    """Every parallel process collects the same tests: one count is the count."""
+    config: pytest.Config = node.config  # type: ignore[attr-defined] # xdist publishes no type
+    config.stash[NOT_RUN] = Counter(getattr(node, "workeroutput", {}).get("not_run", {}))
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Say last, and loudly, what was not run: it did not pass."""
+    missing = config.stash.get(NOT_RUN, Counter())
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if not missing or reporter is None or hasattr(config, "workerinput"):
+        return
+    parts = ", ".join(f"{needs} ({count})" for needs, count in sorted(missing.items()))
+    remedy = ". `make services` starts servers." if any(SERVICES & set(needs.split(" + ")) for needs in missing) else ""
+    reporter.write_line(
+        f"NOT RUN: {missing.total()} tests need what is absent here: {parts}{remedy}", red=True, bold=True
+    )
+
+
+@pytest.fixture(scope="module")
+def postgres_url() -> Iterator[str]:
+    """An empty PostgreSQL database of this test module's own, as a SQLAlchemy address."""
+    server = os.environ[VARIABLES["postgres"]]
+    name = f"test_{uuid4().hex}"
+    with psycopg.connect(server.replace("+psycopg", ""), autocommit=True) as admin:
+        admin.execute(SQL("CREATE DATABASE {}").format(Identifier(name)))
+        yield server.rpartition("/")[0] + f"/{name}"
+        admin.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
+
+
+@pytest.fixture(scope="module")
+def redis_url(worker_number: int) -> Iterator[str]:
+    """An empty Redis database, shared with no other test process."""
+    url = os.environ[VARIABLES["redis"]].rstrip("/") + f"/{worker_number}"
+    with Redis.from_url(url) as client:
+        client.flushdb()
+        yield url
+        client.flushdb()
+
+
+@pytest.fixture(scope="session")
+def qdrant_url() -> str:
+    """A Qdrant server. Other tests use it too: take a collection name of your own and drop it after."""
+    return os.environ[VARIABLES["qdrant"]]
+
+
+@pytest.fixture(scope="session")
+def worker_number() -> int:
+    """Which of the parallel test processes this is, from 0."""
+    return int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
