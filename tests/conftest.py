@@ -65,7 +65,8 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_testnodedown(node: object) -> None:
     """Every parallel process collects the same tests: one count is the count."""
     config: pytest.Config = node.config  # type: ignore[attr-defined] # xdist publishes no type
-    config.stash[NOT_RUN] = Counter(getattr(node, "workeroutput", {}).get("not_run", {}))
+    counts: dict[str, int] = getattr(node, "workeroutput", {}).get("not_run", {})
+    config.stash[NOT_RUN] = Counter(counts)
 
 
 @pytest.hookimpl(trylast=True)
