@@ -176,6 +176,12 @@ class ModelNotFound(SetupError):
     remedy = "Install the default model with `make setup`, or set SITEWISE_EMBED__MODEL to a folder or a hub name."
 
 
+class PackageMissing(SetupError):
+    """The settings ask for something whose Python package is not installed."""
+
+    remedy = "Install the package, or change the setting."
+
+
 class ModelMismatch(SetupError):
     """The knowledge base was embedded with another model."""
 
@@ -188,6 +194,10 @@ class PortInUse(SetupError):
     """Another program listens on this port."""
 
     remedy = "Choose another with --port."
+
+
+class GuardBypassed(SetupError):
+    """Something would let a crawl connect without its address check, so it does not start."""
 
 
 # --- park: trying again would fail again ---------------------------------------------------

@@ -118,7 +118,10 @@ class CrawlPlan:
 
 @dataclass(frozen=True, slots=True)
 class FrontierUrl:
-    """A URL leased to a spider, with what the last fetch of its page left to compare with."""
+    """A URL leased to a spider, with what the last fetch of its page left to compare with.
+
+    `attempts` counts the fetches of this crawl that ended with a `retry_at`.
+    """
 
     url_key: str
     url: str
@@ -126,11 +129,15 @@ class FrontierUrl:
     found_on: str | None = None
     etag: str | None = None
     last_modified: str | None = None
+    attempts: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Discovered:
-    """A URL seen on the way. With a `reason` it is refused without a fetch, and remembered as such."""
+    """A URL seen on the way. With a `reason` it is refused without a fetch, and remembered as such.
+
+    `detail` says more about the reason, as in `Outcome`.
+    """
 
     url_key: str
     url: str
@@ -138,6 +145,7 @@ class Discovered:
     found_on: str | None = None
     lastmod: str | None = None
     reason: Reason | None = None
+    detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
