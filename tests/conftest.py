@@ -66,7 +66,8 @@ def pytest_testnodedown(node: object) -> None:
     """Every parallel process collects the same tests: one count is the count."""
     config: pytest.Config = node.config  # type: ignore[attr-defined] # xdist publishes no type
     counts: dict[str, int] = getattr(node, "workeroutput", {}).get("not_run", {})
-    config.stash[NOT_RUN] = Counter(counts)
+    missing: Counter[str] = Counter(counts)
+    config.stash[NOT_RUN] = missing
 
 
 @pytest.hookimpl(trylast=True)
