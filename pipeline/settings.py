@@ -110,10 +110,16 @@ class EmbedSettings(BaseModel):
         "auto", description="Number format; auto: bf16 where the machine computes in it, else fp32."
     )
     device: str = Field("auto", description="cpu, cuda, cuda:1, mps; auto: a GPU when there is one.")
-    batch_tokens: int = Field(2_048, ge=256, description="Tokens, padding included, in one forward pass.")
+    batch_tokens: int = Field(
+        2_048, ge=256, description="Tokens, padding included, in one forward pass; on a GPU 32 times as many."
+    )
     threads: int = Field(1, ge=0, description="Threads of one embedding process; 0: all cores.")
-    query_prompt: str = Field("", description="Put before every question.")
-    document_prompt: str = Field("", description="Put before every chunk.")
+    query_prompt: str = Field(
+        "", description="Put before every question; empty: what the model's own configuration says, if anything."
+    )
+    document_prompt: str = Field(
+        "", description="Put before every chunk; empty: what the model's own configuration says, if anything."
+    )
 
 
 class UpsertSettings(BaseModel):
