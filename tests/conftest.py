@@ -58,7 +58,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     """A parallel test process hands its count to the one that speaks."""
     if (output := getattr(session.config, "workeroutput", None)) is not None:
-        output["not_run"] = dict(session.config.stash[NOT_RUN])
+        missing = session.config.stash[NOT_RUN]
+        output["not_run"] = dict(missing)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -66,8 +67,7 @@ def pytest_testnodedown(node: object) -> None:
     """Every parallel process collects the same tests: one count is the count."""
     config: pytest.Config = node.config  # type: ignore[attr-defined] # xdist publishes no type
     counts: dict[str, int] = getattr(node, "workeroutput", {}).get("not_run", {})
-    missing: Counter[str] = Counter(counts)
-    config.stash[NOT_RUN] = missing
+    config.stash[NOT_RUN] = Counter(counts)
 
 
 @pytest.hookimpl(trylast=True)

@@ -1,0 +1,1 @@
+"""The servers that tests use: started by `make services`, stopped by `make services-stop`."""

@@ -1,0 +1,72 @@
+"""`python -m deploy.services start|stop`: PostgreSQL, Redis and Qdrant for tests. Starting twice is harmless."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import sys
+import time
+from collections.abc import Callable
+
+from deploy.services.containers import find_engine, start_container
+from deploy.services.native import start_postgres, start_qdrant, start_redis
+from deploy.services.record import ENVIRONMENT, FOLDER, Server, ServiceUnavailable, read_servers, write_servers
+
+NATIVE: dict[str, Callable[[], Server]] = {"postgres": start_postgres, "redis": start_redis, "qdrant": start_qdrant}
+
+
+def main() -> int:
+    """Do what was asked; 1 when a server could not be started."""
+    parser = argparse.ArgumentParser(prog="python -m deploy.services", description=__doc__)
+    parser.add_argument("action", choices=("start", "stop"))
+    return start() if parser.parse_args().action == "start" else stop()
+
+
+def start() -> int:
+    """Start what does not answer yet, and record it after each one."""
+    FOLDER.mkdir(exist_ok=True)
+    servers = {name: server for name, server in read_servers().items() if server.answers()}
+    absent = [name for name in NATIVE if name not in servers]
+    engine = find_engine() if absent else None
+    for name in absent:
+        began = time.monotonic()
+        try:
+            servers[name] = _start(name, engine)
+        except ServiceUnavailable as error:
+            _say(f"{name}: NOT STARTED. {error}")
+            continue
+        write_servers(servers)
+        _say(f"{name}: started in {time.monotonic() - began:.1f} s ({servers[name].engine or 'native'})")
+    write_servers(servers)
+    if not absent:
+        _say("all servers answer already")
+    _say(f"addresses are in {ENVIRONMENT.relative_to(FOLDER.parent)}, where `make test` finds them")
+    return 0 if len(servers) == len(NATIVE) else 1
+
+
+def stop() -> int:
+    """Stop every server started from this checkout, and delete what they kept."""
+    for name, server in read_servers().items():
+        server.stop()
+        shutil.rmtree(FOLDER / name, ignore_errors=True)
+    for path in FOLDER.glob("*"):
+        if path.is_file() and path.suffix != ".tgz":
+            path.unlink()
+    return 0
+
+
+def _start(name: str, engine: str | None) -> Server:
+    if engine:
+        try:
+            return start_container(engine, name)
+        except ServiceUnavailable as error:
+            _say(f"{name}: {error}; trying native packages")
+    return NATIVE[name]()
+
+
+def _say(line: str) -> None:
+    print(f"services: {line}", file=sys.stderr)  # noqa: T201 - a recipe speaks to a person
+
+
+if __name__ == "__main__":
+    sys.exit(main())
