@@ -1,0 +1,1 @@
+"""Real, small stand-ins for outside systems, held to the same contracts."""
