@@ -1,0 +1,94 @@
+"""Turns the HTML of a page into its main text as Markdown, its links, and what it says about itself."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+from lxml import etree
+
+from pipeline.errors import ExtractionFailed
+from pipeline.model import Document
+from pipeline.stages.extract.decoding import decode
+from pipeline.stages.extract.fingerprints import fact_hash, text_hash
+from pipeline.stages.extract.guard import check_complexity
+from pipeline.stages.extract.language import language_of
+from pipeline.stages.extract.links import base_url, find_links, find_refresh, find_relations
+from pipeline.stages.extract.markdown import to_markdown
+from pipeline.stages.extract.metadata import (
+    declared_language,
+    read_breadcrumbs,
+    read_dates,
+    read_description,
+    read_meta,
+    read_robots,
+    read_title,
+)
+from pipeline.stages.extract.reading import Reading
+from pipeline.stages.extract.selection import choose
+from pipeline.stages.extract.structured import facts_markdown, read_structured
+
+EXTRACTOR = f"sitewise-extract/1 (trafilatura {version('trafilatura')}, lxml {version('lxml')})"
+"""What made a text. It is kept with every version, so that a better extractor is not taken for a changed site."""
+
+__all__ = ["EXTRACTOR", "extract"]
+
+
+def extract(html: bytes, *, url: str, content_type: str | None = None) -> Document:
+    """Read one page. The same bytes give the same document, whatever was read before.
+
+    Args:
+        html: The body as fetched, decompressed.
+        url: Where it came from after redirects; relative links are relative to it.
+        content_type: The `Content-Type` header, for its charset.
+
+    Raises:
+        PageTooComplex: If parsing it could take minutes.
+        ExtractionFailed: If there is nothing to parse.
+    """
+    check_complexity(html)
+    root = _parse(decode(html, content_type))
+    base = base_url(root, url)
+    canonical, alternates, neighbours = find_relations(root, base)
+    links = find_links(root, base)
+    noindex, nofollow = read_robots(root)
+    meta = read_meta(root)
+    structured = read_structured(root)
+    reading = Reading(root)
+    chosen = choose(reading.pieces)
+    markdown = to_markdown(chosen)
+    facts = facts_markdown(structured, " ".join(piece.text for piece in reading.pieces))
+    if facts:
+        markdown = f"{markdown}\n\n{facts}".strip()
+    headline = next((piece.text for piece in reading.pieces if piece.kind == "heading" and piece.level == 1), "")
+    published, modified = read_dates(root, meta, structured.dates)
+    return Document(
+        url=url,
+        title=read_title(root, meta, url, headline),
+        markdown=markdown,
+        text_hash=text_hash(markdown),
+        fact_hash=fact_hash((piece.text for piece in reading.pieces), (facts,)),
+        language=language_of(declared_language(root, meta), markdown),
+        description=read_description(meta),
+        published_at=published,
+        modified_at=modified,
+        breadcrumbs=structured.breadcrumbs or read_breadcrumbs(root),
+        canonical=canonical,
+        refresh=find_refresh(root, base),
+        noindex=noindex,
+        nofollow=nofollow,
+        links=tuple({link.url: link for link in (*neighbours, *links)}.values()),
+        alternates=alternates,
+        dropped=tuple(reading.dropped),
+        extractor=EXTRACTOR,
+    )
+
+
+def _parse(text: str) -> etree._Element:
+    parser = etree.HTMLParser(encoding="utf-8", huge_tree=True, remove_pis=True)
+    try:
+        root = etree.fromstring(text.encode("utf-8", "replace"), parser)
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise ExtractionFailed(problem="no HTML in it") from error
+    if root is None:
+        raise ExtractionFailed(problem="no HTML in it")
+    return root

@@ -1,0 +1,250 @@
+"""Tells text that a visitor sees from text that only machines see."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+from lxml.etree import _Attrib as Attributes
+from lxml.etree import _Element as Element
+
+_WIDGET = re.compile(r"accordion|collaps|toggle|tab-?pane|tab-?panel|tabcontent|faq|expand|disclosure|panel|answer")
+_HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6", "dt", "summary"))
+_LABELLED = frozenset(("a", "button", "label", "summary", "th", "h1", "h2", "h3", "h4", "h5", "h6"))
+_REVEALED_LATER = re.compile(r"translate|scale|rotate|blur")
+_NUMBER = re.compile(r"-?\d*\.?\d+")
+_OFF_SCREEN = -400.0
+_TINY = 1.0
+_NAMED_COLOURS = {"white": "#ffffff", "black": "#000000", "transparent": "transparent", "red": "#ff0000"}
+
+
+class Visibility:
+    """What one page's own style sheets and controls say about which of its elements are seen."""
+
+    def __init__(self, root: Element) -> None:
+        """Read the page's `<style>` elements and the ids its controls open."""
+        self._classes, self._shown, self._ids = _read_styles(root)
+        self._opened = _opened_ids(root)
+
+    def hidden_reason(self, element: Element) -> str | None:
+        """Why nobody sees this element (`display:none`, `off-screen`, …), or None when it can be seen.
+
+        A panel that a control on the page opens can be seen. Only the element itself is judged,
+        not what stands around it.
+        """
+        attributes = element.attrib
+        if not attributes:
+            return None
+        reason = self._reason(attributes)
+        if reason is None or self._is_panel(element, attributes):
+            return None
+        if reason == "clipped" and _labels_a_control(element):
+            return None
+        return reason
+
+    def _reason(self, attributes: Attributes) -> str | None:
+        if "hidden" in attributes and attributes["hidden"] != "until-found":
+            return "hidden attribute"
+        if "style" in attributes:
+            reason = style_reason(attributes["style"])
+            if reason:
+                return reason
+        if self._classes and "class" in attributes:
+            names = attributes["class"].split()
+            for name in names:
+                reason = self._classes.get(str(name))
+                if reason and not any(other in self._shown for other in names):
+                    return reason
+        if self._ids and "id" in attributes:
+            reason = self._ids.get(attributes.get("id", ""))
+            if reason:
+                return reason
+        return "aria-hidden" if attributes.get("aria-hidden") == "true" else None
+
+    def opens(self, button: Element) -> bool:
+        """Whether a button opens a part of the page: an accordion's head, a tab."""
+        return (
+            _opens(button)
+            or button.get("aria-controls") is not None
+            or bool(_WIDGET.search(button.get("class", "").lower()))
+        )
+
+    def _is_panel(self, element: Element, attributes: Attributes) -> bool:
+        """Whether a control on the page opens this element: an accordion, a tab, a disclosure."""
+        if attributes.get("role") == "tabpanel" or attributes.get("id") in self._opened:
+            return True
+        before = element.getprevious()
+        while before is not None and not isinstance(before.tag, str):
+            before = before.getprevious()
+        if before is None:
+            return False
+        if _opens(before) or any(_opens(inner) for inner in before.iterchildren("button", "a", "div", "span")):
+            return True
+        return _could_open(before) and bool(
+            _WIDGET.search(f"{attributes.get('class', '')} {before.get('class', '')}".lower())
+        )
+
+
+def _opens(element: Element) -> bool:
+    """Whether this element says that it opens something."""
+    return element.get("aria-expanded") is not None or element.get("role") == "tab"
+
+
+def _could_open(element: Element) -> bool:
+    return element.tag in _HEADINGS or element.tag == "button" or element.get("role") == "button"
+
+
+def _labels_a_control(element: Element) -> bool:
+    parent = element.getparent()
+    return element.tag == "label" or (parent is not None and parent.tag in _LABELLED)
+
+
+def _opened_ids(root: Element) -> frozenset[str]:
+    """Ids that a button, tab or link on the page says it opens."""
+    ids: set[str] = set()
+    for element in root.iter("button", "a", "div", "span", "li", "summary", "h2", "h3", "h4", "h5", "label", "input"):
+        attributes = element.attrib
+        if not attributes:
+            continue
+        for name in ("aria-controls", "data-target", "data-bs-target"):
+            if name in attributes:
+                ids.update(part.lstrip("#") for part in str(attributes[name]).split())
+        if attributes.get("role") == "tab" or "data-toggle" in attributes or "data-bs-toggle" in attributes:
+            href = attributes.get("href", "")
+            if href.startswith("#"):
+                ids.add(href[1:])
+    return frozenset(ids)
+
+
+@lru_cache(maxsize=4_096)
+def style_reason(style: str) -> str | None:
+    """Why text with this inline style or rule body is not seen, or None."""
+    rules = _declarations(style)
+    if rules.get("display") == "none":
+        return "display:none"
+    if rules.get("visibility") in {"hidden", "collapse"} or rules.get("content-visibility") == "hidden":
+        return "visibility:hidden"
+    if _is_zero(rules.get("opacity"), 0.05) and not _REVEALED_LATER.search(rules.get("transform", "")):
+        return "opacity:0"
+    if _is_zero(rules.get("font-size"), _TINY):
+        return "font-size:0"
+    return _place_reason(rules) or _colour_reason(rules)
+
+
+def _declarations(style: str) -> dict[str, str]:
+    rules: dict[str, str] = {}
+    for declaration in style.lower().split(";"):
+        name, _, value = declaration.partition(":")
+        if value:
+            rules[name.strip()] = value.replace("!important", "").strip()
+    return rules
+
+
+def _is_zero(value: str | None, limit: float) -> bool:
+    if not value or value.endswith(("em", "%", "vw", "vh")):
+        return bool(value) and _length(value) == 0.0
+    return _length(value) < limit
+
+
+def _length(value: str | None) -> float:
+    """The first number of a value, 1,000 when it has none."""
+    match = _NUMBER.match(value) if value else None
+    return float(match.group()) if match else 1_000.0
+
+
+def _place_reason(rules: dict[str, str]) -> str | None:
+    placed = rules.get("position") in {"absolute", "fixed"}
+    if placed and any(_length(rules.get(side)) <= _OFF_SCREEN for side in ("left", "top", "right", "bottom")):
+        return "off-screen"
+    if _length(rules.get("text-indent")) <= _OFF_SCREEN or any(
+        _length(rules.get(side)) <= _OFF_SCREEN for side in ("margin-left", "margin-top")
+    ):
+        return "off-screen"
+    moves = rules.get("transform", "")
+    if moves.replace(" ", "") == "scale(0)" or "-9999" in moves:
+        return "off-screen"
+    if placed and (rules.get("clip", "").startswith("rect(") or rules.get("clip-path", "").startswith("inset(")):
+        return "clipped"
+    tiny = any(
+        _length(rules.get(side)) <= _TINY and rules[side]
+        for side in ("width", "height", "max-height", "max-width")
+        if side in rules
+    )
+    if tiny and rules.get("overflow") in {"hidden", "clip"}:
+        return "clipped" if placed else "zero size"
+    return None
+
+
+def _colour_reason(rules: dict[str, str]) -> str | None:
+    colour = _colour(rules.get("color", ""))
+    if not colour:
+        return None
+    if colour == "transparent":
+        return "transparent text"
+    background = rules.get("background-color") or rules.get("background", "").split(" ")[0]
+    return "colour of the background" if colour == _colour(background) else None
+
+
+def _colour(value: str) -> str:
+    """One spelling for a colour; an empty text when it cannot be told."""
+    value = _NAMED_COLOURS.get(value, value.replace(" ", ""))
+    if value.startswith("#"):
+        digits = value[1:]
+        if len(digits) in {3, 4}:
+            digits = "".join(2 * digit for digit in digits)
+        return "transparent" if digits[6:8] == "00" else f"#{digits[:6]}"
+    if value.startswith(("rgb(", "rgba(")):
+        numbers = _NUMBER.findall(value)
+        if len(numbers) == 4 and float(numbers[3]) == 0.0:  # noqa: PLR2004 - red, green, blue, alpha
+            return "transparent"
+        return "#" + "".join(f"{min(255, int(float(number))):02x}" for number in numbers[:3])
+    return value if value == "transparent" else ""
+
+
+_SIMPLE = re.compile(r"(?:[a-z]+[1-6]?)?([.#])([\w-]+)\Z", re.IGNORECASE)
+_SUSPECT = re.compile(r"none|hidden|opacity|font-size|-\d{3}|clip|rect|overflow|color|scale|collapse", re.IGNORECASE)
+_MAX_STYLES = 1_000_000
+
+
+def _read_styles(root: Element) -> tuple[dict[str, str], frozenset[str], dict[str, str]]:
+    """Classes and ids that simple rules hide, and classes that simple rules show."""
+    classes: dict[str, str] = {}
+    ids: dict[str, str] = {}
+    shown: set[str] = set()
+    for style in root.iter("style"):
+        if style.get("media", "all") in {"all", "screen", ""} and style.text:
+            _read_rules(style.text[:_MAX_STYLES], classes, ids, shown)
+    return classes, frozenset(shown), ids
+
+
+def _read_rules(css: str, classes: dict[str, str], ids: dict[str, str], shown: set[str]) -> None:
+    """Read rules of the form `.name{…}` outside any `@media`; linear in the length of the sheet."""
+    depth = 0
+    for part in css.split("}"):
+        opened = part.count("{")
+        if not opened:
+            depth = max(0, depth - 1)
+            continue
+        selector, _, body = part.rpartition("{")
+        outermost = depth + opened == 1
+        depth = max(0, depth + opened - 1)
+        if not outermost or not _SUSPECT.search(body):
+            if outermost and "display" in body:
+                shown.update(_names(selector, "."))
+            continue
+        reason = style_reason(_without_comments(body))
+        if reason:
+            for name in _names(selector, "."):
+                classes.setdefault(name, reason)
+            for name in _names(selector, "#"):
+                ids.setdefault(name, reason)
+
+
+def _names(selector: str, kind: str) -> list[str]:
+    found = (_SIMPLE.match(one.strip()) for one in _without_comments(selector).split(","))
+    return [match.group(2) for match in found if match and match.group(1) == kind]
+
+
+def _without_comments(css: str) -> str:
+    first, *rest = css.split("/*")
+    return first + "".join(part.partition("*/")[2] for part in rest)
