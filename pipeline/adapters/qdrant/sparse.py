@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import threading
 
 import qdrant_edge as edge
@@ -31,8 +32,8 @@ STEMMED = {
 }
 """Languages with a stemmer and stop words, by their ISO 639-1 code."""
 
-UNSPACED = frozenset({"ja", "km", "ko", "lo", "my", "th", "zh"})
-"""Languages whose words are found by dictionary, not by white space."""
+UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]+")
+"""Runs of scripts written without spaces, or (Hangul) with particles joined: Thai, Lao, Burmese, Khmer, CJK."""
 
 DEFAULT = "en"
 
@@ -41,13 +42,14 @@ class Bm25Encoder:
     """Turns text into BM25 term weights. Safe to share between threads.
 
     Terms meet only when document and question are encoded for the same language. Languages
-    without a stemmer keep their words as they are, stop words included. The store multiplies in
-    each term's rarity.
+    without a stemmer keep their words as they are, stop words included. Where words are written
+    without spaces, each pair of neighbouring characters is a term, whatever the language is said
+    to be. The store multiplies in each term's rarity.
     """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._models: dict[str, edge.Bm25] = {}
+        self._models: dict[str | None, edge.Bm25] = {}
 
     def encode_document(self, text: str, language: str | None = None) -> SparseVector:
         """Saturated, length-normalised term frequencies (k 1.2, b 0.75, mean length 256 terms).
@@ -56,29 +58,45 @@ class Bm25Encoder:
             text: What is searched.
             language: A code such as `de` or `pt-BR`; none is taken as English.
         """
-        return _to_sparse(self._model(language).embed_document(text))
+        return _to_sparse(self._model(language).embed_document(_spaced(text)))
 
-    def encode_query(self, text: str, language: str | None = None) -> SparseVector:
-        """Weight 1 for each distinct term of a question; no terms when it holds stop words only."""
-        return _to_sparse(self._model(language).embed_query(text))
+    def encode_query(self, text: str, *languages: str | None) -> SparseVector:
+        """Weight 1 for each distinct term of a question; no terms when it holds stop words only.
+
+        Args:
+            text: What is asked.
+            languages: Those of the documents that may answer, each adding its own form of the
+                words; none is taken as English.
+        """
+        terms = {
+            index for language in languages or (None,) for index in self._model(language).embed_query(text).indices
+        }
+        return SparseVector(indices=tuple(sorted(terms)), values=(1.0,) * len(terms))
 
     def _model(self, language: str | None) -> edge.Bm25:
         code = (language or DEFAULT).replace("_", "-").split("-")[0].lower()
-        kind = STEMMED.get(code) or ("unspaced" if code in UNSPACED else "plain")
+        name = STEMMED.get(code)
         with self._lock:
-            if kind not in self._models:
-                self._models[kind] = edge.Bm25(_config(kind))
-            return self._models[kind]
+            if name not in self._models:
+                self._models[name] = edge.Bm25(_config(name))
+            return self._models[name]
 
 
-def _config(kind: str) -> edge.Bm25Config:
-    if kind not in {"unspaced", "plain"}:
-        return edge.Bm25Config(language=kind)
-    return edge.Bm25Config(
-        tokenizer=edge.TokenizerType.Multilingual if kind == "unspaced" else edge.TokenizerType.Word,
-        stopwords=edge.StopwordsSet(languages=set(), custom=set()),
-        stemmer=edge.DisabledStemmer(),
-    )
+def _config(name: str | None) -> edge.Bm25Config:
+    if name is not None:
+        return edge.Bm25Config(language=name)
+    no_words = edge.StopwordsSet(languages=set(), custom=set())
+    return edge.Bm25Config(stopwords=no_words, stemmer=edge.DisabledStemmer())
+
+
+def _spaced(text: str) -> str:
+    """The text with runs of unspaced script as overlapping pairs of characters."""
+    return UNSPACED.sub(_pairs, text)
+
+
+def _pairs(run: re.Match[str]) -> str:
+    letters = run[0]
+    return f" {' '.join(letters[at : at + 2] for at in range(max(1, len(letters) - 1)))} "
 
 
 def _to_sparse(vector: edge.SparseVector) -> SparseVector:
