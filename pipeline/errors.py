@@ -199,6 +199,8 @@ class PortInUse(SetupError):
 class GuardBypassed(SetupError):
     """Something would let a crawl connect without its address check, so it does not start."""
 
+    remedy = "Undo what is named above: Sitewise never crawls without that check."
+
 
 # --- park: trying again would fail again ---------------------------------------------------
 

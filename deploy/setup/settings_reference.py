@@ -37,7 +37,7 @@ def main() -> int:
 
 def render() -> str:
     """The page: one table for the whole, one for each group."""
-    groups = [("SITEWISE_", Settings, "One process"), *_groups()]
+    groups: list[tuple[str, type[BaseModel], str]] = [("SITEWISE_", Settings, "One process"), *_groups()]
     return OPENING + "".join(_section(prefix, model, title) for prefix, model, title in groups)
 
 

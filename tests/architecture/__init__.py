@@ -1,0 +1,1 @@
+"""Whether the project keeps its own rules."""

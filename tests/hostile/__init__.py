@@ -1,0 +1,1 @@
+"""What hostile websites and input cannot do."""

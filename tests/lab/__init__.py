@@ -1,0 +1,1 @@
+"""Small real websites, and what tests plant in them."""
