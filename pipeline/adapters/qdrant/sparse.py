@@ -68,9 +68,9 @@ class Bm25Encoder:
             languages: Those of the documents that may answer, each adding its own form of the
                 words; none is taken as English.
         """
-        terms = {
-            index for language in languages or (None,) for index in self._model(language).embed_query(text).indices
-        }
+        spaced = _spaced(text)
+        models = [self._model(language) for language in languages or (None,)]
+        terms = {index for model in models for index in model.embed_query(spaced).indices}
         return SparseVector(indices=tuple(sorted(terms)), values=(1.0,) * len(terms))
 
     def _model(self, language: str | None) -> edge.Bm25:
