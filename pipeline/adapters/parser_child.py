@@ -1,0 +1,93 @@
+"""The child that parses: one page in, one document out, until its parent is gone.
+
+Started as `python -m pipeline.adapters.parser_child FUNCTION`, it imports nothing but what parsing needs.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import importlib
+import os
+import pickle
+import signal
+import struct
+import sys
+from collections.abc import Callable
+from typing import BinaryIO
+
+from pipeline.errors import ExtractionFailed, SitewiseError
+
+LENGTH = struct.Struct("!Q")
+"""Before every message: its length in bytes."""
+
+READY = b"ready"
+_PR_SET_PDEATHSIG = 1
+
+
+def main() -> None:
+    """Answer requests on the pipe until it is closed."""
+    _die_with_parent(int(sys.argv[3]))
+    requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever prints cannot break the pipe
+    module, _, name = sys.argv[1].rpartition(".")
+    function = getattr(importlib.import_module(module), name)
+    _limit_memory(int(sys.argv[2]))
+    send(answers, READY)
+    while (request := receive(requests)) is not None:
+        send(answers, _answer(function, request))
+
+
+def _answer(function: Callable[..., object], request: bytes) -> bytes:
+    html, url, content_type = pickle.loads(request)  # noqa: S301 - written by the parent, never by a site
+    try:
+        result: object = function(html, url=url, content_type=content_type)
+    except SitewiseError as error:
+        result = error
+    except MemoryError:
+        result = ExtractionFailed(url=url, problem="it needs more memory than a page may")
+    except Exception as error:  # noqa: BLE001 - a page may break any part of a parser; it must not end the child
+        result = ExtractionFailed(url=url, problem=f"{type(error).__name__}: {error}"[:300])
+    return pickle.dumps(result, pickle.HIGHEST_PROTOCOL)
+
+
+def send(pipe: BinaryIO, message: bytes) -> None:
+    """Write one message."""
+    pipe.write(LENGTH.pack(len(message)))
+    pipe.write(message)
+    pipe.flush()
+
+
+def receive(pipe: BinaryIO) -> bytes | None:
+    """Read one message; None when the other side is gone."""
+    head = pipe.read(LENGTH.size)
+    if len(head) < LENGTH.size:
+        return None
+    (length,) = LENGTH.unpack(head)
+    message = pipe.read(length)
+    return message if len(message) == length else None
+
+
+def _limit_memory(extra: int) -> None:
+    """Let this process use so many bytes more than it does now."""
+    try:
+        import resource  # noqa: PLC0415 - Unix only; elsewhere the time limit has to do
+
+        with open("/proc/self/statm", encoding="ascii") as statm:  # noqa: PTH123 - the plainest way to read two numbers
+            used = int(statm.read().split()[0]) * resource.getpagesize()
+    except (ImportError, OSError):
+        return
+    resource.setrlimit(resource.RLIMIT_AS, (used + extra, resource.getrlimit(resource.RLIMIT_AS)[1]))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+
+
+def _die_with_parent(parent: int) -> None:
+    """Ask Linux to end this process with its parent, even in the middle of a page."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:
+        sys.exit(0)
+
+
+if __name__ == "__main__":
+    main()
