@@ -1,0 +1,211 @@
+"""Chunks: the text behind every point, and which version of a page is made of which."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import NamedTuple, TypeVar
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, ForeignKey, Index, Text, delete, exists, func, select, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from pipeline.db.base import Base, insert_into
+from pipeline.db.datasources import Datasource
+from pipeline.db.page_versions import WAITING, PageVersion
+from pipeline.db.pages import Page, is_retrievable
+
+ROWS_AT_A_TIME = 500
+Item = TypeVar("Item")
+
+
+class ChunkRow(Base):
+    """One chunk. Its row is written before its point, so that no point is ever unknown.
+
+    `stored` says that the vector store has acknowledged the point.
+    """
+
+    __tablename__ = "chunks"
+    __table_args__ = (Index("ix_chunks_same_text", "org_id", "model", "text_hash"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    org_id: Mapped[UUID] = mapped_column(ForeignKey("orgs.id", ondelete="CASCADE"))
+    page_id: Mapped[UUID] = mapped_column(ForeignKey("pages.id", ondelete="CASCADE"), index=True)
+    datasource_id: Mapped[UUID]
+    model: Mapped[str]
+    heading_path: Mapped[list[str]]
+    text: Mapped[str] = mapped_column(Text)
+    text_hash: Mapped[str]
+    tokens: Mapped[int]
+    stored: Mapped[bool] = mapped_column(default=False)
+    touched_at: Mapped[datetime] = mapped_column(index=True)
+    """When an index task last wanted it: the sweep leaves young rows alone."""
+
+
+class VersionChunk(Base):
+    """A version of a page consists of these chunks, in this order."""
+
+    __tablename__ = "version_chunks"
+
+    version_id: Mapped[UUID] = mapped_column(ForeignKey("page_versions.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True)
+    chunk_id: Mapped[UUID] = mapped_column(ForeignKey("chunks.id"), index=True)
+    start: Mapped[int]
+    end: Mapped[int]
+
+
+class LiveChunk(NamedTuple):
+    """A chunk that answers now, with what a passage says of its page."""
+
+    id: UUID
+    page_id: UUID
+    text: str
+    heading_path: list[str]
+    tokens: int
+    position: int
+    title: str
+    url: str
+    language: str | None
+    number: int
+    fetched_at: datetime
+
+
+def intend(session: Session, rows: Sequence[Mapping[str, object]], *, now: datetime) -> None:
+    """Write chunk rows ahead of their points; those that exist are only touched."""
+    for first in range(0, len(rows), ROWS_AT_A_TIME):
+        batch = [{**row, "stored": False, "touched_at": now} for row in rows[first : first + ROWS_AT_A_TIME]]
+        statement = insert_into(session, ChunkRow)
+        session.execute(statement.on_conflict_do_update(index_elements=[ChunkRow.id], set_={"touched_at": now}), batch)
+
+
+def stored(session: Session, ids: Iterable[UUID], *, org_id: UUID) -> set[UUID]:
+    """Those of the chunks whose points the vector store has acknowledged."""
+    return {
+        chunk_id
+        for part in _parts(ids)
+        for chunk_id in session.scalars(
+            select(ChunkRow.id).where(ChunkRow.id.in_(part), ChunkRow.org_id == org_id, ChunkRow.stored)
+        )
+    }
+
+
+def same_text(session: Session, text_hashes: Iterable[str], *, model: str, org_id: UUID) -> dict[str, UUID]:
+    """For each text the org already has a vector of: the chunk that has it."""
+    found: dict[str, UUID] = {}
+    for part in _parts(text_hashes):
+        statement = select(ChunkRow.text_hash, ChunkRow.id).where(
+            ChunkRow.org_id == org_id, ChunkRow.model == model, ChunkRow.text_hash.in_(part), ChunkRow.stored
+        )
+        found.update((text_hash, chunk_id) for text_hash, chunk_id in session.execute(statement))
+    return found
+
+
+def mark_stored(session: Session, ids: Iterable[UUID], *, org_id: UUID) -> None:
+    """Note that the vector store has these points."""
+    for part in _parts(ids):
+        session.execute(
+            update(ChunkRow)
+            .where(ChunkRow.id.in_(part), ChunkRow.org_id == org_id)
+            .values(stored=True)
+            .execution_options(synchronize_session=False)
+        )
+
+
+def compose(session: Session, version_id: UUID, parts: Sequence[tuple[UUID, int, int]]) -> None:
+    """Write what a version consists of: chunk id, start and end, in order."""
+    session.execute(delete(VersionChunk).where(VersionChunk.version_id == version_id))
+    session.add_all(
+        VersionChunk(version_id=version_id, position=position, chunk_id=chunk_id, start=start, end=end)
+        for position, (chunk_id, start, end) in enumerate(parts)
+    )
+
+
+def live(session: Session, ids: Iterable[UUID], *, org_id: UUID) -> dict[UUID, LiveChunk]:
+    """Those of the candidates that answer now, in one read. Everything else is not there."""
+    statement = (
+        select(
+            ChunkRow.id,
+            ChunkRow.page_id,
+            ChunkRow.text,
+            ChunkRow.heading_path,
+            ChunkRow.tokens,
+            func.min(VersionChunk.position).over(partition_by=VersionChunk.chunk_id),
+            PageVersion.title,
+            Page.url,
+            PageVersion.language,
+            PageVersion.number,
+            Page.fetched_at,
+        )
+        .join(Page, Page.id == ChunkRow.page_id)
+        .join(Datasource, Datasource.id == Page.datasource_id)
+        .join(PageVersion, PageVersion.id == Page.live_version)
+        .join(VersionChunk, (VersionChunk.version_id == PageVersion.id) & (VersionChunk.chunk_id == ChunkRow.id))
+        .where(ChunkRow.id.in_(list(ids)), ChunkRow.org_id == org_id, Page.org_id == org_id, *is_retrievable())
+    )
+    return {row[0]: LiveChunk(*row) for row in session.execute(statement)}
+
+
+def of_live_versions(session: Session, *, org_id: UUID) -> list[UUID]:
+    """Every chunk that answers now, doubles included."""
+    statement = (
+        select(VersionChunk.chunk_id)
+        .join(Page, Page.live_version == VersionChunk.version_id)
+        .where(Page.org_id == org_id)
+    )
+    return list(session.scalars(statement))
+
+
+def page_ids(session: Session, *, org_id: UUID) -> dict[UUID, UUID]:
+    """The page of every chunk row of the org."""
+    statement = select(ChunkRow.id, ChunkRow.page_id).where(ChunkRow.org_id == org_id)
+    return dict(session.execute(statement).tuples())
+
+
+def retired(session: Session, *, before: datetime, limit: int) -> list[ChunkRow]:
+    """Chunks in no live and no waiting version that nobody wanted since `before`, oldest first."""
+    statement = select(ChunkRow).join(Page, Page.id == ChunkRow.page_id).where(*_is_retired(before))
+    return list(session.scalars(statement.order_by(ChunkRow.touched_at, ChunkRow.id).limit(limit)))
+
+
+def retired_ids(session: Session, *, org_id: UUID, before: datetime) -> list[UUID]:
+    """The org's chunks that the sweep should have removed by now."""
+    statement = select(ChunkRow.id).join(Page, Page.id == ChunkRow.page_id)
+    return list(session.scalars(statement.where(ChunkRow.org_id == org_id, *_is_retired(before))))
+
+
+def doubled(session: Session, *, org_id: UUID) -> int:
+    """How many live chunks say the same as another one of the same page."""
+    per_text = (
+        select((func.count(ChunkRow.id.distinct()) - 1).label("spare"))
+        .join(VersionChunk, VersionChunk.chunk_id == ChunkRow.id)
+        .join(Page, Page.live_version == VersionChunk.version_id)
+        .where(ChunkRow.org_id == org_id)
+        .group_by(ChunkRow.page_id, ChunkRow.text_hash)
+        .subquery()
+    )
+    return session.scalar(select(func.coalesce(func.sum(per_text.c.spare), 0))) or 0
+
+
+def _is_retired(before: datetime) -> tuple[ColumnElement[bool], ...]:
+    is_live = exists().where(VersionChunk.chunk_id == ChunkRow.id, VersionChunk.version_id == Page.live_version)
+    waits = exists().where(PageVersion.page_id == ChunkRow.page_id, PageVersion.state == WAITING)
+    return (ChunkRow.touched_at < before, ~is_live, ~waits)
+
+
+def unmark(session: Session, ids: Sequence[UUID]) -> None:
+    """Note that these points are about to go: an index task that counts on one starts again."""
+    session.execute(
+        update(ChunkRow).where(ChunkRow.id.in_(ids)).values(stored=False).execution_options(synchronize_session=False)
+    )
+
+
+def drop(session: Session, ids: Sequence[UUID]) -> None:
+    """Delete chunk rows whose points are gone, unless a task has stored them again since."""
+    gone = list(session.scalars(select(ChunkRow.id).where(ChunkRow.id.in_(ids), ~ChunkRow.stored)))
+    session.execute(delete(VersionChunk).where(VersionChunk.chunk_id.in_(gone)))
+    session.execute(delete(ChunkRow).where(ChunkRow.id.in_(gone)))
+
+
+def _parts(items: Iterable[Item]) -> Iterable[list[Item]]:
+    everything = list(items)
+    return (everything[first : first + ROWS_AT_A_TIME] for first in range(0, len(everything), ROWS_AT_A_TIME))

@@ -1,0 +1,225 @@
+"""Crawls: one run over one datasource, held by one spider at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+from sqlalchemy import ForeignKey, Index, Text, and_, exists, or_, select, text, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from pipeline.db.base import Base
+from pipeline.db.datasources import Datasource
+from pipeline.db.leases import Leased, free
+from pipeline.db.page_versions import PageVersion
+from pipeline.errors import CrawlNotFound, LeaseLost
+from pipeline.model import CrawlProgress, CrawlStatus, CrawlTrigger
+
+RUNNING = (CrawlStatus.PENDING, CrawlStatus.SCRAPING)
+
+
+class Crawl(Leased, Base):
+    """A job of the HTTP contract. Its counters are derived from its frontier, never added up."""
+
+    __tablename__ = "crawls"
+    __table_args__ = (
+        Index(
+            "uq_crawls_running",
+            "datasource_id",
+            unique=True,
+            sqlite_where=text("status IN ('pending', 'scraping')"),
+            postgresql_where=text("status IN ('pending', 'scraping')"),
+        ),
+        Index("ix_crawls_status_lease_until", "status", "lease_until"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    org_id: Mapped[UUID] = mapped_column(ForeignKey("orgs.id", ondelete="CASCADE"))
+    datasource_id: Mapped[UUID] = mapped_column(ForeignKey("datasources.id", ondelete="CASCADE"), index=True)
+    status: Mapped[str] = mapped_column(default=CrawlStatus.PENDING)
+    trigger: Mapped[str]
+    total_pages: Mapped[int] = mapped_column(default=0)
+    waiting_pages: Mapped[int] = mapped_column(default=0)
+    fetched_pages: Mapped[int] = mapped_column(default=0)
+    new_pages: Mapped[int] = mapped_column(default=0)
+    updated_pages: Mapped[int] = mapped_column(default=0)
+    unchanged_pages: Mapped[int] = mapped_column(default=0)
+    removed_pages: Mapped[int] = mapped_column(default=0)
+    refused_pages: Mapped[int] = mapped_column(default=0)
+    failed_pages: Mapped[int] = mapped_column(default=0)
+    held_pages: Mapped[int] = mapped_column(default=0)
+    limit_reached: Mapped[bool] = mapped_column(default=False)
+    current_url: Mapped[str | None]
+    error_message: Mapped[str | None] = mapped_column(Text)
+    cancel_requested: Mapped[bool] = mapped_column(default=False)
+    scraped_at: Mapped[datetime | None]
+    """When nothing was left to fetch; the crawl completes once its pages are indexed."""
+    started_at: Mapped[datetime | None]
+    completed_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+def begin(session: Session, datasource: Datasource, *, trigger: CrawlTrigger, now: datetime) -> Crawl:
+    """Store a new crawl of this datasource. A second one that has not ended breaks a unique index."""
+    crawl = Crawl(
+        id=uuid4(),
+        org_id=datasource.org_id,
+        datasource_id=datasource.id,
+        trigger=trigger,
+        created_at=now,
+        updated_at=now,
+    )
+    session.add(crawl)
+    session.flush()
+    return crawl
+
+
+def fail(crawl: Crawl, *, now: datetime, message: str) -> None:
+    """End a crawl that cannot go on. What it kept stays."""
+    crawl.status = CrawlStatus.FAILED
+    crawl.error_message = message
+    crawl.completed_at = crawl.updated_at = now
+    crawl.lease_token = crawl.lease_until = None
+
+
+def get(session: Session, crawl_id: UUID, *, org_id: UUID) -> Crawl:
+    """The org's crawl.
+
+    Raises:
+        CrawlNotFound: If the org has none of this id.
+    """
+    found = session.scalars(select(Crawl).where(Crawl.id == crawl_id, Crawl.org_id == org_id)).one_or_none()
+    if found is None:
+        raise CrawlNotFound(crawl=crawl_id)
+    return found
+
+
+def running(session: Session, datasource_id: UUID) -> Crawl | None:
+    """The datasource's crawl that has not ended."""
+    return session.scalars(
+        select(Crawl).where(Crawl.datasource_id == datasource_id, Crawl.status.in_(RUNNING))
+    ).one_or_none()
+
+
+def latest(session: Session, datasource_id: UUID) -> Crawl | None:
+    """The datasource's newest crawl."""
+    statement = select(Crawl).where(Crawl.datasource_id == datasource_id)
+    return session.scalars(statement.order_by(Crawl.created_at.desc(), Crawl.id).limit(1)).one_or_none()
+
+
+def listing(session: Session, *, org_id: UUID, limit: int = 20) -> list[Crawl]:
+    """The org's crawls, newest first."""
+    statement = select(Crawl).where(Crawl.org_id == org_id).order_by(Crawl.created_at.desc(), Crawl.id)
+    return list(session.scalars(statement.limit(limit)))
+
+
+def ended(session: Session, datasource_id: UUID) -> list[UUID]:
+    """The datasource's crawls that are over."""
+    statement = select(Crawl.id).where(Crawl.datasource_id == datasource_id, Crawl.status.not_in(RUNNING))
+    return list(session.scalars(statement))
+
+
+def claim(session: Session, crawl_id: UUID, *, now: datetime, lease: timedelta, owner: str) -> Crawl | None:
+    """Take this crawl if it still needs a spider and nobody has it. None otherwise."""
+    statement = (
+        update(Crawl)
+        .where(
+            Crawl.id == crawl_id,
+            Crawl.status.in_(RUNNING),
+            Crawl.scraped_at.is_(None),
+            free(Crawl, now=now),
+        )
+        .values(
+            status=CrawlStatus.SCRAPING,
+            lease_token=uuid4(),
+            lease_until=now + lease,
+            lease_owner=owner,
+            attempts=Crawl.attempts + 1,
+            updated_at=now,
+        )
+        .returning(Crawl)
+        .execution_options(populate_existing=True)
+    )
+    return session.scalars(statement).one_or_none()
+
+
+def fence(session: Session, crawl_id: UUID, *, token: UUID, now: datetime) -> Crawl:
+    """The crawl, locked, if `token` still holds it: the first statement of every write of a spider.
+
+    Raises:
+        LeaseLost: If another worker holds it, or it was cancelled.
+    """
+    statement = (
+        update(Crawl)
+        .where(
+            Crawl.id == crawl_id,
+            Crawl.lease_token == token,
+            Crawl.status == CrawlStatus.SCRAPING,
+            Crawl.cancel_requested.is_(False),
+        )
+        .values(updated_at=now)
+        .returning(Crawl)
+        .execution_options(populate_existing=True)
+    )
+    crawl = session.scalars(statement).one_or_none()
+    if crawl is None:
+        raise LeaseLost(crawl=crawl_id)
+    return crawl
+
+
+def write_progress(crawl: Crawl, progress: CrawlProgress, *, url: str | None) -> None:
+    """Copy the derived counts to the row, where everyone who watches reads them."""
+    crawl.total_pages = progress.found
+    crawl.waiting_pages = progress.waiting
+    crawl.fetched_pages = progress.fetched
+    crawl.new_pages = progress.new
+    crawl.updated_pages = progress.updated
+    crawl.unchanged_pages = progress.unchanged
+    crawl.removed_pages = progress.removed
+    crawl.refused_pages = progress.refused
+    crawl.failed_pages = progress.failed
+    crawl.limit_reached = progress.limit_reached
+    crawl.current_url = url or crawl.current_url
+
+
+def complete_scraped(session: Session, *, now: datetime, crawl_ids: Sequence[UUID] = ()) -> list[Crawl]:
+    """End the crawls that have nothing left to fetch or to index. Doing it twice is the same as once."""
+    unindexed = exists().where(PageVersion.crawl_id == Crawl.id, PageVersion.state == "waiting")
+    statement = (
+        update(Crawl)
+        .where(Crawl.status == CrawlStatus.SCRAPING, Crawl.scraped_at.is_not(None), ~unindexed)
+        .values(status=CrawlStatus.COMPLETED, completed_at=now, updated_at=now, current_url=None)
+        .returning(Crawl)
+        .execution_options(populate_existing=True)
+    )
+    if crawl_ids:
+        statement = statement.where(Crawl.id.in_(crawl_ids))
+    return list(session.scalars(statement))
+
+
+def orphans(session: Session, *, now: datetime, limit: int) -> list[Crawl]:
+    """Crawls that need a spider, have none, and whose next hint is due."""
+    statement = (
+        select(Crawl)
+        .where(
+            Crawl.status.in_(RUNNING),
+            Crawl.scraped_at.is_(None),
+            free(Crawl, now=now),
+            or_(Crawl.hint_at.is_(None), Crawl.hint_at <= now),
+        )
+        .order_by(Crawl.hint_at.nulls_first(), Crawl.id)
+        .limit(limit)
+    )
+    return list(session.scalars(statement))
+
+
+def cancel(session: Session, crawl: Crawl, *, now: datetime) -> None:
+    """End a crawl; its spider's next write is refused. What it kept so far stays."""
+    session.execute(
+        update(Crawl)
+        .where(and_(Crawl.id == crawl.id, Crawl.status.in_(RUNNING)))
+        .values(status=CrawlStatus.CANCELLED, cancel_requested=True, completed_at=now, updated_at=now, lease_token=None)
+    )
+    session.refresh(crawl)

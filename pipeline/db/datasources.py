@@ -1,0 +1,93 @@
+"""Datasources: the websites an org wants read, with the rules and dates of their crawls."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, UniqueConstraint, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from pipeline.db.base import Base
+from pipeline.errors import DatasourceNotFound
+from pipeline.model import DatasourceStatus
+
+
+class Datasource(Base):
+    """One website of one org."""
+
+    __tablename__ = "datasources"
+    __table_args__ = (UniqueConstraint("org_id", "url_key"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    org_id: Mapped[UUID] = mapped_column(ForeignKey("orgs.id", ondelete="CASCADE"))
+    url: Mapped[str]
+    url_key: Mapped[str]
+    display_name: Mapped[str]
+    status: Mapped[str] = mapped_column(default=DatasourceStatus.ACTIVE)
+    page_limit: Mapped[int | None]
+    include_paths: Mapped[list[str]] = mapped_column(default=list)
+    exclude_paths: Mapped[list[str]] = mapped_column(default=list)
+    sitemap_urls: Mapped[list[str]] = mapped_column(default=list)
+    crawl_interval_hours: Mapped[int | None]
+    render_js: Mapped[str] = mapped_column(default="never")
+    next_crawl_at: Mapped[datetime | None] = mapped_column(index=True)
+    last_crawl_started_at: Mapped[datetime | None]
+    last_crawl_completed_at: Mapped[datetime | None]
+    error_message: Mapped[str | None]
+    deleted_at: Mapped[datetime | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+def add(session: Session, datasource: Datasource) -> Datasource:
+    """Store a new datasource."""
+    session.add(datasource)
+    session.flush()
+    return datasource
+
+
+def get(session: Session, datasource_id: UUID, *, org_id: UUID) -> Datasource:
+    """The org's datasource.
+
+    Raises:
+        DatasourceNotFound: If the org has none of this id.
+    """
+    found = session.scalars(
+        select(Datasource).where(
+            Datasource.id == datasource_id, Datasource.org_id == org_id, Datasource.deleted_at.is_(None)
+        )
+    ).one_or_none()
+    if found is None:
+        raise DatasourceNotFound(datasource=datasource_id)
+    return found
+
+
+def find(session: Session, url_key: str, *, org_id: UUID) -> Datasource | None:
+    """The org's datasource that starts at this address."""
+    return session.scalars(
+        select(Datasource).where(
+            Datasource.url_key == url_key, Datasource.org_id == org_id, Datasource.deleted_at.is_(None)
+        )
+    ).one_or_none()
+
+
+def listing(session: Session, *, org_id: UUID) -> list[Datasource]:
+    """The org's datasources, oldest first."""
+    statement = select(Datasource).where(Datasource.org_id == org_id, Datasource.deleted_at.is_(None))
+    return list(session.scalars(statement.order_by(Datasource.created_at, Datasource.id)))
+
+
+def due(session: Session, *, now: datetime, limit: int) -> list[Datasource]:
+    """Active datasources whose next crawl is due, longest overdue first."""
+    statement = (
+        select(Datasource)
+        .where(
+            Datasource.next_crawl_at <= now,
+            Datasource.status == DatasourceStatus.ACTIVE,
+            Datasource.deleted_at.is_(None),
+        )
+        .order_by(Datasource.next_crawl_at)
+        .limit(limit)
+    )
+    return list(session.scalars(statement))

@@ -1,0 +1,122 @@
+"""Connections and transactions: SQLite in the data directory, or PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.orm import Session, sessionmaker
+
+from pipeline.errors import DatabaseUnavailable, DiskFull, InvalidSettings, SitewiseError
+from pipeline.settings import DatabaseSettings
+
+__all__ = ["Database", "Session", "database_url", "translated"]
+
+READ_ONLY = "sitewise_read_only"
+DISK_FULL_SIGNS = ("disk is full", "No space left", "disk I/O error")
+
+
+class Database:
+    """Transactions on one database. Open it after a fork, never before."""
+
+    def __init__(self, settings: DatabaseSettings, *, data_dir: Path) -> None:
+        """Connect lazily: nothing is opened before the first transaction."""
+        self.url = database_url(settings, data_dir=data_dir)
+        self.engine = _create_engine(self.url, settings)
+        self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+
+    @property
+    def is_sqlite(self) -> bool:
+        """Whether this is the embedded database."""
+        return self.engine.dialect.name == "sqlite"
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """One transaction that may change rows: committed at the end, undone on any error."""
+        with translated(), self._sessions.begin() as session:
+            yield session
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """One transaction that changes nothing and waits for no writer."""
+        with translated(), self._sessions.begin() as session:
+            session.connection(execution_options={READ_ONLY: True})
+            yield session
+
+    def close(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+
+def database_url(settings: DatabaseSettings, *, data_dir: Path) -> URL:
+    """Where the database is: the one set, else `sitewise.db` in the data directory.
+
+    Raises:
+        InvalidSettings: If the address cannot be read; it is not shown, it may hold a password.
+    """
+    if settings.url is None:
+        return URL.create("sqlite+pysqlite", database=str(data_dir / "sitewise.db"))
+    try:
+        url = make_url(settings.url.get_secret_value())
+    except ArgumentError as error:
+        raise InvalidSettings(setting="SITEWISE_DATABASE__URL", problem="not a database address") from error
+    if url.drivername in {"postgres", "postgresql"}:
+        url = url.set(drivername="postgresql+psycopg")
+    return url
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn what a driver raises when the database is away or full into the project's errors."""
+    try:
+        yield
+    except SitewiseError:
+        raise
+    except (OperationalError, InterfaceError) as error:
+        cause = str(error.orig)
+        if any(sign in cause for sign in DISK_FULL_SIGNS):
+            raise DiskFull(problem=cause) from error
+        raise DatabaseUnavailable(problem=cause.strip().splitlines()[0] if cause.strip() else "no answer") from error
+    except DBAPIError as error:
+        if error.connection_invalidated:
+            raise DatabaseUnavailable(problem="connection lost") from error
+        raise
+
+
+def _create_engine(url: URL, settings: DatabaseSettings) -> Engine:
+    if url.get_backend_name() == "sqlite":
+        engine = create_engine(url, connect_args={"timeout": settings.busy_timeout.total_seconds()})
+        event.listen(engine, "connect", _set_pragmas)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    milliseconds = int(settings.statement_timeout / timedelta(milliseconds=1))
+    return create_engine(
+        url,
+        pool_size=settings.pool_size,
+        pool_pre_ping=True,
+        connect_args={
+            "connect_timeout": 5,
+            "application_name": "sitewise",
+            "options": f"-c statement_timeout={milliseconds} -c timezone=UTC",
+        },
+    )
+
+
+def _set_pragmas(connection: Any, record: object) -> None:  # noqa: ANN401 - the driver's own connection
+    del record
+    connection.isolation_level = None
+    cursor = connection.cursor()
+    for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "temp_store=MEMORY"):
+        cursor.execute(f"PRAGMA {pragma}")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    """Take the write lock at once: a transaction that upgrades later fails instead of waiting."""
+    read_only = connection.get_execution_options().get(READ_ONLY)
+    connection.exec_driver_sql("BEGIN" if read_only else "BEGIN IMMEDIATE")

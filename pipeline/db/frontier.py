@@ -1,0 +1,193 @@
+"""The frontier: every URL a crawl has seen, and what became of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, ForeignKey, Index, case, delete, func, or_, select, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from pipeline.db.base import Base, count_changed, insert_into
+from pipeline.model import CrawlProgress, Discovered
+
+WAITING, LEASED, DONE, REFUSED = "waiting", "leased", "done", "refused"
+NEW, UPDATED, UNCHANGED, REMOVED, FAILED, DECLINED = "new", "updated", "unchanged", "removed", "failed", "declined"
+KEPT = (NEW, UPDATED, UNCHANGED)
+
+
+class FrontierEntry(Base):
+    """One URL of one crawl. `outcome` is set once, when `state` becomes done or refused."""
+
+    __tablename__ = "frontier"
+    __table_args__ = (Index("ix_frontier_take", "crawl_id", "state", "depth", "url_key"),)
+
+    crawl_id: Mapped[UUID] = mapped_column(ForeignKey("crawls.id", ondelete="CASCADE"), primary_key=True)
+    url_key: Mapped[str] = mapped_column(primary_key=True)
+    url: Mapped[str]
+    depth: Mapped[int]
+    found_on: Mapped[str | None]
+    lastmod: Mapped[str | None]
+    state: Mapped[str] = mapped_column(default=WAITING)
+    attempts: Mapped[int] = mapped_column(default=0)
+    lease_token: Mapped[UUID | None]
+    retry_at: Mapped[datetime | None]
+    outcome: Mapped[str | None]
+    reason: Mapped[str | None]
+    detail: Mapped[str | None]
+    http_status: Mapped[int | None]
+    target: Mapped[str | None]
+    """The URL this one folds into, for `duplicate_of` and `canonical_to`."""
+    seen_at: Mapped[datetime]
+
+
+def add(session: Session, crawl_id: UUID, found: Iterable[Discovered], *, now: datetime) -> None:
+    """Add URLs; those already there are left as they are."""
+    rows = {
+        url.url_key: {
+            "crawl_id": crawl_id,
+            "url_key": url.url_key,
+            "url": url.url,
+            "depth": url.depth,
+            "found_on": url.found_on,
+            "lastmod": url.lastmod,
+            "state": REFUSED if url.reason else WAITING,
+            "outcome": DECLINED if url.reason else None,
+            "reason": url.reason,
+            "attempts": 0,
+            "seen_at": now,
+        }
+        for url in found
+    }
+    if rows:
+        session.execute(insert_into(session, FrontierEntry).on_conflict_do_nothing(), list(rows.values()))
+
+
+def take(session: Session, crawl_id: UUID, *, token: UUID, limit: int, now: datetime) -> list[FrontierEntry]:
+    """Lease waiting URLs, shallow first, the same order every time."""
+    waiting = (
+        select(FrontierEntry.url_key)
+        .where(
+            FrontierEntry.crawl_id == crawl_id,
+            FrontierEntry.state == WAITING,
+            or_(FrontierEntry.retry_at.is_(None), FrontierEntry.retry_at <= now),
+        )
+        .order_by(FrontierEntry.depth, FrontierEntry.url_key)
+        .limit(limit)
+    )
+    statement = (
+        update(FrontierEntry)
+        .where(FrontierEntry.crawl_id == crawl_id, FrontierEntry.url_key.in_(waiting))
+        .values(state=LEASED, lease_token=token, attempts=FrontierEntry.attempts + 1, seen_at=now)
+        .returning(FrontierEntry)
+        .execution_options(populate_existing=True, synchronize_session=False)
+    )
+    return sorted(session.scalars(statement), key=lambda entry: (entry.depth, entry.url_key))
+
+
+def reclaim(session: Session, crawl_id: UUID, *, token: UUID) -> int:
+    """Put back what an earlier holder of the crawl had leased. Returns how many URLs."""
+    statement = (
+        update(FrontierEntry)
+        .where(
+            FrontierEntry.crawl_id == crawl_id,
+            FrontierEntry.state == LEASED,
+            FrontierEntry.lease_token != token,
+        )
+        .values(state=WAITING, lease_token=None)
+    )
+    return count_changed(session, statement)
+
+
+def get(session: Session, crawl_id: UUID, url_key: str) -> FrontierEntry | None:
+    """One URL of the crawl."""
+    return session.get(FrontierEntry, (crawl_id, url_key))
+
+
+def failures(session: Session, crawl_id: UUID, *, limit: int) -> list[FrontierEntry]:
+    """URLs of the crawl that could not be read, in URL order."""
+    statement = (
+        select(FrontierEntry)
+        .where(FrontierEntry.crawl_id == crawl_id, FrontierEntry.outcome == FAILED)
+        .order_by(FrontierEntry.url_key)
+        .limit(limit)
+    )
+    return list(session.scalars(statement))
+
+
+def reasons(session: Session, crawl_id: UUID) -> dict[str, int]:
+    """How many URLs of the crawl were refused or failed, by reason."""
+    statement = (
+        select(FrontierEntry.reason, func.count())
+        .where(FrontierEntry.crawl_id == crawl_id, FrontierEntry.outcome.in_((FAILED, DECLINED)))
+        .group_by(FrontierEntry.reason)
+        .order_by(FrontierEntry.reason)
+    )
+    return {str(reason): count for reason, count in session.execute(statement)}
+
+
+def refuse_waiting(session: Session, crawl_id: UUID, *, reason: str) -> int:
+    """Refuse whatever still waits. Returns how many URLs."""
+    statement = (
+        update(FrontierEntry)
+        .where(FrontierEntry.crawl_id == crawl_id, FrontierEntry.state == WAITING)
+        .values(state=REFUSED, outcome=DECLINED, reason=reason)
+    )
+    return count_changed(session, statement)
+
+
+def next_retry(session: Session, crawl_id: UUID) -> datetime | None:
+    """When the earliest URL that was put back may be tried again."""
+    return session.scalar(
+        select(func.min(FrontierEntry.retry_at)).where(
+            FrontierEntry.crawl_id == crawl_id, FrontierEntry.state == WAITING
+        )
+    )
+
+
+def progress(session: Session, crawl_id: UUID, *, page_limit: int) -> CrawlProgress:
+    """The crawl's counts, from its rows."""
+
+    def count(condition: ColumnElement[bool]) -> ColumnElement[int]:
+        return func.count(case((condition, 1)))
+
+    entry = FrontierEntry
+    columns: list[ColumnElement[int]] = [
+        func.count(),
+        count(entry.state.in_((WAITING, LEASED))),
+        count(entry.state == DONE),
+        count(entry.outcome == NEW),
+        count(entry.outcome == UPDATED),
+        count(entry.outcome == UNCHANGED),
+        count(entry.outcome == DECLINED),
+        count(entry.outcome == FAILED),
+        count(entry.outcome == REMOVED),
+        count(entry.reason == "page_limit"),
+    ]
+    row = session.execute(select(*columns).where(entry.crawl_id == crawl_id)).one()
+    found, waiting, fetched, new, updated, unchanged, refused, failed, removed, limited = row
+    full = new + updated + unchanged >= page_limit and (waiting > 0 or limited > 0)
+    return CrawlProgress(
+        found=found,
+        waiting=waiting,
+        fetched=fetched,
+        new=new,
+        updated=updated,
+        unchanged=unchanged,
+        refused=refused,
+        failed=failed,
+        removed=removed,
+        limit_reached=full,
+    )
+
+
+def leased(session: Session, crawl_id: UUID) -> int:
+    """How many URLs are in a spider's hands."""
+    statement = select(func.count()).where(FrontierEntry.crawl_id == crawl_id, FrontierEntry.state == LEASED)
+    return session.scalar(statement) or 0
+
+
+def forget(session: Session, crawl_ids: Sequence[UUID]) -> None:
+    """Delete the frontier of crawls that a later one replaced."""
+    session.execute(delete(FrontierEntry).where(FrontierEntry.crawl_id.in_(crawl_ids)))

@@ -1,0 +1,64 @@
+"""Orgs: the tenants."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Text, select, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from pipeline.db.base import Base
+from pipeline.errors import OrgNotFound
+
+
+class Org(Base):
+    """One customer, with its own knowledge, training and agent."""
+
+    __tablename__ = "orgs"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    website: Mapped[str | None]
+    language: Mapped[str] = mapped_column(default="en")
+    ai_instructions: Mapped[str] = mapped_column(Text, default="")
+    integrations: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    indexed_at: Mapped[datetime | None] = mapped_column(index=True)
+    """When work of this org was last claimed: the org that waited longest is next."""
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+def add(session: Session, org: Org) -> Org:
+    """Store a new org."""
+    session.add(org)
+    session.flush()
+    return org
+
+
+def find(session: Session, name: str) -> Org | None:
+    """The org of this name."""
+    return session.scalars(select(Org).where(Org.name == name)).one_or_none()
+
+
+def get(session: Session, org_id: UUID) -> Org:
+    """The org.
+
+    Raises:
+        OrgNotFound: If there is none.
+    """
+    org = session.get(Org, org_id)
+    if org is None:
+        raise OrgNotFound(org=org_id)
+    return org
+
+
+def listing(session: Session) -> list[Org]:
+    """Every org, by name."""
+    return list(session.scalars(select(Org).order_by(Org.name)))
+
+
+def took_turn(session: Session, org_id: UUID, *, now: datetime) -> None:
+    """Note that this org's work was claimed, so that another's is next."""
+    session.execute(update(Org).where(Org.id == org_id).values(indexed_at=now))

@@ -1,0 +1,40 @@
+"""The outbox: hints that leave once the change they speak of is committed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from pipeline.db.base import Base
+
+CRAWL, INDEX = "crawl", "index"
+
+
+class OutboxHint(Base):
+    """A hint to send: look at this crawl, or at the waiting pages of this org."""
+
+    __tablename__ = "outbox"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    kind: Mapped[str]
+    target_id: Mapped[UUID]
+    created_at: Mapped[datetime] = mapped_column(index=True)
+
+
+def put(session: Session, kind: str, target_id: UUID, *, now: datetime) -> None:
+    """Write a hint beside the change it speaks of."""
+    session.add(OutboxHint(id=uuid4(), kind=kind, target_id=target_id, created_at=now))
+
+
+def unsent(session: Session, *, limit: int) -> list[OutboxHint]:
+    """Hints that have not left, oldest first."""
+    return list(session.scalars(select(OutboxHint).order_by(OutboxHint.created_at, OutboxHint.id).limit(limit)))
+
+
+def sent(session: Session, ids: Sequence[UUID]) -> None:
+    """Forget hints that left."""
+    session.execute(delete(OutboxHint).where(OutboxHint.id.in_(ids)))

@@ -1,0 +1,229 @@
+"""Page versions: what a page said, each time it said something new, and the queue of what waits to be indexed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+from sqlalchemy import JSON, ForeignKey, Index, UniqueConstraint, exists, func, or_, select, update
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from pipeline.db.base import Base, CompressedText
+from pipeline.db.leases import Leased, free
+from pipeline.db.orgs import Org
+
+WAITING, INDEXED, SUPERSEDED, POISON = "waiting", "indexed", "superseded", "poison"
+
+
+class PageVersion(Leased, Base):
+    """One text of one page. It waits to be indexed, under a lease, and then may be made live."""
+
+    __tablename__ = "page_versions"
+    __table_args__ = (
+        UniqueConstraint("page_id", "number"),
+        Index("ix_page_versions_queue", "org_id", "state", "lease_until"),
+        Index("ix_page_versions_crawl", "crawl_id", "state"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    page_id: Mapped[UUID] = mapped_column(ForeignKey("pages.id", ondelete="CASCADE"))
+    org_id: Mapped[UUID] = mapped_column(ForeignKey("orgs.id", ondelete="CASCADE"))
+    datasource_id: Mapped[UUID]
+    crawl_id: Mapped[UUID | None]
+    number: Mapped[int]
+    state: Mapped[str] = mapped_column(default=WAITING)
+    title: Mapped[str]
+    language: Mapped[str | None]
+    markdown: Mapped[str] = mapped_column(CompressedText)
+    text_hash: Mapped[str]
+    fact_hash: Mapped[str]
+    body_sha256: Mapped[str]
+    extractor: Mapped[str]
+    dropped: Mapped[list[list[str]]] = mapped_column(JSON, default=list)
+    """What was kept out of the text: pairs of reason and excerpt."""
+    chunk_count: Mapped[int] = mapped_column(default=0)
+    embedded_count: Mapped[int] = mapped_column(default=0)
+    """Vectors computed for this version; the others were there."""
+    problem: Mapped[str | None]
+    """Why it could not be indexed, the last time."""
+    fetched_at: Mapped[datetime]
+    indexed_at: Mapped[datetime | None]
+    retired_at: Mapped[datetime | None]
+    """When it stopped being live."""
+    created_at: Mapped[datetime]
+
+
+def next_number(session: Session, page_id: UUID) -> int:
+    """The number of the page's next version, from 1."""
+    highest = session.scalar(select(func.max(PageVersion.number)).where(PageVersion.page_id == page_id))
+    return (highest or 0) + 1
+
+
+def supersede_waiting(session: Session, page_id: UUID) -> None:
+    """A newer text is here: older ones that nobody indexed yet need not be."""
+    session.execute(
+        update(PageVersion)
+        .where(PageVersion.page_id == page_id, PageVersion.state == WAITING)
+        .values(state=SUPERSEDED, lease_token=None, lease_until=None)
+    )
+
+
+def org_in_turn(session: Session, *, now: datetime) -> UUID | None:
+    """The org with claimable pages that was served least lately."""
+    waiting = exists().where(PageVersion.org_id == Org.id, PageVersion.state == WAITING, free(PageVersion, now=now))
+    statement = select(Org.id).where(waiting).order_by(Org.indexed_at.nulls_first(), Org.id).limit(1)
+    return session.scalar(statement)
+
+
+def claim(
+    session: Session, org_id: UUID, *, limit: int, now: datetime, lease: timedelta, owner: str
+) -> list[PageVersion]:
+    """Take up to `limit` pages of this org that wait longest. Two workers never take the same one.
+
+    A page that failed before is taken alone, after the others: it must not drag them down.
+    """
+    fresh = _claim_some(session, org_id, limit=limit, now=now, lease=lease, owner=owner, fresh=True)
+    return fresh or _claim_some(session, org_id, limit=1, now=now, lease=lease, owner=owner, fresh=False)
+
+
+def _claim_some(
+    session: Session, org_id: UUID, *, limit: int, now: datetime, lease: timedelta, owner: str, fresh: bool
+) -> list[PageVersion]:
+    waiting = (
+        select(PageVersion.id)
+        .where(
+            PageVersion.org_id == org_id,
+            PageVersion.state == WAITING,
+            free(PageVersion, now=now),
+            PageVersion.attempts == 0 if fresh else PageVersion.attempts > 0,
+        )
+        .order_by(PageVersion.attempts, PageVersion.created_at, PageVersion.id)
+        .limit(limit)
+        .with_for_update(skip_locked=True)
+    )
+    statement = (
+        update(PageVersion)
+        .where(PageVersion.id.in_(waiting))
+        .values(lease_token=uuid4(), lease_until=now + lease, lease_owner=owner, attempts=PageVersion.attempts + 1)
+        .returning(PageVersion)
+        .execution_options(populate_existing=True, synchronize_session=False)
+    )
+    return sorted(session.scalars(statement), key=lambda version: (version.created_at, version.id))
+
+
+def put_off(session: Session, ids: Sequence[UUID], *, until: datetime, problem: str | None) -> None:
+    """Note why pages were given back. They are hinted again at `until`."""
+    session.execute(
+        update(PageVersion)
+        .where(PageVersion.id.in_(ids), PageVersion.state == WAITING, PageVersion.lease_token.is_(None))
+        .values(hint_at=until, problem=problem)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def get(session: Session, version_id: UUID) -> PageVersion:
+    """The version of this id, which must exist."""
+    return session.get_one(PageVersion, version_id)
+
+
+def by_id(session: Session, ids: Sequence[UUID]) -> dict[UUID, PageVersion]:
+    """Versions by their ids."""
+    return {version.id: version for version in session.scalars(select(PageVersion).where(PageVersion.id.in_(ids)))}
+
+
+def finish(session: Session, version: PageVersion, *, now: datetime, chunks: int, embedded: int) -> None:
+    """Note that a version is in the vector store, whole."""
+    version.state, version.indexed_at, version.problem = INDEXED, now, None
+    version.chunk_count, version.embedded_count = chunks, embedded
+    version.lease_token = version.lease_until = version.lease_owner = None
+    version.attempts = 0
+    session.flush()
+
+
+def retire(session: Session, version_id: UUID, *, now: datetime) -> None:
+    """Note that a version is live no more."""
+    session.execute(update(PageVersion).where(PageVersion.id == version_id).values(retired_at=now))
+
+
+def park(session: Session, version: PageVersion) -> None:
+    """Set a version aside that ended its worker too often."""
+    version.state = POISON
+    version.lease_token = version.lease_until = None
+    session.flush()
+
+
+def held(session: Session, ids: Sequence[UUID], *, token: UUID) -> set[UUID]:
+    """Those of the versions that `token` still holds, their rows locked until the commit."""
+    statement = (
+        select(PageVersion.id)
+        .where(PageVersion.id.in_(ids), PageVersion.lease_token == token, PageVersion.state == WAITING)
+        .with_for_update()
+    )
+    return set(session.scalars(statement))
+
+
+def overworked(session: Session, *, attempts: int, now: datetime) -> list[PageVersion]:
+    """Versions that ended their worker too often, and that nobody holds."""
+    statement = select(PageVersion).where(
+        PageVersion.state == WAITING, PageVersion.attempts >= attempts, free(PageVersion, now=now)
+    )
+    return list(session.scalars(statement))
+
+
+def orphans(session: Session, *, now: datetime, limit: int) -> list[UUID]:
+    """Orgs with pages that wait, that nobody holds, and whose next hint is due."""
+    statement = (
+        select(PageVersion.org_id)
+        .where(
+            PageVersion.state == WAITING,
+            free(PageVersion, now=now),
+            or_(PageVersion.hint_at.is_(None), PageVersion.hint_at <= now),
+        )
+        .distinct()
+        .limit(limit)
+    )
+    return list(session.scalars(statement))
+
+
+def hinted(session: Session, org_id: UUID, *, now: datetime, again: datetime) -> None:
+    """Note that a hint went out for this org's waiting pages."""
+    session.execute(
+        update(PageVersion)
+        .where(PageVersion.org_id == org_id, PageVersion.state == WAITING, free(PageVersion, now=now))
+        .values(hints=PageVersion.hints + 1, hint_at=again)
+        .execution_options(synchronize_session=False)
+    )
+
+
+def waiting_hints(session: Session, org_id: UUID) -> int:
+    """How often the org's least hinted waiting page was hinted."""
+    statement = select(func.min(PageVersion.hints)).where(PageVersion.org_id == org_id, PageVersion.state == WAITING)
+    return session.scalar(statement) or 0
+
+
+def count_waiting(session: Session, *, org_id: UUID | None = None) -> int:
+    """How many versions wait to be indexed."""
+    statement = select(func.count()).where(PageVersion.state == WAITING)
+    return session.scalar(statement.where(PageVersion.org_id == org_id) if org_id else statement) or 0
+
+
+def count_waiting_of(session: Session, crawl_id: UUID) -> int:
+    """How many versions that this crawl made wait to be indexed."""
+    statement = select(func.count()).where(PageVersion.crawl_id == crawl_id, PageVersion.state == WAITING)
+    return session.scalar(statement) or 0
+
+
+def embedded_in(session: Session, crawl_id: UUID) -> tuple[int, int]:
+    """Chunks, and vectors computed, over the versions this crawl made."""
+    statement = select(
+        func.coalesce(func.sum(PageVersion.chunk_count), 0), func.coalesce(func.sum(PageVersion.embedded_count), 0)
+    ).where(PageVersion.crawl_id == crawl_id)
+    chunks, embedded = session.execute(statement).one()
+    return int(chunks), int(embedded)
+
+
+def history(session: Session, page_id: UUID) -> list[PageVersion]:
+    """The page's versions, newest first."""
+    statement = select(PageVersion).where(PageVersion.page_id == page_id).order_by(PageVersion.number.desc())
+    return list(session.scalars(statement))

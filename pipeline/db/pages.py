@@ -1,0 +1,142 @@
+"""Pages: what the knowledge base has, or has refused, of a datasource."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, ForeignKey, Index, UniqueConstraint, func, or_, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from pipeline.db.base import Base
+from pipeline.db.datasources import Datasource
+from pipeline.errors import PageNotFound
+from pipeline.model import PageStatus
+
+
+class Page(Base):
+    """One page, known by its folded URL. `live_version` is what readers see; its flip is the update."""
+
+    __tablename__ = "pages"
+    __table_args__ = (
+        UniqueConstraint("datasource_id", "url_key"),
+        Index("ix_pages_text", "datasource_id", "text_hash"),
+        Index("ix_pages_org_status", "org_id", "status"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    org_id: Mapped[UUID] = mapped_column(ForeignKey("orgs.id", ondelete="CASCADE"))
+    datasource_id: Mapped[UUID] = mapped_column(ForeignKey("datasources.id", ondelete="CASCADE"))
+    url: Mapped[str]
+    url_key: Mapped[str]
+    canonical_url: Mapped[str | None]
+    title: Mapped[str] = mapped_column(default="")
+    language: Mapped[str | None]
+    status: Mapped[str]
+    reason: Mapped[str]
+    detail: Mapped[str | None]
+    target: Mapped[str | None]
+    """The URL this page folds into, for `duplicate_of` and `canonical_to`."""
+    excluded: Mapped[bool] = mapped_column(default=False)
+    live_version: Mapped[UUID | None] = mapped_column(index=True)
+    text_hash: Mapped[str | None]
+    fact_hash: Mapped[str | None]
+    etag: Mapped[str | None]
+    last_modified: Mapped[str | None]
+    http_status: Mapped[int | None]
+    depth: Mapped[int] = mapped_column(default=0)
+    missing_since: Mapped[datetime | None]
+    """When the site first answered 404 or 410; a second such answer later removes the page."""
+    fetched_at: Mapped[datetime | None]
+    changed_at: Mapped[datetime | None]
+    next_fetch_at: Mapped[datetime | None]
+    last_crawl_id: Mapped[UUID | None]
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+def get(session: Session, page_id: UUID, *, org_id: UUID) -> Page:
+    """The org's page.
+
+    Raises:
+        PageNotFound: If the org has none of this id.
+    """
+    found = session.scalars(select(Page).where(Page.id == page_id, Page.org_id == org_id)).one_or_none()
+    if found is None:
+        raise PageNotFound(page=page_id)
+    return found
+
+
+def find(session: Session, datasource_id: UUID, url_key: str) -> Page | None:
+    """The datasource's page at this folded URL."""
+    return session.scalars(
+        select(Page).where(Page.datasource_id == datasource_id, Page.url_key == url_key)
+    ).one_or_none()
+
+
+def by_key(session: Session, datasource_id: UUID, url_keys: Sequence[str]) -> dict[str, Page]:
+    """The datasource's pages at these folded URLs."""
+    statement = select(Page).where(Page.datasource_id == datasource_id, Page.url_key.in_(url_keys))
+    return {page.url_key: page for page in session.scalars(statement)}
+
+
+def with_url_key(session: Session, url_key: str, *, org_id: UUID) -> list[Page]:
+    """The org's pages at this folded URL, in any datasource."""
+    return list(session.scalars(select(Page).where(Page.org_id == org_id, Page.url_key == url_key)))
+
+
+def kept(session: Session, datasource_id: UUID) -> list[Page]:
+    """Pages of the datasource that serve now: the next crawl looks at each, linked or not."""
+    statement = select(Page).where(Page.datasource_id == datasource_id, Page.live_version.is_not(None))
+    return list(session.scalars(statement.order_by(Page.url_key)))
+
+
+def twins(session: Session, page: Page, *, text_hash: str) -> list[Page]:
+    """Other pages of the datasource with the same main text that serve, or are about to."""
+    statement = select(Page).where(
+        Page.datasource_id == page.datasource_id,
+        Page.text_hash == text_hash,
+        Page.id != page.id,
+        Page.status.in_((PageStatus.SYNCED, PageStatus.PENDING)),
+    )
+    return list(session.scalars(statement))
+
+
+def listing(
+    session: Session,
+    *,
+    org_id: UUID,
+    datasource_id: UUID | None = None,
+    status: str | None = None,
+    search: str | None = None,
+    limit: int = 20,
+    after: str | None = None,
+) -> list[Page]:
+    """The org's pages in URL order, those after the folded URL `after`."""
+    conditions: list[ColumnElement[bool]] = [Page.org_id == org_id]
+    if datasource_id:
+        conditions.append(Page.datasource_id == datasource_id)
+    if status:
+        conditions.append(Page.status == status)
+    if search:
+        conditions.append(
+            or_(Page.url.icontains(search, autoescape=True), Page.title.icontains(search, autoescape=True))
+        )
+    if after:
+        conditions.append(Page.url_key > after)
+    return list(session.scalars(select(Page).where(*conditions).order_by(Page.url_key, Page.id).limit(limit)))
+
+
+def count_by_status(session: Session, *, org_id: UUID, datasource_id: UUID | None = None) -> dict[str, int]:
+    """How many pages stand where."""
+    statement = select(Page.status, func.count()).where(Page.org_id == org_id).group_by(Page.status)
+    if datasource_id:
+        statement = statement.where(Page.datasource_id == datasource_id)
+    counts = {str(status): count for status, count in session.execute(statement)}
+    return {status.value: counts.get(status.value, 0) for status in PageStatus}
+
+
+def is_retrievable() -> tuple[ColumnElement[bool], ...]:
+    """The conditions under which a page answers now: live, not excluded, its datasource not deleted."""
+    return (Page.live_version.is_not(None), Page.excluded.is_(False), Datasource.deleted_at.is_(None))

@@ -1,0 +1,1 @@
+"""From a question to a briefing: candidates, live rows, scenarios, prompt."""

@@ -1,0 +1,1 @@
+"""Use cases: one function, one transaction. What an edge may ask of Sitewise."""

@@ -1,0 +1,293 @@
+"""Crawls: add a website, start a run over it, hold it while a spider works, read how it went."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from uuid import UUID, uuid4
+
+from pipeline.addresses import check_url
+from pipeline.db import crawls, datasources, frontier, outbox, page_versions, pages
+from pipeline.db import leases as row_leases
+from pipeline.db.crawls import Crawl
+from pipeline.db.datasources import Datasource
+from pipeline.db.engine import Database, Session
+from pipeline.errors import CrawlAlreadyRunning, InvalidInput, LeaseLost
+from pipeline.model import CrawlStatus, CrawlTrigger, Discovered, OrgScope
+from pipeline.rules import CrawlRules
+from pipeline.services import endings
+from pipeline.services.clock import Clock
+from pipeline.services.hints import Hints, relay
+from pipeline.settings import Settings
+from pipeline.urls import canonical, split, url_key
+
+FAILURES_SHOWN = 20
+PAGE_LIMIT_MAXIMUM = 5_000
+RENDERINGS = ("never", "auto", "always")
+
+
+@dataclass(frozen=True, slots=True)
+class NewDatasource:
+    """What a caller says of a website; bounds are those of the HTTP contract."""
+
+    url: str
+    display_name: str | None = None
+    page_limit: int | None = 100
+    include_paths: tuple[str, ...] = ()
+    exclude_paths: tuple[str, ...] = ()
+    crawl_interval_hours: int | None = 168
+    render_js: str = "never"
+    sitemap_urls: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CrawlClaim:
+    """A crawl held by one worker. `token` fences its writes."""
+
+    crawl_id: UUID
+    org_id: UUID
+    token: UUID
+    lease: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A URL that could not be read."""
+
+    url: str
+    reason: str
+    http_status: int | None
+    detail: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class CrawlJob:
+    """A crawl as the outside sees it. Counts are pages."""
+
+    id: UUID
+    datasource_id: UUID
+    status: str
+    trigger: str
+    started_at: datetime | None
+    completed_at: datetime | None
+    total_pages: int
+    completed_pages: int
+    new_pages: int
+    updated_pages: int
+    removed_pages: int
+    unchanged_pages: int
+    failed_pages: int
+    held_pages: int
+    limit_reached: bool
+    error_message: str | None
+    created_at: datetime
+    updated_at: datetime
+    fetched_pages: int = 0
+    refused_pages: int = 0
+    waiting_pages: int = 0
+    pending_pages: int = 0
+    chunks: int = 0
+    embedded_chunks: int = 0
+    current_url: str | None = None
+    attempts: int = 0
+    refusals: dict[str, int] = field(default_factory=dict)
+    failures: tuple[Failure, ...] = ()
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more will happen."""
+        return self.status in {CrawlStatus.COMPLETED, CrawlStatus.FAILED, CrawlStatus.CANCELLED}
+
+
+class CrawlService:
+    """Everything about crawls except what a spider does."""
+
+    def __init__(self, database: Database, settings: Settings, hints: Hints, clock: Clock) -> None:
+        """Work on this database, and tell workers through these hints."""
+        self._database = database
+        self._settings = settings
+        self._hints = hints
+        self._clock = clock
+
+    def add(self, new: NewDatasource, *, scope: OrgScope) -> Datasource:
+        """Add a website, or update the one the org has at this address.
+
+        Raises:
+            InvalidUrl: If the address is not one.
+            AddressRefused: If it is not public, and not allowed.
+            InvalidPattern: If a rule cannot be read.
+            InvalidInput: If a number is out of its bounds.
+        """
+        url = canonical(new.url)
+        check_url(url, self._settings.crawl)
+        CrawlRules.read(url, include=new.include_paths, exclude=new.exclude_paths)
+        _check_bounds(new, floor=self._settings.work.interval_floor_hours)
+        now = self._clock()
+        with self._database.write() as session:
+            found = datasources.find(session, url_key(url), org_id=scope.org_id)
+            datasource = found or Datasource(
+                id=uuid4(), org_id=scope.org_id, url=url, url_key=url_key(url), created_at=now, display_name=""
+            )
+            datasource.display_name = new.display_name or datasource.display_name or split(url).netloc
+            datasource.page_limit = new.page_limit
+            datasource.include_paths = list(new.include_paths)
+            datasource.exclude_paths = list(new.exclude_paths)
+            datasource.sitemap_urls = list(new.sitemap_urls)
+            datasource.crawl_interval_hours = new.crawl_interval_hours
+            datasource.render_js = new.render_js
+            datasource.updated_at = now
+            return found or datasources.add(session, datasource)
+
+    def start(self, datasource_id: UUID, *, scope: OrgScope, trigger: CrawlTrigger = CrawlTrigger.MANUAL) -> CrawlJob:
+        """Start a crawl: a row, and a hint that leaves after the commit.
+
+        Raises:
+            CrawlAlreadyRunning: If one is running; its id is among the facts.
+        """
+        now = self._clock()
+        with self._database.write() as session:
+            datasource = datasources.get(session, datasource_id, org_id=scope.org_id)
+            running = crawls.running(session, datasource_id)
+            if running is not None:
+                raise CrawlAlreadyRunning(crawl=running.id, datasource=datasource_id)
+            crawl = crawls.begin(session, datasource, trigger=trigger, now=now)
+            outbox.put(session, outbox.CRAWL, crawl.id, now=now)
+            crawl_id = crawl.id
+        relay(self._database, self._hints)
+        return self.job(crawl_id, scope=scope)
+
+    def claim(self, crawl_id: UUID, *, owner: str) -> CrawlClaim | None:
+        """Hold a crawl that needs a spider; None when it needs none, or somebody has it.
+
+        The first claim seeds the frontier with the start page and every page kept so far; a later
+        one puts back what the spider before had leased. A crawl that has ended its worker too often fails.
+        """
+        now = self._clock()
+        lease = self._settings.crawl.lease
+        with self._database.write() as session:
+            crawl = crawls.claim(session, crawl_id, now=now, lease=lease, owner=owner)
+            if crawl is None or crawl.lease_token is None:
+                return None
+            if crawl.attempts > self._settings.work.attempts:
+                crawls.fail(crawl, now=now, message=crawl.error_message or "its spider ended too often")
+                endings.settle(session, crawl, now=now)
+                return None
+            if crawl.started_at is None:
+                crawl.started_at = now
+                datasource = datasources.get(session, crawl.datasource_id, org_id=crawl.org_id)
+                datasource.last_crawl_started_at = now
+                _seed(session, crawl, datasource, now=now)
+            frontier.reclaim(session, crawl_id, token=crawl.lease_token)
+            return CrawlClaim(crawl_id=crawl.id, org_id=crawl.org_id, token=crawl.lease_token, lease=lease)
+
+    def renew(self, claim: CrawlClaim) -> None:
+        """Keep holding a crawl.
+
+        Raises:
+            LeaseLost: If another worker holds it now, or it was cancelled.
+        """
+        with self._database.write() as session:
+            until = self._clock() + claim.lease
+            if not row_leases.renew(session, Crawl, [claim.crawl_id], token=claim.token, until=until):
+                raise LeaseLost(crawl=claim.crawl_id)
+
+    def release(self, claim: CrawlClaim, *, burn: bool, detail: str | None = None) -> None:
+        """Give a crawl back that did not finish. Without `burn` the attempt is not counted."""
+        now = self._clock()
+        with self._database.write() as session:
+            if not row_leases.release(session, Crawl, [claim.crawl_id], token=claim.token, burn=burn):
+                return
+            crawl = crawls.get(session, claim.crawl_id, org_id=claim.org_id)
+            crawl.error_message = detail or crawl.error_message
+            delays = self._settings.work.hint_delays
+            crawl.hint_at = row_leases.next_hint(crawl.attempts, now=now, delays=delays) if burn else now
+
+    def cancel(self, crawl_id: UUID, *, scope: OrgScope) -> CrawlJob:
+        """End a crawl. What it kept so far stays; its spider's next write is refused."""
+        with self._database.write() as session:
+            crawls.cancel(session, crawls.get(session, crawl_id, org_id=scope.org_id), now=self._clock())
+        return self.job(crawl_id, scope=scope)
+
+    def job(self, crawl_id: UUID, *, scope: OrgScope) -> CrawlJob:
+        """How a crawl stands, with its refusals by reason and its first failures."""
+        with self._database.read() as session:
+            crawl = crawls.get(session, crawl_id, org_id=scope.org_id)
+            chunks, embedded = page_versions.embedded_in(session, crawl_id)
+            pending = page_versions.count_waiting_of(session, crawl_id)
+            refusals = frontier.reasons(session, crawl_id)
+            failed = frontier.failures(session, crawl_id, limit=FAILURES_SHOWN)
+            failures = tuple(
+                Failure(url=entry.url, reason=entry.reason or "", http_status=entry.http_status, detail=entry.detail)
+                for entry in failed
+            )
+            return _job(crawl, chunks=chunks, embedded=embedded, pending=pending, refusals=refusals, failures=failures)
+
+    def list_jobs(self, *, scope: OrgScope, limit: int = 20) -> list[CrawlJob]:
+        """The org's crawls, newest first, without refusals and failures."""
+        with self._database.read() as session:
+            return [_job(crawl) for crawl in crawls.listing(session, org_id=scope.org_id, limit=limit)]
+
+    def list_datasources(self, *, scope: OrgScope) -> list[Datasource]:
+        """The org's websites, oldest first."""
+        with self._database.read() as session:
+            return datasources.listing(session, org_id=scope.org_id)
+
+
+def _check_bounds(new: NewDatasource, *, floor: int) -> None:
+    if new.page_limit is not None and not 1 <= new.page_limit <= PAGE_LIMIT_MAXIMUM:
+        raise InvalidInput(field="page_limit", given=new.page_limit, allowed=f"1 to {PAGE_LIMIT_MAXIMUM}")
+    if new.crawl_interval_hours is not None and new.crawl_interval_hours < floor:
+        raise InvalidInput(field="crawl_interval_hours", given=new.crawl_interval_hours, allowed=f"at least {floor}")
+    if new.render_js not in RENDERINGS:
+        raise InvalidInput(field="render_js", given=new.render_js, allowed=", ".join(RENDERINGS))
+
+
+def _seed(session: Session, crawl: Crawl, datasource: Datasource, *, now: datetime) -> None:
+    """Put the start page and every page kept so far into the frontier, linked from somewhere or not."""
+    start = Discovered(url_key=datasource.url_key, url=datasource.url, depth=0)
+    known = (
+        Discovered(url_key=page.url_key, url=page.url, depth=page.depth) for page in pages.kept(session, datasource.id)
+    )
+    frontier.add(session, crawl.id, [start, *known], now=now)
+
+
+def _job(
+    crawl: Crawl,
+    *,
+    chunks: int = 0,
+    embedded: int = 0,
+    pending: int = 0,
+    refusals: dict[str, int] | None = None,
+    failures: tuple[Failure, ...] = (),
+) -> CrawlJob:
+    kept = crawl.new_pages + crawl.updated_pages + crawl.unchanged_pages
+    return CrawlJob(
+        id=crawl.id,
+        datasource_id=crawl.datasource_id,
+        status=crawl.status,
+        trigger=crawl.trigger,
+        started_at=crawl.started_at,
+        completed_at=crawl.completed_at,
+        total_pages=crawl.total_pages,
+        completed_pages=kept - pending,
+        new_pages=crawl.new_pages,
+        updated_pages=crawl.updated_pages,
+        removed_pages=crawl.removed_pages,
+        unchanged_pages=crawl.unchanged_pages,
+        failed_pages=crawl.failed_pages,
+        held_pages=crawl.held_pages,
+        limit_reached=crawl.limit_reached,
+        error_message=crawl.error_message,
+        created_at=crawl.created_at,
+        updated_at=crawl.updated_at,
+        fetched_pages=crawl.fetched_pages,
+        refused_pages=crawl.refused_pages,
+        waiting_pages=crawl.waiting_pages,
+        pending_pages=pending,
+        chunks=chunks,
+        embedded_chunks=embedded,
+        current_url=crawl.current_url,
+        attempts=crawl.attempts,
+        refusals=refusals or {},
+        failures=failures,
+    )

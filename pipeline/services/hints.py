@@ -1,0 +1,46 @@
+"""Hints: messages that say "look at this row". Losing, doubling or reordering them is harmless."""
+
+from __future__ import annotations
+
+from typing import Protocol
+from uuid import UUID
+
+from pipeline.db import outbox
+from pipeline.db.engine import Database
+from pipeline.errors import BrokerUnavailable
+
+RELAY_AT_A_TIME = 100
+
+
+class Hints(Protocol):
+    """Somewhere to send hints. Both raise `BrokerUnavailable` when they cannot be sent soon."""
+
+    def crawl(self, crawl_id: UUID) -> None:
+        """A crawl may need a spider."""
+        ...
+
+    def index(self, org_id: UUID) -> None:
+        """Pages of this org may wait to be indexed."""
+        ...
+
+
+def relay(database: Database, hints: Hints) -> int:
+    """Send what waits in the outbox, each target once. Returns how many hints left.
+
+    A broker that is away stops the relay; the hints stay, and the next tick sends them.
+    """
+    with database.read() as session:
+        waiting = outbox.unsent(session, limit=RELAY_AT_A_TIME)
+    if not waiting:
+        return 0
+    send = {outbox.CRAWL: hints.crawl, outbox.INDEX: hints.index}
+    sent = 0
+    try:
+        for kind, target in dict.fromkeys((hint.kind, hint.target_id) for hint in waiting):
+            send[kind](target)
+            sent += 1
+    except BrokerUnavailable:
+        return sent
+    with database.write() as session:
+        outbox.sent(session, [hint.id for hint in waiting])
+    return sent

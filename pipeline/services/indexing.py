@@ -1,0 +1,233 @@
+"""Indexing: what waits is cut, embedded, stored, and made live in one commit a page."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from uuid import UUID
+
+from pipeline import flow
+from pipeline.adapters.embedder.port import Embedder
+from pipeline.adapters.qdrant.port import VectorStore
+from pipeline.adapters.qdrant.sparse import Bm25Encoder
+from pipeline.db import chunks, crawls, frontier, orgs, page_versions, pages
+from pipeline.db import leases as row_leases
+from pipeline.db.engine import Database, Session
+from pipeline.db.page_versions import PageVersion
+from pipeline.errors import LeaseLost, TemporaryError
+from pipeline.flow import CutPage, PageText
+from pipeline.logs import get_logger
+from pipeline.model import OrgScope, PageStatus, Reason
+from pipeline.services import endings
+from pipeline.services.clock import Clock
+from pipeline.services.heartbeat import Heartbeat
+from pipeline.services.hints import Hints, relay
+from pipeline.services.keeping import fold_twins
+from pipeline.settings import Settings
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class IndexReport:
+    """What one call did. `more` says that claimable pages are left, of whatever org."""
+
+    pages: int = 0
+    chunks: int = 0
+    embedded: int = 0
+    more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Claim:
+    scope: OrgScope
+    token: UUID
+    texts: tuple[PageText, ...]
+
+    @property
+    def ids(self) -> list[UUID]:
+        return [text.version_id for text in self.texts]
+
+
+class IndexService:
+    """Turns waiting versions into points, and flips pages to them."""
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        hints: Hints,
+        clock: Clock,
+        *,
+        embedder: Callable[[], Embedder],
+        store: Callable[[], VectorStore],
+        sparse: Callable[[], Bm25Encoder],
+    ) -> None:
+        """Use these parts; the model and the store are opened at first use."""
+        self._database = database
+        self._settings = settings
+        self._hints = hints
+        self._clock = clock
+        self._embedder = embedder
+        self._store = store
+        self._sparse = sparse
+
+    def index_waiting(self, org_id: UUID | None = None, *, limit: int, owner: str) -> IndexReport:
+        """Index up to `limit` waiting pages of the org whose turn it is.
+
+        A hint names an org, but the claim decides whose pages are next: `org_id` is used only
+        when nobody waits longer. An error that may pass gives the pages back unharmed; any other
+        counts as an attempt, and a page that failed before is tried alone.
+
+        Raises:
+            TemporaryError: If the model, the store or the database is away.
+        """
+        claim = self._claim(org_id, limit=limit, owner=owner)
+        if claim is None:
+            return IndexReport()
+        lease = self._settings.work.index_lease
+        try:
+            with Heartbeat(lambda: self._renew(claim), every=lease / 3):
+                chunk_count, embedded = self._index(claim)
+        except LeaseLost:
+            raise
+        except TemporaryError:
+            self._give_back(claim, burn=False)
+            raise
+        except Exception as error:  # noqa: BLE001 - one page must not stop the others: it is logged, tried alone, parked
+            self._give_back(claim, burn=True, problem=f"{type(error).__name__}: {error}")
+            log.error("pages not indexed", pages=len(claim.texts), error=type(error).__name__)  # noqa: TRY400 - a trace shows customer text
+            return IndexReport(more=True)
+        with self._database.read() as session:
+            more = page_versions.org_in_turn(session, now=self._clock()) is not None
+        return IndexReport(pages=len(claim.texts), chunks=chunk_count, embedded=embedded, more=more)
+
+    def _claim(self, org_id: UUID | None, *, limit: int, owner: str) -> _Claim | None:
+        now = self._clock()
+        with self._database.write() as session:
+            in_turn = page_versions.org_in_turn(session, now=now) or org_id
+            if in_turn is None:
+                return None
+            lease = self._settings.work.index_lease
+            taken = page_versions.claim(session, in_turn, limit=limit, now=now, lease=lease, owner=owner)
+            orgs.took_turn(session, in_turn, now=now)
+            if not taken or taken[0].lease_token is None:
+                return None
+            return _Claim(
+                scope=OrgScope(in_turn), token=taken[0].lease_token, texts=tuple(_text(version) for version in taken)
+            )
+
+    def _renew(self, claim: _Claim) -> None:
+        with self._database.write() as session:
+            until = self._clock() + self._settings.work.index_lease
+            row_leases.renew(session, PageVersion, claim.ids, token=claim.token, until=until)
+
+    def _give_back(self, claim: _Claim, *, burn: bool, problem: str | None = None) -> None:
+        now = self._clock()
+        with self._database.write() as session:
+            row_leases.release(session, PageVersion, claim.ids, token=claim.token, burn=burn)
+            again = row_leases.next_hint(0, now=now, delays=self._settings.work.hint_delays)
+            page_versions.put_off(session, claim.ids, until=now if burn else again, problem=problem)
+
+    def _index(self, claim: _Claim) -> tuple[int, int]:
+        """Cut, embed and store the claimed texts, then flip their pages. Returns chunks and embeddings."""
+        embedder, store = self._embedder(), self._store()
+        identity = embedder.identity
+        store.prepare(identity)
+        cut = [
+            flow.cut(
+                text, embedder.tokenizer, self._settings, model=identity.fingerprint, model_limit=identity.max_tokens
+            )
+            for text in claim.texts
+        ]
+        stored, same_text = self._intend(claim, cut, model=identity.fingerprint)
+        pieces = flow.wanted(cut, stored=stored)
+        dense, computed = flow.vectors(pieces, same_text=same_text, embedder=embedder, store=store, scope=claim.scope)
+        flow.upsert(
+            pieces, dense, sparse=self._sparse(), store=store, scope=claim.scope, batch=self._settings.upsert.batch
+        )
+        self._publish(claim, cut, computed=flow.owners(pieces, computed))
+        relay(self._database, self._hints)
+        return sum(len(page.chunks) for page in cut), len(computed)
+
+    def _intend(self, claim: _Claim, cut: Sequence[CutPage], *, model: str) -> tuple[set[UUID], dict[str, UUID]]:
+        """Write chunk rows ahead of their points. Returns the ids that have points, and where equal texts do."""
+        now = self._clock()
+        rows = {
+            chunk_id: {
+                "id": chunk_id,
+                "org_id": page.page.org_id,
+                "page_id": page.page.page_id,
+                "datasource_id": page.page.datasource_id,
+                "model": model,
+                "heading_path": list(piece.heading_path),
+                "text": piece.text,
+                "text_hash": piece.text_hash,
+                "tokens": piece.tokens,
+            }
+            for page in cut
+            for chunk_id, piece in zip(page.ids, page.chunks, strict=True)
+        }
+        org_id = claim.scope.org_id
+        with self._database.write() as session:
+            if page_versions.held(session, claim.ids, token=claim.token) == set():
+                raise LeaseLost(pages=len(claim.ids))
+            chunks.intend(session, list(rows.values()), now=now)
+            stored = chunks.stored(session, rows, org_id=org_id)
+            missing = {str(row["text_hash"]) for chunk_id, row in rows.items() if chunk_id not in stored}
+            return stored, chunks.same_text(session, missing, model=model, org_id=org_id)
+
+    def _publish(self, claim: _Claim, cut: Sequence[CutPage], *, computed: dict[UUID, int]) -> None:
+        """The update itself, in one commit: readers see the new text of these pages from here on."""
+        now = self._clock()
+        crawl_ids: set[UUID] = set()
+        with self._database.write() as session:
+            held = page_versions.held(session, claim.ids, token=claim.token)
+            for page in cut:
+                if page.page.version_id in held:
+                    version = _make_live(session, page, now=now, embedded=computed.get(page.page.page_id, 0))
+                    crawl_ids.update([version.crawl_id] if version.crawl_id else [])
+            session.flush()
+            for crawl_id in crawl_ids:
+                _recount(session, crawl_id, org_id=claim.scope.org_id)
+            if crawl_ids:
+                endings.complete(session, now=now, crawl_ids=sorted(crawl_ids))
+            if not held:
+                raise LeaseLost(pages=len(claim.ids))
+
+
+def _text(version: PageVersion) -> PageText:
+    return PageText(
+        version_id=version.id,
+        page_id=version.page_id,
+        org_id=version.org_id,
+        datasource_id=version.datasource_id,
+        title=version.title,
+        language=version.language,
+        markdown=version.markdown,
+    )
+
+
+def _make_live(session: Session, cut: CutPage, *, now: datetime, embedded: int) -> PageVersion:
+    chunks.mark_stored(session, cut.ids, org_id=cut.page.org_id)
+    spans = ((chunk_id, piece.start, piece.end) for chunk_id, piece in zip(cut.ids, cut.chunks, strict=True))
+    chunks.compose(session, cut.page.version_id, list(spans))
+    version = page_versions.get(session, cut.page.version_id)
+    page = pages.get(session, cut.page.page_id, org_id=cut.page.org_id)
+    page_versions.finish(session, version, now=now, chunks=len(cut.chunks), embedded=embedded)
+    if page.live_version is not None:
+        page_versions.retire(session, page.live_version, now=now)
+    page.live_version = version.id
+    page.status, page.reason, page.target, page.updated_at = PageStatus.SYNCED, Reason.SYNCED, None, now
+    session.flush()
+    fold_twins(session, page, crawl_id=version.crawl_id)
+    return version
+
+
+def _recount(session: Session, crawl_id: UUID, *, org_id: UUID) -> None:
+    """Twins folded at the flip change what the crawl counted."""
+    crawl = crawls.get(session, crawl_id, org_id=org_id)
+    progress = frontier.progress(session, crawl_id, page_limit=sys.maxsize)
+    crawls.write_progress(crawl, replace(progress, limit_reached=crawl.limit_reached), url=None)

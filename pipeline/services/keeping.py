@@ -1,0 +1,243 @@
+"""What a spider brings home becomes rows: a new text, the same text, a twin, a refusal, a failure."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from pipeline.db import bodies, frontier, page_versions, pages
+from pipeline.db.crawls import Crawl
+from pipeline.db.engine import Session
+from pipeline.db.frontier import FrontierEntry
+from pipeline.db.page_versions import PageVersion
+from pipeline.db.pages import Page
+from pipeline.model import Discovered, Document, Outcome, PageStatus, Reason
+from pipeline.settings import Settings
+from pipeline.urls import url_key
+
+GONE = (404, 410)
+TEMPORARY = (Reason.HTTP_ERROR, Reason.TOO_SLOW, Reason.ADDRESS_REFUSED, Reason.REDIRECT_LOOP, Reason.POISON)
+"""Reasons that count as failures; every other refusal is a decision about the page."""
+
+
+class Keeper:
+    """Writes the outcomes of one batch, inside the transaction that fences it."""
+
+    def __init__(self, session: Session, crawl: Crawl, settings: Settings, *, now: datetime, page_limit: int) -> None:
+        """Write for this crawl."""
+        self._session = session
+        self._crawl = crawl
+        self._settings = settings
+        self._now = now
+        self._page_limit = page_limit
+        self._kept = frontier.progress(session, crawl.id, page_limit=page_limit).kept
+        self.kept_versions = 0
+
+    def keep(self, outcome: Outcome) -> None:
+        """Write one outcome. A URL that is done already stays as it is: writing twice is the same as once."""
+        entry = frontier.get(self._session, self._crawl.id, outcome.url_key)
+        if entry is None or entry.state != frontier.LEASED or entry.lease_token != self._crawl.lease_token:
+            return
+        frontier.add(self._session, self._crawl.id, outcome.discovered, now=self._now)
+        if outcome.retry_at is not None and entry.attempts < self._settings.work.attempts:
+            self._put_back(entry, outcome)
+        elif outcome.document is not None and outcome.reason is None:
+            self._keep_document(entry, outcome, outcome.document)
+        elif outcome.not_modified:
+            self._keep_unmodified(entry, outcome)
+        else:
+            self._refuse(entry, outcome)
+
+    def _put_back(self, entry: FrontierEntry, outcome: Outcome) -> None:
+        entry.state = frontier.WAITING
+        entry.lease_token = None
+        entry.retry_at = outcome.retry_at
+        entry.reason, entry.detail, entry.http_status = outcome.reason, outcome.detail, outcome.http_status
+
+    def _keep_document(self, entry: FrontierEntry, outcome: Outcome, document: Document) -> None:
+        final_url = outcome.final_url or outcome.url
+        if url_key(final_url) != entry.url_key:
+            moved = self._move(entry, final_url)
+            if moved is None:
+                return
+            entry = moved
+        page = self._page(entry, url=final_url)
+        page.http_status, page.detail, page.missing_since = outcome.http_status, None, None
+        page.canonical_url = document.canonical
+        if len(document.markdown.split()) < self._settings.extract.minimum_words:
+            self._decline(entry, page, Reason.THIN)
+        elif page.live_version is None and self._kept >= self._page_limit:
+            self._decline(entry, page, Reason.PAGE_LIMIT)
+        elif (winner := self._winning_twin(page, document)) is not None:
+            self._decline(entry, page, Reason.DUPLICATE_OF, target=winner.url)
+        elif self._is_unchanged(page, document):
+            self._note_fetch(page, outcome)
+            self._done(entry, page, frontier.UNCHANGED, Reason.UNCHANGED)
+        else:
+            self._add_version(entry, page, outcome, document)
+
+    def _move(self, entry: FrontierEntry, final_url: str) -> FrontierEntry | None:
+        """Fold a redirected URL into where it led. None when that page is dealt with already."""
+        key = url_key(final_url)
+        step = Discovered(url_key=key, url=final_url, depth=entry.depth, found_on=entry.url)
+        frontier.add(self._session, self._crawl.id, [step], now=self._now)
+        self._fold(entry, Reason.CANONICAL_TO, target=final_url)
+        target = frontier.get(self._session, self._crawl.id, key)
+        return target if target is not None and target.state == frontier.WAITING else None
+
+    def _page(self, entry: FrontierEntry, *, url: str) -> Page:
+        page = pages.find(self._session, self._crawl.datasource_id, entry.url_key)
+        if page is None:
+            page = Page(
+                id=uuid4(),
+                org_id=self._crawl.org_id,
+                datasource_id=self._crawl.datasource_id,
+                url=url,
+                url_key=entry.url_key,
+                status=PageStatus.PENDING,
+                reason=Reason.PENDING,
+                depth=entry.depth,
+                created_at=self._now,
+                updated_at=self._now,
+            )
+            self._session.add(page)
+        page.updated_at, page.last_crawl_id = self._now, self._crawl.id
+        return page
+
+    def _winning_twin(self, page: Page, document: Document) -> Page | None:
+        """The page with the same text that is kept instead of this one: the canonical, else the shortest URL."""
+        others = pages.twins(self._session, page, text_hash=document.text_hash)
+        return next((other for other in others if _precedence(other) < _precedence(page)), None)
+
+    def _is_unchanged(self, page: Page, document: Document) -> bool:
+        serves_it = page.live_version is not None or page.status == PageStatus.PENDING
+        return serves_it and page.text_hash == document.text_hash and page.title == document.title
+
+    def _add_version(self, entry: FrontierEntry, page: Page, outcome: Outcome, document: Document) -> None:
+        """Store a new text to be indexed. What readers see changes when that is done, not now."""
+        self._session.flush()
+        is_new = page.live_version is None
+        page_versions.supersede_waiting(self._session, page.id)
+        self._session.add(self._version(page, outcome, document))
+        page.title, page.language = document.title, document.language
+        page.text_hash, page.fact_hash = document.text_hash, document.fact_hash
+        page.changed_at = self._now
+        if is_new:
+            page.status, page.reason = PageStatus.PENDING, Reason.PENDING
+        self._note_fetch(page, outcome)
+        self._done(entry, page, frontier.NEW if is_new else frontier.UPDATED, Reason.SYNCED)
+        self.kept_versions += 1
+        self._session.flush()
+
+    def _version(self, page: Page, outcome: Outcome, document: Document) -> PageVersion:
+        html = outcome.html or b""
+        return PageVersion(
+            id=uuid4(),
+            page_id=page.id,
+            org_id=page.org_id,
+            datasource_id=page.datasource_id,
+            crawl_id=self._crawl.id,
+            number=page_versions.next_number(self._session, page.id),
+            title=document.title,
+            language=document.language,
+            markdown=document.markdown,
+            text_hash=document.text_hash,
+            fact_hash=document.fact_hash,
+            body_sha256=bodies.keep(self._session, html, org_id=page.org_id, now=self._now),
+            extractor=document.extractor,
+            dropped=[[dropped.reason, dropped.text] for dropped in document.dropped],
+            fetched_at=outcome.fetched_at,
+            created_at=self._now,
+        )
+
+    def _keep_unmodified(self, entry: FrontierEntry, outcome: Outcome) -> None:
+        page = self._page(entry, url=entry.url)
+        page.missing_since = None
+        page.fetched_at = outcome.fetched_at
+        self._done(entry, page, frontier.UNCHANGED, Reason.UNCHANGED)
+
+    def _refuse(self, entry: FrontierEntry, outcome: Outcome) -> None:
+        reason = outcome.reason or Reason.HTTP_ERROR
+        entry.http_status, entry.detail = outcome.http_status, outcome.detail
+        if reason is Reason.CANONICAL_TO:
+            self._fold(entry, reason, target=outcome.final_url)
+            return
+        page = pages.find(self._session, self._crawl.datasource_id, entry.url_key)
+        if page is not None and page.live_version is not None:
+            self._doubt(entry, page, reason, outcome)
+            return
+        page = page or self._page(entry, url=outcome.url)
+        page.http_status, page.detail, page.fetched_at = outcome.http_status, outcome.detail, outcome.fetched_at
+        if reason in TEMPORARY:
+            page.status, page.reason = PageStatus.ERROR, reason
+            self._close(entry, frontier.FAILED, reason)
+        else:
+            self._decline(entry, page, reason)
+
+    def _doubt(self, entry: FrontierEntry, page: Page, reason: Reason, outcome: Outcome) -> None:
+        """A page that serves is not forgotten on one bad answer; a 404 or 410 seen twice removes it."""
+        page.last_crawl_id, page.updated_at = self._crawl.id, self._now
+        page.http_status, page.detail = outcome.http_status, outcome.detail
+        is_missing = outcome.http_status in GONE
+        if is_missing and page.missing_since is not None:
+            page.live_version = None
+            page.status, page.reason = PageStatus.EXCLUDED, Reason.GONE
+            self._close(entry, frontier.REMOVED, Reason.GONE)
+            return
+        if reason is Reason.NOINDEX:
+            page.live_version = None
+            self._decline(entry, page, reason)
+            return
+        if is_missing:
+            page.missing_since = self._now
+        self._close(entry, frontier.FAILED, reason)
+
+    def _decline(self, entry: FrontierEntry, page: Page, reason: Reason, *, target: str | None = None) -> None:
+        page.status, page.reason, page.target = PageStatus.EXCLUDED, reason, target
+        if reason is Reason.DUPLICATE_OF:
+            page.live_version = None
+        entry.target = target
+        self._close(entry, frontier.DECLINED, reason)
+
+    def _fold(self, entry: FrontierEntry, reason: Reason, *, target: str | None) -> None:
+        entry.target = target
+        page = pages.find(self._session, self._crawl.datasource_id, entry.url_key)
+        if page is not None and page.live_version is None:
+            page.status, page.reason, page.target = PageStatus.EXCLUDED, reason, target
+        self._close(entry, frontier.DECLINED, reason)
+
+    def _note_fetch(self, page: Page, outcome: Outcome) -> None:
+        page.fetched_at = outcome.fetched_at
+        page.etag, page.last_modified = outcome.etag, outcome.last_modified
+
+    def _done(self, entry: FrontierEntry, page: Page, outcome: str, reason: Reason) -> None:
+        if outcome != frontier.UNCHANGED or page.reason != Reason.PENDING:
+            page.target = None
+        self._kept += 1
+        self._close(entry, outcome, reason)
+
+    def _close(self, entry: FrontierEntry, outcome: str, reason: Reason) -> None:
+        entry.state, entry.outcome, entry.reason = frontier.DONE, outcome, reason
+        entry.lease_token, entry.retry_at = None, None
+        self._session.flush()
+
+
+def fold_twins(session: Session, page: Page, *, crawl_id: UUID | None) -> list[Page]:
+    """Retire pages that say the same as `page`, which serves now and goes before them. Returns them."""
+    folded = []
+    for other in pages.twins(session, page, text_hash=page.text_hash or ""):
+        if _precedence(page) < _precedence(other):
+            other.live_version = None
+            other.status, other.reason, other.target = PageStatus.EXCLUDED, Reason.DUPLICATE_OF, page.url
+            page_versions.supersede_waiting(session, other.id)
+            entry = frontier.get(session, crawl_id, other.url_key) if crawl_id else None
+            if entry is not None and entry.state == frontier.DONE:
+                entry.outcome, entry.reason, entry.target = frontier.DECLINED, Reason.DUPLICATE_OF, page.url
+            folded.append(other)
+    return folded
+
+
+def _precedence(page: Page) -> tuple[bool, int, str]:
+    """Of twins, the one first in this order is kept: its own canonical, then the shortest URL, then the alphabet."""
+    is_canonical = page.canonical_url is not None and url_key(page.canonical_url) == page.url_key
+    return (not is_canonical, len(page.url), page.url)

@@ -1,0 +1,188 @@
+"""One crawl's rows as its spider sees them: the frontier, and what became of each URL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from uuid import UUID
+
+from pipeline.db import crawls, datasources, frontier, outbox, pages, robots
+from pipeline.db.crawls import Crawl
+from pipeline.db.engine import Database, Session
+from pipeline.model import CrawlPlan, CrawlProgress, Discovered, FrontierUrl, OrgScope, Outcome, Reason
+from pipeline.services import endings
+from pipeline.services.clock import Clock
+from pipeline.services.hints import Hints, relay
+from pipeline.services.keeping import Keeper
+from pipeline.settings import Settings
+
+
+class DatabaseLedger:
+    """The `CrawlLedger` of a crawl held under `token`. Every write is fenced by it."""
+
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        hints: Hints,
+        clock: Clock,
+        *,
+        crawl_id: UUID,
+        scope: OrgScope,
+        token: UUID,
+    ) -> None:
+        """Speak for one holder of one crawl."""
+        self._database = database
+        self._settings = settings
+        self._hints = hints
+        self._clock = clock
+        self._crawl_id = crawl_id
+        self._scope = scope
+        self._token = token
+        self._page_limit: int | None = None
+
+    def plan(self) -> CrawlPlan:
+        """What to crawl."""
+        with self._database.read() as session:
+            crawl = crawls.get(session, self._crawl_id, org_id=self._scope.org_id)
+            datasource = datasources.get(session, crawl.datasource_id, org_id=self._scope.org_id)
+            return CrawlPlan(
+                crawl_id=crawl.id,
+                org_id=crawl.org_id,
+                datasource_id=datasource.id,
+                token=self._token,
+                start_url=datasource.url,
+                page_limit=self._limit(session, crawl),
+                include_paths=tuple(datasource.include_paths),
+                exclude_paths=tuple(datasource.exclude_paths),
+                sitemap_urls=tuple(datasource.sitemap_urls),
+                render_js=datasource.render_js,
+            )
+
+    def seed(self, found: Sequence[Discovered]) -> None:
+        """Add URLs to the frontier; those it has are left as they are."""
+        now = self._clock()
+        with self._database.write() as session:
+            crawl = self._fence(session, now)
+            frontier.add(session, self._crawl_id, found, now=now)
+            self._write_progress(session, crawl)
+
+    def take(self, limit: int) -> list[FrontierUrl]:
+        """Lease up to `limit` waiting URLs, never more than could still be kept."""
+        now = self._clock()
+        with self._database.write() as session:
+            crawl = self._fence(session, now)
+            progress = frontier.progress(session, self._crawl_id, page_limit=self._limit(session, crawl))
+            in_hand = frontier.leased(session, self._crawl_id)
+            room = self._limit(session, crawl) - progress.kept - in_hand
+            if room <= 0:
+                return []
+            taken = frontier.take(session, self._crawl_id, token=self._token, limit=min(limit, room), now=now)
+            known = pages.by_key(session, crawl.datasource_id, [entry.url_key for entry in taken])
+            return [_frontier_url(entry, known.get(entry.url_key)) for entry in taken]
+
+    def record(self, outcomes: Sequence[Outcome]) -> CrawlProgress:
+        """Write what became of leased URLs, with what they led to, in one transaction.
+
+        New texts wait to be indexed; one hint for all of them leaves after the commit.
+        """
+        now = self._clock()
+        with self._database.write() as session:
+            crawl = self._fence(session, now)
+            keeper = Keeper(session, crawl, self._settings, now=now, page_limit=self._limit(session, crawl))
+            for outcome in outcomes:
+                keeper.keep(outcome)
+            if keeper.kept_versions:
+                outbox.put(session, outbox.INDEX, crawl.org_id, now=now)
+            progress = self._write_progress(session, crawl, url=outcomes[-1].url if outcomes else None)
+        if keeper.kept_versions:
+            relay(self._database, self._hints)
+        return progress
+
+    def progress(self) -> CrawlProgress:
+        """The counts so far."""
+        with self._database.read() as session:
+            crawl = crawls.get(session, self._crawl_id, org_id=self._scope.org_id)
+            return frontier.progress(session, self._crawl_id, page_limit=self._limit(session, crawl))
+
+    def next_retry(self) -> datetime | None:
+        """When the earliest URL put back may be tried again."""
+        with self._database.read() as session:
+            return frontier.next_retry(session, self._crawl_id)
+
+    def robots(self, origin: str) -> tuple[int, bytes] | None:
+        """The stored robots.txt answer of this origin, while it is believed."""
+        with self._database.read() as session:
+            return robots.read(session, origin, now=self._clock())
+
+    def keep_robots(self, origin: str, status: int, body: bytes) -> None:
+        """Store a robots.txt answer for every crawl of every org."""
+        expires_at = self._clock() + self._settings.crawl.robots_lifetime
+        with self._database.write() as session:
+            robots.keep(session, origin, status, body, expires_at=expires_at)
+
+    def finish(self) -> None:
+        """Say that nothing is left to fetch.
+
+        What still waits is refused by the page limit. The crawl completes now, if nothing waits to be indexed.
+        """
+        now = self._clock()
+        with self._database.write() as session:
+            crawl = self._fence(session, now)
+            progress = self._write_progress(session, crawl)
+            frontier.refuse_waiting(session, self._crawl_id, reason=Reason.PAGE_LIMIT)
+            counts = replace(self._counts(session, crawl), limit_reached=progress.limit_reached)
+            crawls.write_progress(crawl, counts, url=None)
+            crawl.scraped_at = now
+            crawl.lease_token = crawl.lease_until = None
+            crawl.error_message = None
+            session.flush()
+            problem = None if progress.kept else self._start_problem(session, crawl)
+            if problem:
+                crawls.fail(crawl, now=now, message=problem)
+                endings.settle(session, crawl, now=now)
+            else:
+                endings.complete(session, now=now, crawl_ids=[crawl.id])
+        relay(self._database, self._hints)
+
+    def _start_problem(self, session: Session, crawl: Crawl) -> str | None:
+        """Why nothing could be read at all: the start page did not answer as a site does."""
+        datasource = datasources.get(session, crawl.datasource_id, org_id=self._scope.org_id)
+        entry = frontier.get(session, crawl.id, datasource.url_key)
+        if entry is None or entry.outcome != frontier.FAILED:
+            return None
+        answered = f" (HTTP {entry.http_status})" if entry.http_status else ""
+        return f"{datasource.url} could not be read: {entry.detail or entry.reason}{answered}"
+
+    def _fence(self, session: Session, now: datetime) -> Crawl:
+        return crawls.fence(session, self._crawl_id, token=self._token, now=now)
+
+    def _limit(self, session: Session, crawl: Crawl) -> int:
+        if self._page_limit is None:
+            datasource = datasources.get(session, crawl.datasource_id, org_id=self._scope.org_id)
+            maximum = self._settings.crawl.page_limit_maximum
+            self._page_limit = min(datasource.page_limit or maximum, maximum)
+        return self._page_limit
+
+    def _counts(self, session: Session, crawl: Crawl) -> CrawlProgress:
+        session.flush()
+        return frontier.progress(session, self._crawl_id, page_limit=self._limit(session, crawl))
+
+    def _write_progress(self, session: Session, crawl: Crawl, *, url: str | None = None) -> CrawlProgress:
+        progress = self._counts(session, crawl)
+        crawls.write_progress(crawl, progress, url=url)
+        return progress
+
+
+def _frontier_url(entry: frontier.FrontierEntry, page: pages.Page | None) -> FrontierUrl:
+    serves = page is not None and page.live_version is not None
+    return FrontierUrl(
+        url_key=entry.url_key,
+        url=entry.url,
+        depth=entry.depth,
+        found_on=entry.found_on,
+        etag=page.etag if page and serves else None,
+        last_modified=page.last_modified if page and serves else None,
+        attempts=entry.attempts,
+    )

@@ -1,0 +1,56 @@
+"""Orgs: the tenants, found by name on the command line."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+from pipeline.db import orgs
+from pipeline.db.engine import Database
+from pipeline.db.orgs import Org
+from pipeline.errors import InvalidInput, OrgNotFound
+from pipeline.model import OrgScope
+from pipeline.services.clock import Clock
+
+DEFAULT_ORG = "default"
+NAME_LIMIT = 200
+
+
+class OrgService:
+    """Creates and finds orgs."""
+
+    def __init__(self, database: Database, clock: Clock) -> None:
+        """Work on this database."""
+        self._database = database
+        self._clock = clock
+
+    def ensure(self, name: str = DEFAULT_ORG) -> OrgScope:
+        """The org of this name, made if there is none.
+
+        Raises:
+            InvalidInput: If the name is empty or longer than 200 characters.
+        """
+        if not name.strip() or len(name) > NAME_LIMIT:
+            raise InvalidInput(field="org", allowed=f"a name of 1 to {NAME_LIMIT} characters")
+        now = self._clock()
+        with self._database.write() as session:
+            org = orgs.find(session, name) or orgs.add(
+                session, Org(id=uuid4(), name=name, language="en", created_at=now, updated_at=now)
+            )
+            return OrgScope(org.id)
+
+    def find(self, name: str = DEFAULT_ORG) -> OrgScope:
+        """The org of this name.
+
+        Raises:
+            OrgNotFound: If there is none.
+        """
+        with self._database.read() as session:
+            org = orgs.find(session, name)
+        if org is None:
+            raise OrgNotFound(org=name)
+        return OrgScope(org.id)
+
+    def list_all(self) -> list[Org]:
+        """Every org, by name."""
+        with self._database.read() as session:
+            return orgs.listing(session)

@@ -1,0 +1,318 @@
+"""Pages: list them, show one, exclude one, and say for any URL why it is, or is not, known."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from pipeline.db import crawls, datasources, frontier, page_versions, pages
+from pipeline.db.datasources import Datasource
+from pipeline.db.engine import Database, Session
+from pipeline.db.pages import Page
+from pipeline.errors import PageNotFound
+from pipeline.model import OrgScope, PageStatus, Reason
+from pipeline.rules import CrawlRules
+from pipeline.services.clock import Clock
+from pipeline.settings import Settings
+from pipeline.urls import canonical, site_key, url_key
+
+MEANINGS = {
+    Reason.SYNCED: "It is in the knowledge base.",
+    Reason.UNCHANGED: "It is in the knowledge base; the last crawl found nothing new.",
+    Reason.PENDING: "It was seen and waits its turn.",
+    Reason.ROBOTS: "The site's robots.txt does not let us read it.",
+    Reason.NOINDEX: "The page asks not to be indexed.",
+    Reason.EXCLUDED_RULE: "An include or exclude rule of its datasource leaves it out.",
+    Reason.EXCLUDED_MANUALLY: "Somebody excluded it.",
+    Reason.OFF_SITE: "It is on another site than any datasource.",
+    Reason.DEPTH: "It is too many links away from the start page, or its path goes in circles.",
+    Reason.PAGE_LIMIT: "The crawl kept as many pages as it may before this one's turn.",
+    Reason.DUPLICATE_OF: "Another page says the same and is kept instead.",
+    Reason.CANONICAL_TO: "It leads to another address, which is kept instead.",
+    Reason.THIN: "It has hardly any text.",
+    Reason.NOT_HTML: "It is not an HTML page.",
+    Reason.TOO_LARGE: "It is larger than a page may be.",
+    Reason.TOO_SLOW: "It took longer than a page may take.",
+    Reason.TOO_COMPLEX: "It is too deeply nested to be read safely.",
+    Reason.HTTP_ERROR: "The site did not deliver it.",
+    Reason.SOFT_404: "The site says it does not exist, though with a success status.",
+    Reason.LOGIN_WALL: "It asks for a login.",
+    Reason.ADDRESS_REFUSED: "Its address is not on the public internet.",
+    Reason.REDIRECT_LOOP: "It redirects without end.",
+    Reason.POISON: "It ended its worker too often and was set aside.",
+    Reason.GONE: "The site said twice that it no longer exists.",
+    Reason.HELD: "A crawl would have changed too much; the old text serves until somebody decides.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PageView:
+    """A page as the outside sees it."""
+
+    id: UUID
+    datasource_id: UUID
+    url: str
+    canonical_url: str | None
+    title: str
+    language: str | None
+    status: str
+    reason: str
+    detail: str | None
+    target: str | None
+    http_status: int | None
+    chunks: int
+    version: int | None
+    fetched_at: datetime | None
+    changed_at: datetime | None
+    next_fetch_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class VersionView:
+    """One text of a page."""
+
+    number: int
+    state: str
+    is_live: bool
+    title: str
+    chunks: int
+    embedded: int
+    extractor: str
+    fetched_at: datetime
+    indexed_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PageDetail:
+    """A page with its text, its versions, and what was kept out of the text."""
+
+    page: PageView
+    markdown: str | None
+    dropped: tuple[tuple[str, str], ...]
+    versions: tuple[VersionView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Whether a URL is in the knowledge base, and why. `meaning` is the reason in words."""
+
+    url: str
+    is_known: bool
+    reason: str
+    meaning: str
+    detail: str | None = None
+    target: str | None = None
+    http_status: int | None = None
+    seen_at: datetime | None = None
+    found_on: str | None = None
+    page_id: UUID | None = None
+
+
+class PageService:
+    """Reads and excludes pages of one org."""
+
+    def __init__(self, database: Database, settings: Settings, clock: Clock) -> None:
+        """Work on this database."""
+        self._database = database
+        self._settings = settings
+        self._clock = clock
+
+    def list_pages(
+        self,
+        *,
+        scope: OrgScope,
+        datasource_id: UUID | None = None,
+        status: str | None = None,
+        search: str | None = None,
+        limit: int = 20,
+        after: str | None = None,
+    ) -> list[PageView]:
+        """The org's pages in URL order."""
+        with self._database.read() as session:
+            found = pages.listing(
+                session,
+                org_id=scope.org_id,
+                datasource_id=datasource_id,
+                status=status,
+                search=search,
+                limit=limit,
+                after=after,
+            )
+            live = page_versions.by_id(session, [page.live_version for page in found if page.live_version])
+            return [_view(page, live.get(page.live_version) if page.live_version else None) for page in found]
+
+    def count(self, *, scope: OrgScope, datasource_id: UUID | None = None) -> dict[str, int]:
+        """How many pages stand where, by status."""
+        with self._database.read() as session:
+            return pages.count_by_status(session, org_id=scope.org_id, datasource_id=datasource_id)
+
+    def show(self, url_or_id: str | UUID, *, scope: OrgScope) -> PageDetail:
+        """A page with its text and versions, by its id or its URL in any spelling.
+
+        Raises:
+            PageNotFound: If the org has no such page.
+            InvalidUrl: If it is neither an id nor an address.
+        """
+        with self._database.read() as session:
+            page = _find(session, url_or_id, scope=scope)
+            history = page_versions.history(session, page.id)
+            live = next((version for version in history if version.id == page.live_version), None)
+            shown = live or (history[0] if history else None)
+            versions = tuple(
+                VersionView(
+                    number=version.number,
+                    state=version.state,
+                    is_live=version.id == page.live_version,
+                    title=version.title,
+                    chunks=version.chunk_count,
+                    embedded=version.embedded_count,
+                    extractor=version.extractor,
+                    fetched_at=version.fetched_at,
+                    indexed_at=version.indexed_at,
+                )
+                for version in history
+            )
+            return PageDetail(
+                page=_view(page, live),
+                markdown=shown.markdown if shown else None,
+                dropped=tuple((reason, text) for reason, text in shown.dropped) if shown else (),
+                versions=versions,
+            )
+
+    def exclude(self, page_id: UUID, *, scope: OrgScope) -> None:
+        """Stop answering from a page, from this commit on. Twice is the same as once.
+
+        Raises:
+            PageNotFound: If the org has no such page.
+        """
+        self._set_excluded(page_id, scope=scope, excluded=True)
+
+    def include(self, page_id: UUID, *, scope: OrgScope) -> None:
+        """Answer from an excluded page again, from this commit on.
+
+        Raises:
+            PageNotFound: If the org has no such page.
+        """
+        self._set_excluded(page_id, scope=scope, excluded=False)
+
+    def why(self, url: str, *, scope: OrgScope) -> Why:
+        """Why a URL is, or is not, in the knowledge base: one answer for any URL.
+
+        Raises:
+            InvalidUrl: If it is not an address.
+        """
+        url = canonical(url)
+        key = url_key(url)
+        with self._database.read() as session:
+            known = pages.with_url_key(session, key, org_id=scope.org_id)
+            if known:
+                return _of_page(url, min(known, key=lambda page: page.live_version is None))
+            sources = datasources.listing(session, org_id=scope.org_id)
+            entries = (_latest_entry(session, source, key) for source in sources)
+            entry = next((entry for entry in entries if entry is not None), None)
+            if entry is not None:
+                return _of_entry(url, entry)
+            return self._by_rule(url, sources)
+
+    def _by_rule(self, url: str, sources: list[Datasource]) -> Why:
+        """What the rules say of a URL that no crawl has seen."""
+        own = [source for source in sources if site_key(source.url) == site_key(url)]
+        if not own:
+            return _answer(url, Reason.OFF_SITE)
+        refusals = []
+        for source in own:
+            rules = CrawlRules.read(
+                source.url,
+                include=source.include_paths,
+                exclude=source.exclude_paths,
+                depth_limit=self._settings.crawl.depth_limit,
+            )
+            refusals.append(rules.decide(url, 0))
+        if all(refusals) and refusals[0] is not None:
+            return _answer(url, refusals[0])
+        return _answer(url, Reason.PENDING, detail="no crawl has come across it: no page and no sitemap names it")
+
+    def _set_excluded(self, page_id: UUID, *, scope: OrgScope, excluded: bool) -> None:
+        with self._database.write() as session:
+            page = pages.get(session, page_id, org_id=scope.org_id)
+            if page.excluded == excluded:
+                return
+            page.excluded, page.updated_at = excluded, self._clock()
+            if excluded:
+                page.status, page.reason = PageStatus.EXCLUDED, Reason.EXCLUDED_MANUALLY
+            elif page.live_version is not None:
+                page.status, page.reason = PageStatus.SYNCED, Reason.SYNCED
+            else:
+                page.status, page.reason = PageStatus.PENDING, Reason.PENDING
+
+
+def _find(session: Session, url_or_id: str | UUID, *, scope: OrgScope) -> Page:
+    if isinstance(url_or_id, UUID):
+        return pages.get(session, url_or_id, org_id=scope.org_id)
+    try:
+        return pages.get(session, UUID(url_or_id), org_id=scope.org_id)
+    except ValueError:
+        found = pages.with_url_key(session, url_key(canonical(url_or_id)), org_id=scope.org_id)
+    if not found:
+        raise PageNotFound(url=url_or_id)
+    return min(found, key=lambda page: page.live_version is None)
+
+
+def _view(page: Page, live: page_versions.PageVersion | None) -> PageView:
+    return PageView(
+        id=page.id,
+        datasource_id=page.datasource_id,
+        url=page.url,
+        canonical_url=page.canonical_url,
+        title=page.title,
+        language=page.language,
+        status=page.status,
+        reason=page.reason,
+        detail=page.detail,
+        target=page.target,
+        http_status=page.http_status,
+        chunks=live.chunk_count if live else 0,
+        version=live.number if live else None,
+        fetched_at=page.fetched_at,
+        changed_at=page.changed_at,
+        next_fetch_at=page.next_fetch_at,
+    )
+
+
+def _latest_entry(session: Session, source: Datasource, key: str) -> frontier.FrontierEntry | None:
+    crawl = crawls.latest(session, source.id)
+    return frontier.get(session, crawl.id, key) if crawl else None
+
+
+def _answer(url: str, reason: Reason, *, detail: str | None = None) -> Why:
+    return Why(url=url, is_known=False, reason=reason, meaning=MEANINGS[reason], detail=detail)
+
+
+def _of_page(url: str, page: Page) -> Why:
+    return Why(
+        url=url,
+        is_known=page.live_version is not None and not page.excluded,
+        reason=page.reason,
+        meaning=MEANINGS[Reason(page.reason)],
+        detail=page.detail,
+        target=page.target,
+        http_status=page.http_status,
+        seen_at=page.fetched_at,
+        page_id=page.id,
+    )
+
+
+def _of_entry(url: str, entry: frontier.FrontierEntry) -> Why:
+    reason = Reason(entry.reason) if entry.reason else Reason.PENDING
+    return Why(
+        url=url,
+        is_known=False,
+        reason=reason,
+        meaning=MEANINGS[reason],
+        detail=entry.detail,
+        target=entry.target,
+        http_status=entry.http_status,
+        seen_at=entry.seen_at,
+        found_on=entry.found_on,
+    )

@@ -1,0 +1,153 @@
+"""Upkeep: what is due is started, what is orphaned is hinted again, what is used up is swept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from pipeline.adapters.qdrant.port import VectorStore
+from pipeline.db import chunks, crawls, datasources, outbox, page_versions, pages, schedule_runs
+from pipeline.db import leases as row_leases
+from pipeline.db.datasources import Datasource
+from pipeline.db.engine import Database, Session
+from pipeline.errors import BrokerUnavailable, VectorStoreUnavailable
+from pipeline.logs import get_logger
+from pipeline.model import CrawlTrigger, OrgScope, PageStatus, Reason
+from pipeline.services import endings
+from pipeline.services.clock import Clock
+from pipeline.services.hints import Hints, relay
+from pipeline.settings import Settings
+
+log = get_logger(__name__)
+
+AT_A_TIME = 200
+
+
+@dataclass(frozen=True, slots=True)
+class TickReport:
+    """What one tick found to do. Counts are rows."""
+
+    started: int = 0
+    relayed: int = 0
+    hinted: int = 0
+    parked: int = 0
+    completed: int = 0
+    swept: int = 0
+
+
+class UpkeepService:
+    """What beat does, and nothing else does: cheap, idempotent, harmless when done by two at once."""
+
+    def __init__(
+        self, database: Database, settings: Settings, hints: Hints, clock: Clock, *, store: Callable[[], VectorStore]
+    ) -> None:
+        """Keep this database and this vector store in order."""
+        self._database = database
+        self._settings = settings
+        self._hints = hints
+        self._clock = clock
+        self._store = store
+
+    def tick(self) -> TickReport:
+        """One round of everything that is due."""
+        started = self._start_due()
+        parked = self._park()
+        with self._database.write() as session:
+            completed = len(endings.complete(session, now=self._clock()))
+        report = TickReport(
+            started=started,
+            parked=parked,
+            completed=completed,
+            relayed=relay(self._database, self._hints),
+            hinted=self._hint_orphans(),
+            swept=self._sweep(),
+        )
+        if report != TickReport():
+            log.info("upkeep", **{name: count for name, count in _counts(report) if count})
+        return report
+
+    def _start_due(self) -> int:
+        """Begin each due crawl once, however many beats look, and once for all the times that were missed."""
+        now = self._clock()
+        started = 0
+        with self._database.read() as session:
+            due = [datasource.id for datasource in datasources.due(session, now=now, limit=AT_A_TIME)]
+        for datasource_id in due:
+            with self._database.write() as session:
+                started += _start(session, datasource_id, now=now)
+        return started
+
+    def _park(self) -> int:
+        """Set aside versions that ended their worker too often."""
+        attempts = self._settings.work.attempts
+        with self._database.write() as session:
+            spent = page_versions.overworked(session, attempts=attempts, now=self._clock())
+            for version in spent:
+                page_versions.park(session, version)
+                page = pages.get(session, version.page_id, org_id=version.org_id)
+                if page.live_version is None:
+                    page.status, page.reason, page.detail = PageStatus.ERROR, Reason.POISON, version.problem
+                log.error("page parked", page=str(version.page_id), attempts=version.attempts)
+            return len(spent)
+
+    def _hint_orphans(self) -> int:
+        """Say again that work waits, to whoever listens: ever later for the same row."""
+        now = self._clock()
+        delays = self._settings.work.hint_delays
+        try:
+            with self._database.write() as session:
+                idle_crawls = crawls.orphans(session, now=now, limit=AT_A_TIME)
+                for crawl in idle_crawls:
+                    self._hints.crawl(crawl.id)
+                    crawl.hint_at = row_leases.next_hint(crawl.hints, now=now, delays=delays)
+                    crawl.hints += 1
+                waiting_orgs = page_versions.orphans(session, now=now, limit=AT_A_TIME)
+                for org_id in waiting_orgs:
+                    self._hints.index(org_id)
+                    hints = page_versions.waiting_hints(session, org_id)
+                    again = row_leases.next_hint(hints, now=now, delays=delays)
+                    page_versions.hinted(session, org_id, now=now, again=again)
+                return len(idle_crawls) + len(waiting_orgs)
+        except BrokerUnavailable:
+            log.warning("broker away: hints wait")
+            return 0
+
+    def _sweep(self) -> int:
+        """Remove points that no version of a page needs any more."""
+        before = self._clock() - self._settings.work.sweep_after
+        with self._database.write() as session:
+            retired = chunks.retired(session, before=before, limit=AT_A_TIME)
+            by_org: dict[UUID, list[UUID]] = {}
+            for row in retired:
+                by_org.setdefault(row.org_id, []).append(row.id)
+            chunks.unmark(session, [row.id for row in retired])
+        try:
+            for org_id, ids in by_org.items():
+                self._store().delete(ids, scope=OrgScope(org_id))
+                with self._database.write() as session:
+                    chunks.drop(session, ids)
+        except VectorStoreUnavailable:
+            log.warning("vector store away: sweep waits")
+            return 0
+        return len(retired)
+
+
+def _start(session: Session, datasource_id: UUID, *, now: datetime) -> bool:
+    datasource = session.get(Datasource, datasource_id)
+    if datasource is None or datasource.next_crawl_at is None or datasource.next_crawl_at > now:
+        return False
+    due_at = datasource.next_crawl_at
+    if not schedule_runs.take(session, datasource_id, due_at=due_at, now=now):
+        return False
+    datasource.next_crawl_at = endings.next_crawl_at(datasource, now=now)
+    if crawls.running(session, datasource_id) is not None:
+        return False
+    crawl = crawls.begin(session, datasource, trigger=CrawlTrigger.SCHEDULE, now=now)
+    outbox.put(session, outbox.CRAWL, crawl.id, now=now)
+    return True
+
+
+def _counts(report: TickReport) -> list[tuple[str, int]]:
+    return [(name, getattr(report, name)) for name in TickReport.__slots__]
