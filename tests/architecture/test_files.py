@@ -55,14 +55,6 @@ def test_decision_records_are_numbered_and_complete() -> None:
     assert len(numbers) == len(set(numbers))
 
 
-def test_every_decision_record_is_listed() -> None:
-    """The list of decisions leads to each of them."""
-    index = (ROOT / "deploy/decisions/README.md").read_text()
-    records = [path for path in files() if path.parent == ROOT / "deploy/decisions" and path.name != "README.md"]
-
-    assert [path.name for path in records if path.name not in index] == []
-
-
 def test_the_readme_names_every_recipe() -> None:
     """What `make` lists, the README explains."""
     recipes = re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE)
