@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
@@ -21,6 +22,11 @@ def _split(value: object) -> object:
 
 
 Networks = Annotated[tuple[IPNetwork, ...], NoDecode, BeforeValidator(_split)]
+
+
+def _user_cache() -> Path:
+    """The user's cache folder, by the XDG base directory specification."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sitewise"
 
 
 class DatabaseSettings(BaseModel):
@@ -170,6 +176,9 @@ class Settings(BaseSettings):
     )
 
     data_dir: Path = Field(Path(".sitewise"), description="Where an embedded Sitewise keeps everything.")
+    cache_dir: Path = Field(
+        default_factory=_user_cache, description="Where prepared models are kept for every data directory."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged.")
     log_format: Literal["auto", "plain", "json"] = Field(
         "auto", description="Log lines for people or machines; auto: people on a terminal."

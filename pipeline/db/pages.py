@@ -137,6 +137,17 @@ def count_by_status(session: Session, *, org_id: UUID, datasource_id: UUID | Non
     return {status.value: counts.get(status.value, 0) for status in PageStatus}
 
 
+def languages(session: Session, *, org_id: UUID) -> list[str]:
+    """The languages of the org's live pages, the most frequent first."""
+    statement = (
+        select(Page.language)
+        .where(Page.org_id == org_id, Page.live_version.is_not(None), Page.language.is_not(None))
+        .group_by(Page.language)
+        .order_by(func.count().desc(), Page.language)
+    )
+    return [language for language in session.scalars(statement) if language]
+
+
 def is_retrievable() -> tuple[ColumnElement[bool], ...]:
     """The conditions under which a page answers now: live, not excluded, its datasource not deleted."""
     return (Page.live_version.is_not(None), Page.excluded.is_(False), Datasource.deleted_at.is_(None))

@@ -1,0 +1,201 @@
+"""Settings become adapters, adapters become services: the only place that chooses. It imports lazily."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+from uuid import UUID
+
+from pipeline.adapters.qdrant.opening import open_store
+from pipeline.db.engine import Database
+from pipeline.db.revision import check_revision
+from pipeline.errors import VectorStoreUnavailable
+from pipeline.model import OrgScope
+from pipeline.services.clock import Clock, system_clock
+from pipeline.services.crawls import CrawlService
+from pipeline.services.hints import Hints
+from pipeline.services.ledger import DatabaseLedger
+from pipeline.services.orgs import OrgService
+from pipeline.services.pages import PageService
+from pipeline.services.upkeep import UpkeepService
+from pipeline.services.verification import VerificationService
+from pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from pipeline.adapters.embedder.port import Embedder
+    from pipeline.adapters.qdrant.port import VectorStore
+    from pipeline.adapters.qdrant.sparse import Bm25Encoder
+    from pipeline.services.answers import AnswerService
+    from pipeline.services.indexing import IndexService
+    from pipeline.services.training import TrainingService
+
+
+class Services:
+    """Every use case, made when first asked for. Open it after a fork; close it when done."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        hints: Hints | None = None,
+        store: VectorStore | None = None,
+        embedder: Embedder | None = None,
+        clock: Clock = system_clock,
+    ) -> None:
+        """Build on these settings; a part that is given is used instead of the one they name."""
+        self.settings = settings
+        self.clock = clock
+        self._given_hints = hints
+        self._given_store = store
+        self._given_embedder = embedder
+
+    @cached_property
+    def database(self) -> Database:
+        """The database, of the revision this code speaks.
+
+        Raises:
+            DatabaseTooNew: If a newer Sitewise wrote it.
+            DatabaseTooOld: If it needs `sitewise db upgrade`.
+        """
+        database = Database(self.settings.database, data_dir=self.settings.data_dir)
+        check_revision(database)
+        return database
+
+    @cached_property
+    def hints(self) -> Hints:
+        """Where hints go."""
+        if self._given_hints is not None:
+            return self._given_hints
+        from pipeline.adapters.celery import CeleryHints, broker_url
+
+        return CeleryHints(broker_url(self.settings), self.settings.broker.publish_timeout)
+
+    def store(self) -> VectorStore:
+        """The vector store: the one given, the server configured, or the owner's.
+
+        Raises:
+            VectorStoreUnavailable: If vectors are embedded and no owner answers.
+        """
+        return self._store
+
+    def embedder(self) -> Embedder:
+        """The embedding model, loaded once."""
+        return self._embedder
+
+    def sparse(self) -> Bm25Encoder:
+        """The BM25 encoder."""
+        return self._sparse
+
+    @cached_property
+    def orgs(self) -> OrgService:
+        """Tenants."""
+        return OrgService(self.database, self.clock)
+
+    @cached_property
+    def crawls(self) -> CrawlService:
+        """Websites and their crawls."""
+        return CrawlService(self.database, self.settings, self.hints, self.clock)
+
+    @cached_property
+    def pages(self) -> PageService:
+        """What is known of each URL."""
+        return PageService(self.database, self.settings, self.clock)
+
+    @cached_property
+    def index(self) -> IndexService:
+        """From waiting texts to live points."""
+        from pipeline.services.indexing import IndexService
+
+        return IndexService(
+            self.database,
+            self.settings,
+            self.hints,
+            self.clock,
+            embedder=self.embedder,
+            store=self.store,
+            sparse=self.sparse,
+        )
+
+    @cached_property
+    def upkeep(self) -> UpkeepService:
+        """What the beat does."""
+        return UpkeepService(self.database, self.settings, self.hints, self.clock, store=self.store)
+
+    @cached_property
+    def training(self) -> TrainingService:
+        """Scenarios."""
+        from pipeline.services.training import TrainingService
+
+        return TrainingService(self.database, self.clock, embedder=self.embedder)
+
+    @cached_property
+    def answers(self) -> AnswerService:
+        """Briefings."""
+        from pipeline.services.answers import AnswerService
+
+        return AnswerService(
+            self.database, self.settings, self.clock, embedder=self.embedder, store=self.store, sparse=self.sparse
+        )
+
+    @cached_property
+    def verification(self) -> VerificationService:
+        """The difference between rows and points."""
+        return VerificationService(self.database, self.settings, self.clock, store=self.store)
+
+    def close(self) -> None:
+        """Close what was opened here; what was given stays open."""
+        if "_store" in self.__dict__ and self._given_store is None:
+            self._store.close()
+        if "database" in self.__dict__:
+            self.database.close()
+
+    def __enter__(self) -> Self:
+        """Use as a context."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close."""
+        self.close()
+
+    @cached_property
+    def _store(self) -> VectorStore:
+        store = self._given_store or open_store(self.settings)
+        if store is None:
+            raise VectorStoreUnavailable(problem="no process owns the embedded store now")
+        return store
+
+    @cached_property
+    def _embedder(self) -> Embedder:
+        if self._given_embedder is not None:
+            return self._given_embedder
+        from pipeline.adapters.embedder.opening import open_embedder
+
+        return open_embedder(self.settings.embed, cache_dir=self.settings.cache_dir)
+
+    @cached_property
+    def _sparse(self) -> Bm25Encoder:
+        from pipeline.adapters.qdrant.sparse import Bm25Encoder
+
+        return Bm25Encoder()
+
+
+def open_services(settings: Settings) -> Services:
+    """Every use case on these settings; nothing is opened before it is used."""
+    return Services(settings)
+
+
+def open_ledger(settings: Settings, *, crawl_id: UUID, org_id: UUID, token: UUID) -> DatabaseLedger:
+    """The rows of one crawl, for the spider that holds it under `token`."""
+    services = open_services(settings)
+    return DatabaseLedger(
+        services.database,
+        settings,
+        services.hints,
+        services.clock,
+        crawl_id=crawl_id,
+        scope=OrgScope(org_id),
+        token=token,
+    )

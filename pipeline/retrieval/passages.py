@@ -1,0 +1,39 @@
+"""Passages: candidates of the vector store, joined with what is live now."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from uuid import UUID
+
+from pipeline.db.chunks import LiveChunk
+from pipeline.model import Hit, Passage
+
+
+def choose(ranked: Sequence[Hit], live: Mapping[UUID, LiveChunk], *, top_k: int, per_page: int) -> tuple[Passage, ...]:
+    """The best `top_k` passages, at most `per_page` of one page."""
+    taken: Counter[UUID] = Counter()
+    passages: list[Passage] = []
+    for hit in ranked:
+        chunk = live[hit.id]
+        if taken[chunk.page_id] >= per_page:
+            continue
+        taken[chunk.page_id] += 1
+        passages.append(_passage(chunk, hit.score))
+        if len(passages) == top_k:
+            break
+    return tuple(passages)
+
+
+def _passage(chunk: LiveChunk, score: float) -> Passage:
+    return Passage(
+        id=chunk.id,
+        text=chunk.text,
+        title=chunk.title,
+        heading_path=tuple(chunk.heading_path),
+        url=chunk.url,
+        language=chunk.language,
+        score=round(score, 6),
+        page_version=chunk.number,
+        fetched_at=chunk.fetched_at,
+    )
