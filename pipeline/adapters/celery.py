@@ -1,0 +1,114 @@
+"""Sends hints through Celery's broker: two kinds of message, ids only, never a wait longer than its limit."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import timedelta
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from pipeline.adapters.sockets import socket_path
+from pipeline.errors import BrokerUnavailable
+from pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+CRAWL_TASK, CRAWL_QUEUE = "crawl.run", "crawl"
+INDEX_TASK, INDEX_QUEUE = "index.pages", "index"
+UPKEEP_TASK, UPKEEP_QUEUE = "upkeep.tick", "upkeep"
+
+BROKER_SOCKET = "broker"
+
+
+def broker_url(settings: Settings) -> str:
+    """Where hints travel: the broker that is set, else the embedded one's socket."""
+    if settings.broker.url is not None:
+        return settings.broker.url.get_secret_value()
+    return f"redis+socket://{socket_path(settings.data_dir, BROKER_SOCKET)}"
+
+
+class CeleryHints:
+    """Hints to workers, sent by name: nothing of the workers is imported.
+
+    Args:
+        url: The broker's address.
+        timeout: Longest time one hint may take, against a frozen broker too.
+    """
+
+    def __init__(self, url: str, timeout: timedelta) -> None:
+        self._url = url
+        self._timeout = timeout
+        self._celery: Celery | None = None
+        self._lock = threading.Lock()
+        self._silent_until = 0.0
+
+    def crawl(self, crawl_id: UUID) -> None:
+        """A crawl may need a spider.
+
+        Raises:
+            BrokerUnavailable: If the broker did not take the hint in time.
+        """
+        self._send(CRAWL_TASK, CRAWL_QUEUE, {"crawl_id": str(crawl_id)})
+
+    def index(self, org_id: UUID) -> None:
+        """Pages of this org may wait to be indexed.
+
+        Raises:
+            BrokerUnavailable: If the broker did not take the hint in time.
+        """
+        self._send(INDEX_TASK, INDEX_QUEUE, {"org_id": str(org_id)})
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        with self._lock:
+            if self._celery is not None:
+                self._celery.close()
+                self._celery = None
+
+    def _send(self, task: str, queue: str, facts: dict[str, str]) -> None:
+        """Publish once. After a failure none is tried for a while: a hundred hints do not wait a hundred times."""
+        from kombu.exceptions import KombuError, OperationalError  # noqa: PLC0415 - Celery is slow to import
+
+        if time.monotonic() < self._silent_until:
+            raise BrokerUnavailable(problem="it did not answer a moment ago")
+        try:
+            self._app().send_task(task, kwargs=facts, queue=queue, ignore_result=True, retry=False)
+        except (OperationalError, KombuError, OSError) as error:
+            self._silent_until = time.monotonic() + self._timeout.total_seconds()
+            raise BrokerUnavailable(problem=str(error) or type(error).__name__) from error
+
+    def _app(self) -> Celery:
+        with self._lock:
+            if self._celery is None:
+                self._celery = _sender(self._url, self._timeout.total_seconds())
+            return self._celery
+
+
+def _sender(url: str, seconds: float) -> Celery:
+    """A Celery that only sends: no result backend, no retries, and a limit on every wait."""
+    from celery import Celery  # noqa: PLC0415 - slow to import, and not needed by every command
+
+    app = Celery("sitewise", broker=url, set_as_current=False)
+    app.conf.update(
+        task_serializer="json",
+        accept_content=["json"],
+        task_ignore_result=True,
+        task_publish_retry=False,
+        broker_connection_timeout=seconds / 2,
+        broker_transport_options=publish_limits(url, seconds),
+        broker_pool_limit=2,
+    )
+    return app
+
+
+def publish_limits(url: str, seconds: float) -> dict[str, object]:
+    """Transport options that keep a publish under `seconds`: one reconnect and one write, half of it each."""
+    half = seconds / 2
+    once: dict[str, object] = {"max_retries": 0, "connect_retries_timeout": half}
+    if url.startswith(("redis", "rediss", "sentinel")):
+        return once | {"socket_timeout": half, "socket_connect_timeout": half, "retry_on_timeout": False}
+    if url.startswith(("amqp", "pyamqp")):
+        return once | {"connect_timeout": half, "read_timeout": half, "write_timeout": half}
+    return once

@@ -1,0 +1,186 @@
+"""Children that are kept alive: started again when they die, ended together, never outliving their parent."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from pipeline.logs import get_logger
+
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 30.0
+HEALTHY_SECONDS = 60.0
+"""A child that lived this long starts again at once; the pause before a restart doubles otherwise."""
+
+LARGEST_LOG = 5 * 2**20
+"""Bytes of a child's log file above which it is set aside at the next start."""
+
+log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """A child to keep alive.
+
+    `stays_quiet_until` delays its first start by so many seconds, to leave the cores to others.
+    `log_file` takes its stderr; without one it shares its parent's.
+    """
+
+    name: str
+    command: Sequence[str]
+    environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    log_file: Path | None = None
+    start_after_seconds: float = 0.0
+    prepare: Callable[[], None] | None = None
+
+
+class Supervisor:
+    """Runs programs until closed. Each has a session of its own, so a terminal's Ctrl-C reaches only the parent.
+
+    Every child holds the read end of a pipe as its standard input: when this process ends, however
+    it ends, the pipe closes and the child knows. Closing asks first (SIGTERM), then kills.
+
+    Args:
+        programs: What to run.
+        grace_seconds: How long a child may take to end by itself.
+    """
+
+    def __init__(self, programs: Sequence[Program], *, grace_seconds: float = 8.0) -> None:
+        self._grace = grace_seconds
+        self._stopping = threading.Event()
+        self._children = [_Child(program, self._stopping) for program in programs]
+
+    def __enter__(self) -> Self:
+        for child in self._children:
+            child.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def pids(self) -> dict[str, int]:
+        """The children that run now, by name."""
+        return {child.program.name: pid for child in self._children if (pid := child.pid) is not None}
+
+    def close(self) -> None:
+        """End every child. A second Ctrl-C meanwhile kills them at once."""
+        self._stopping.set()
+        deadline = time.monotonic() + self._grace
+        try:
+            for child in self._children:
+                child.ask_to_end()
+            for child in self._children:
+                child.join(max(0.0, deadline - time.monotonic()))
+        finally:
+            for child in self._children:
+                child.kill()
+            for child in self._children:
+                child.join()
+
+
+class _Child(threading.Thread):
+    """Starts one program again and again. The thread that starts a child outlives it, as Linux' death signal needs."""
+
+    def __init__(self, program: Program, stopping: threading.Event) -> None:
+        super().__init__(name=f"keeps-{program.name}", daemon=True)
+        self.program = program
+        self._stopping = stopping
+        self._lock = threading.Lock()
+        self._running: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        with self._lock:
+            return self._running.pid if self._running else None
+
+    def run(self) -> None:
+        pause = FIRST_PAUSE_SECONDS
+        if self._stopping.wait(self.program.start_after_seconds):
+            return
+        while not self._stopping.is_set():
+            began = time.monotonic()
+            status = self._run_once()
+            lived = time.monotonic() - began
+            if self._stopping.is_set():
+                return
+            pause = FIRST_PAUSE_SECONDS if lived > HEALTHY_SECONDS else pause
+            log.warning("process died", process=self.program.name, status=status, restart_in_seconds=pause)
+            self._stopping.wait(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    def _run_once(self) -> int | str:
+        try:
+            if self.program.prepare is not None:
+                self.program.prepare()
+            started = self._start()
+        except OSError as error:
+            return error.strerror or type(error).__name__
+        if started is None:
+            return 0
+        status = started.wait()
+        with self._lock:
+            _kill_group(started.pid)
+            self._running = None
+        return status
+
+    def _start(self) -> subprocess.Popen[bytes] | None:
+        with self._lock:
+            if self._stopping.is_set():
+                return None
+            errors = _log_file(self.program.log_file)
+            try:
+                self._running = subprocess.Popen(  # noqa: S603 - our own programs
+                    self.program.command,
+                    env=dict(self.program.environment),
+                    stdin=subprocess.PIPE,
+                    stdout=errors or subprocess.DEVNULL,
+                    stderr=errors,
+                    start_new_session=True,
+                )
+            finally:
+                if errors is not None:
+                    errors.close()
+            return self._running
+
+    def ask_to_end(self) -> None:
+        """SIGTERM."""
+        self._send(signal.SIGTERM)
+
+    def kill(self) -> None:
+        """SIGKILL, for the child and all its group."""
+        self._send(signal.SIGKILL)
+
+    def _send(self, number: signal.Signals) -> None:
+        with self._lock:
+            if self._running is None:
+                return
+            if number is signal.SIGKILL:
+                _kill_group(self._running.pid)
+            else:
+                self._running.send_signal(number)
+
+
+def _kill_group(pid: int) -> None:
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(pid, signal.SIGKILL)
+
+
+def _log_file(path: Path | None) -> IO[bytes] | None:
+    """The file a child writes to; one that grew too long is set aside, and the one before it forgotten."""
+    if path is None:
+        return None
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if path.exists() and path.stat().st_size > LARGEST_LOG:
+        path.replace(path.with_suffix(".log.1"))
+    return path.open("ab", buffering=0)

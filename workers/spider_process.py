@@ -1,0 +1,184 @@
+"""A crawl's spider: a child process, watched while its crawl's lease is kept.
+
+Twisted's reactor runs once per process, so every crawl has a process of its own. The child reads its
+standard input and ends when that closes: it never outlives the worker that holds its lease.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from enum import Enum
+from typing import Protocol
+from uuid import UUID
+
+from pipeline.errors import DatabaseUnavailable, LeaseLost
+from pipeline.logs import get_logger
+from pipeline.services.crawls import CrawlClaim
+
+FINISHED, TEMPORARY, LEASE_LOST = 0, os.EX_TEMPFAIL, os.EX_PROTOCOL
+"""What a spider's exit status means; any other is a death."""
+
+GRACE_SECONDS = 4.0
+"""A spider told to end may write what it has; after this it is killed, and fetches it again later."""
+
+log = get_logger(__name__)
+
+
+class Crawls(Protocol):
+    """What is needed of the crawl service."""
+
+    def claim(self, crawl_id: UUID, *, owner: str) -> CrawlClaim | None:
+        """Hold a crawl, if it needs a spider and nobody has it."""
+        ...
+
+    def renew(self, claim: CrawlClaim) -> None:
+        """Keep holding it. Raises `LeaseLost`."""
+        ...
+
+    def release(self, claim: CrawlClaim, *, burn: bool, detail: str | None = None) -> None:
+        """Give it back unfinished."""
+        ...
+
+
+class End(Enum):
+    """Why the watch over a spider ended."""
+
+    BY_ITSELF = "by itself"
+    LEASE_LOST = "lease lost"
+    WORKER_STOPS = "worker stops"
+
+
+class Shutdown:
+    """Says to every watch of this process that the worker stops. Safe to call from a signal handler's thread."""
+
+    def __init__(self) -> None:
+        self._watches: set[Watch] = set()
+        self._lock = threading.Lock()
+        self._is_on = False
+
+    def begin(self) -> None:
+        """End every spider; new ones end at once."""
+        with self._lock:
+            self._is_on = True
+            for watch in self._watches:
+                watch.wake.set()
+
+    def enter(self, watch: Watch) -> None:
+        """Wake this watch when the worker stops."""
+        with self._lock:
+            self._watches.add(watch)
+            if self._is_on:
+                watch.wake.set()
+
+    def leave(self, watch: Watch) -> None:
+        """This watch is over."""
+        with self._lock:
+            self._watches.discard(watch)
+
+
+shutdown = Shutdown()
+
+
+def run(
+    crawl_id: UUID, *, crawls: Crawls, owner: str, command: Callable[[CrawlClaim], Sequence[str]] | None = None
+) -> None:
+    """Claim the crawl, and hold it until its spider ended, it was lost, or the worker stops.
+
+    A crawl that ends unfinished is given back at once. It counts as an attempt only if its
+    spider died: a restart of the worker, or a server that was away, is not the crawl's fault.
+    """
+    claim = crawls.claim(crawl_id, owner=owner)
+    if claim is None:
+        return
+    began = time.monotonic()
+    watch = Watch((command or spider_command)(claim))
+    shutdown.enter(watch)
+    try:
+        end = watch.until_end(lambda: crawls.renew(claim), every=claim.lease.total_seconds() / 3)
+        status = watch.stop(grace=0 if end is End.LEASE_LOST else GRACE_SECONDS)
+    finally:
+        shutdown.leave(watch)
+    log.info(
+        "spider ended",
+        crawl=str(crawl_id),
+        status=status,
+        end=end.value,
+        seconds=round(time.monotonic() - began, 1),
+    )
+    if status in {FINISHED, LEASE_LOST} or end is End.LEASE_LOST:
+        return
+    burns = end is End.BY_ITSELF and status != TEMPORARY
+    crawls.release(claim, burn=burns, detail=_told(status) if burns else None)
+
+
+def spider_command(claim: CrawlClaim) -> list[str]:
+    """The command line of the spider that works under this claim."""
+    return [
+        sys.executable,
+        "-m",
+        "spiders.run",
+        f"--crawl-id={claim.crawl_id}",
+        f"--org-id={claim.org_id}",
+        f"--token={claim.token}",
+        "--watch-stdin",
+    ]
+
+
+class Watch:
+    """One child in a session of its own, so that it can be ended with all its children."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self.wake = threading.Event()
+        self._has_ended = threading.Event()
+        self._child = subprocess.Popen(  # noqa: S603 - our own module, arguments are ids
+            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
+        )
+        self._waiter = threading.Thread(target=self._wait, name="spider-wait", daemon=True)
+        self._waiter.start()
+
+    def until_end(self, renew: Callable[[], None], *, every: float) -> End:
+        """Renew the lease every so many seconds while the child lives.
+
+        A database that is away does not end the child: its writes are fenced, and the lease may still be ours.
+        """
+        while not self.wake.wait(every):
+            try:
+                renew()
+            except LeaseLost:
+                return End.LEASE_LOST
+            except DatabaseUnavailable:
+                log.warning("lease not renewed: database away")
+        return End.BY_ITSELF if self._has_ended.is_set() else End.WORKER_STOPS
+
+    def stop(self, *, grace: float) -> int:
+        """End the child and all its children: asked first, killed after `grace` seconds. Its exit status."""
+        if self._child.stdin is not None:
+            with suppress(OSError):
+                self._child.stdin.close()
+        self._has_ended.wait(grace)
+        with suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._child.pid, signal.SIGKILL)
+        self._waiter.join()
+        return self._child.wait()
+
+    def _wait(self) -> None:
+        """Notice the end without reaping the child: until then its number names its group and no other."""
+        if hasattr(os, "waitid"):
+            os.waitid(os.P_PID, self._child.pid, os.WEXITED | os.WNOWAIT)
+        else:
+            self._child.wait()
+        self._has_ended.set()
+        self.wake.set()
+
+
+def _told(status: int) -> str:
+    if status < 0:
+        return f"its spider was ended by {signal.Signals(-status).name}"
+    return f"its spider ended with status {status}"

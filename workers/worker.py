@@ -1,0 +1,85 @@
+"""One Celery worker in this process, for one queue."""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+
+from celery import signals
+from celery.beat import Service
+
+from pipeline.adapters.celery import CRAWL_QUEUE, INDEX_QUEUE
+from pipeline.logs import get_logger
+from pipeline.settings import Settings
+from workers import spider_process
+from workers.app import app, configure
+from workers.services import services
+from workers.watchdog import Watchdog
+
+log = get_logger(__name__)
+
+
+def work(queue: str, settings: Settings, *, concurrency: int, beat: bool, scheduled_crawls: bool) -> int:
+    """Take hints from this queue until told to end (SIGTERM, SIGINT). Returns the exit status.
+
+    Told once, it begins nothing new, ends its spiders without counting an attempt, and finishes the
+    batch it embeds. Told twice, it ends at once: leases run out and the work is taken up elsewhere.
+    """
+    configure(settings, scheduled_crawls=scheduled_crawls)
+    _keep_our_logging()
+    _end_spiders_first()
+    _warm(queue)
+    if beat:
+        threading.Thread(target=_beat, name="beat", daemon=True).start()
+    worker = app.Worker(
+        hostname=f"{queue}-{os.getpid()}@{socket.gethostname()}",
+        queues=[queue],
+        pool="threads" if queue == CRAWL_QUEUE else "solo",
+        concurrency=concurrency if queue == CRAWL_QUEUE else 1,
+        without_gossip=True,
+        without_mingle=True,
+        without_heartbeat=True,
+        quiet=True,
+    )
+    log.info("worker started", queue=queue)
+    with Watchdog(queue, worker):
+        worker.start()
+    services().close()
+    log.info("worker ended", queue=queue)
+    return int(worker.exitcode or 0)
+
+
+def _warm(queue: str) -> None:
+    """Open what the first hint will need.
+
+    Raises:
+        SetupError: If it cannot be had: without its model a worker must not even claim a page.
+    """
+    opened = services()
+    if queue == INDEX_QUEUE:
+        opened.embedder()
+        opened.sparse()
+    else:
+        opened.crawls  # noqa: B018 - a property that connects
+
+
+def _beat() -> None:
+    """Send the schedule's ticks. Nothing is remembered: what is due is said by rows."""
+    Service(app, scheduler_cls="celery.beat:Scheduler").start()
+
+
+def _keep_our_logging() -> None:
+    signals.setup_logging.connect(_nothing, weak=False)
+
+
+def _end_spiders_first() -> None:
+    signals.worker_shutting_down.connect(_begin_shutdown, weak=False)
+
+
+def _nothing(**_: object) -> None:
+    """Celery configures no logging when somebody answers its signal."""
+
+
+def _begin_shutdown(**_: object) -> None:
+    spider_process.shutdown.begin()
