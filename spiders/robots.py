@@ -1,0 +1,85 @@
+"""What a robots.txt answer permits, by RFC 9309."""
+
+from __future__ import annotations
+
+import codecs
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from http import HTTPStatus
+
+from protego import Protego
+
+BODY_LIMIT = 512 * 2**10
+"""Bytes of robots.txt that are read; the rest is as if it were not there."""
+
+MAXIMUM_DELAY = timedelta(seconds=30)
+
+_BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_LONGEST_LINE = 8 * 2**10
+_DIRECTIVES = re.compile(r"(?:(?P<agent>[\w.-]+)\s*:\s*)?(?P<words>[^:]*)")
+
+
+@dataclass(frozen=True, slots=True)
+class RobotsRules:
+    """What one origin asks of us. `agent` is our product token, as robots.txt files name it."""
+
+    parsed: Protego | None
+    agent: str
+
+    def allows(self, url: str) -> bool:
+        """Whether we may fetch a URL of this origin."""
+        return self.parsed is None or self.parsed.can_fetch(url, self.agent)
+
+    @property
+    def delay(self) -> timedelta:
+        """Time asked for between two requests, at most 30 s."""
+        asked = self.parsed.crawl_delay(self.agent) if self.parsed is not None else None
+        return min(timedelta(seconds=max(0.0, asked)), MAXIMUM_DELAY) if asked else timedelta(0)
+
+    @property
+    def sitemaps(self) -> tuple[str, ...]:
+        """Sitemaps it names, as written."""
+        return tuple(self.parsed.sitemaps) if self.parsed is not None else ()
+
+
+def is_temporary(status: int) -> bool:
+    """Whether an answer means that nobody may crawl until there is a better one."""
+    return status == HTTPStatus.TOO_MANY_REQUESTS or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def read_robots(status: int, body: bytes, agent: str) -> RobotsRules:
+    """The rules in a final answer that is not temporary: 2xx is read, all else allows everything."""
+    if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
+        return RobotsRules(None, agent)
+    return RobotsRules(Protego.parse(_text(body)), agent)
+
+
+def product_token(user_agent: str) -> str:
+    """The name robots.txt files know us by: `SitewiseBot` of `SitewiseBot/1.0 (…)`."""
+    return user_agent.partition("/")[0].split()[0] if user_agent.strip() else "*"
+
+
+def header_directives(values: list[str], agent: str) -> frozenset[str]:
+    """The words of `X-Robots-Tag` headers that are for us, lower case; `none` counts as both."""
+    words: set[str] = set()
+    for value in values:
+        named = _DIRECTIVES.match(value)
+        said = value if named is None or named["agent"] is None else value[named.start("words") :]
+        is_ours = named is None or named["agent"] is None or named["agent"].lower() == agent.lower()
+        is_rule = named is not None and named["agent"] is not None and named["agent"].lower().startswith(("max-", "un"))
+        if is_ours or is_rule:
+            words.update(word.strip().lower() for word in said.split(","))
+    return frozenset(words | {"noindex", "nofollow"} if "none" in words else words)
+
+
+def _text(body: bytes) -> str:
+    body = body[:BODY_LIMIT]
+    for mark, encoding in _BOMS:
+        if body.startswith(mark):
+            text = body[len(mark) :].decode(encoding, errors="replace")
+            break
+    else:
+        text = body.decode("utf-8", errors="replace")
+    lines = text.replace("\x00", "").splitlines()
+    return "\n".join(line for line in lines if len(line) <= _LONGEST_LINE)

@@ -1,0 +1,75 @@
+"""Decides which URLs seen on the way enter the frontier, each of them once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pipeline.errors import InvalidUrl
+from pipeline.model import Discovered, Reason
+from pipeline.rules import CrawlRules
+from pipeline.urls import canonical, split, url_key
+
+VARIANT_LIMIT = 50
+"""Queries one path may be fetched with."""
+
+_REMEMBERED_KEYS = 50_000
+_REMEMBERED_PATHS = 10_000
+
+
+class Scope:
+    """A crawl's rules, and a bounded memory of what was already passed on.
+
+    Forgetting is harmless: the frontier itself holds each key once.
+    """
+
+    def __init__(self, rules: CrawlRules) -> None:
+        """Judge by `rules`."""
+        self.rules = rules
+        self._seen: set[int] = set()
+        self._variants: dict[int, set[int]] = {}
+
+    def discover(
+        self, url: str, *, base: str, depth: int, found_on: str, lastmod: str | None = None
+    ) -> Discovered | None:
+        """A URL found on `base` as the frontier takes it; None when it is seen, of another site, or none at all."""
+        try:
+            absolute = canonical(url, base)
+            key = url_key(absolute)
+        except InvalidUrl:
+            return None
+        if hash(key) in self._seen:
+            return None
+        reason = self.rules.decide(absolute, depth)
+        if reason is Reason.OFF_SITE:
+            return None
+        detail = None
+        if reason is None and not self._within_variants(key):
+            reason, detail = Reason.PAGE_LIMIT, f"over {VARIANT_LIMIT} queries of one path"
+        self._remember(key)
+        return Discovered(key, absolute, depth, found_on=found_on, lastmod=lastmod, reason=reason, detail=detail)
+
+    def discover_all(self, urls: Iterable[str], *, base: str, depth: int, found_on: str) -> tuple[Discovered, ...]:
+        """What is new among URLs found on one page."""
+        found = (self.discover(url, base=base, depth=depth, found_on=found_on) for url in urls)
+        return tuple(one for one in found if one is not None)
+
+    def is_here(self, url: str) -> bool:
+        """Whether a canonical URL is of this crawl's site and the rules take it."""
+        return self.rules.decide(url, 0) is None
+
+    def _remember(self, key: str) -> None:
+        if len(self._seen) >= _REMEMBERED_KEYS:
+            self._seen.clear()
+        self._seen.add(hash(key))
+
+    def _within_variants(self, key: str) -> bool:
+        parts = split(key)
+        if parts.query is None:
+            return True
+        path = hash((parts.netloc, parts.path))
+        if path not in self._variants and len(self._variants) >= _REMEMBERED_PATHS:
+            self._variants.pop(next(iter(self._variants)))
+        variants = self._variants.setdefault(path, set())
+        if len(variants) < VARIANT_LIMIT:
+            variants.add(hash(parts.query))
+        return hash(parts.query) in variants

@@ -1,0 +1,143 @@
+"""Fills the frontier from a site's sitemaps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator
+from http import HTTPStatus
+
+import structlog
+
+from pipeline.errors import InvalidUrl
+from pipeline.model import CrawlPlan, Discovered
+from pipeline.urls import canonical, split
+from spiders.body import BodyBroken, BodyTooLarge, gunzip
+from spiders.feed import Feed
+from spiders.fetch import Answer, Fetcher, FetchFailed
+from spiders.gate import MAXIMUM_REDIRECTS, NoRobots, RobotsGate
+from spiders.pace import Pace
+from spiders.scope import Scope
+from spiders.sitemap import DECODED_LIMIT, Sitemap, SitemapBroken, read_sitemap
+
+FILE_LIMIT = 500
+INDEX_DEPTH = 2
+_FETCHED_LIMIT = 10 * 2**20
+_SEED_BATCH = 500
+_PAGES_TIMES = 4
+_LEAST_SEEDS = 10_000
+
+log = structlog.get_logger()
+
+
+class Sitemaps:
+    """Reads a site's sitemaps: those it was told, else those of robots.txt and `/sitemap.xml`."""
+
+    def __init__(
+        self, plan: CrawlPlan, *, fetcher: Fetcher, gate: RobotsGate, pace: Pace, feed: Feed, scope: Scope
+    ) -> None:
+        """Seed `feed` with what `scope` lets pass."""
+        self._plan = plan
+        self._fetcher = fetcher
+        self._gate = gate
+        self._pace = pace
+        self._feed = feed
+        self._scope = scope
+        self._left = max(_LEAST_SEEDS, _PAGES_TIMES * plan.page_limit)
+
+    async def seed(self) -> None:
+        """Read every sitemap, nested ones to depth two, at most 500 files."""
+        waiting = deque((url, 0) for url in await self._starts())
+        seen = {url for url, _ in waiting}
+        files = 0
+        while waiting and files < FILE_LIMIT and self._left > 0:
+            url, depth = waiting.popleft()
+            files += 1
+            found = await self._read(url)
+            if found is None:
+                continue
+            if depth < INDEX_DEPTH:
+                for child in self._children(found, url):
+                    if child not in seen and len(seen) < FILE_LIMIT:
+                        seen.add(child)
+                        waiting.append((child, depth + 1))
+            await self._seed(found, url)
+
+    async def _starts(self) -> list[str]:
+        start = canonical(self._plan.start_url)
+        if self._plan.sitemap_urls:
+            named: tuple[str, ...] = self._plan.sitemap_urls
+        else:
+            named = (*await self._named_by_robots(start), "/sitemap.xml")
+        return list(dict.fromkeys(_valid(named, start)))
+
+    async def _named_by_robots(self, start: str) -> tuple[str, ...]:
+        try:
+            return (await self._gate.rules(start)).sitemaps
+        except NoRobots:
+            return ()
+
+    async def _read(self, url: str) -> Sitemap | None:
+        """One sitemap; None when there is none, which is common and no failure."""
+        try:
+            answer = await self._fetch(url)
+            if answer is None or answer.status != HTTPStatus.OK:
+                return None
+            return await asyncio.to_thread(_parse, answer.body)
+        except NoRobots as refused:
+            problem = refused.detail
+        except FetchFailed as failed:
+            problem = failed.detail
+        except (SitemapBroken, BodyBroken, BodyTooLarge) as broken:
+            problem = str(broken)
+        log.info("sitemap not read", url=url, problem=problem)
+        return None
+
+    async def _fetch(self, url: str) -> Answer | None:
+        for _ in range(MAXIMUM_REDIRECTS + 1):
+            if not (await self._gate.rules(url)).allows(url):
+                return None
+            await self._pace.turn(split(url).host)
+            answer = await self._fetcher.get(url, body_limit=_FETCHED_LIMIT)
+            location = answer.header("location")
+            if not HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST or location is None:
+                return answer
+            try:
+                url = canonical(location, url)
+            except InvalidUrl:
+                return None
+        return None
+
+    @staticmethod
+    def _children(found: Sitemap, url: str) -> Iterator[str]:
+        return _valid(tuple(found.children), url)
+
+    async def _seed(self, found: Sitemap, source: str) -> None:
+        batch: list[Discovered] = []
+        for entry in found.entries:
+            for url in (entry.url, *entry.alternates):
+                one = self._scope.discover(url, base=source, depth=1, found_on=source, lastmod=entry.lastmod)
+                if one is not None:
+                    batch.append(one)
+            if len(batch) >= _SEED_BATCH:
+                await self._pass_on(batch)
+                batch = []
+            if self._left <= 0:
+                break
+        await self._pass_on(batch)
+
+    async def _pass_on(self, batch: list[Discovered]) -> None:
+        self._left -= len(batch)
+        await self._feed.seed(batch)
+
+
+def _valid(urls: tuple[str, ...], base: str) -> Iterator[str]:
+    for url in urls:
+        try:
+            yield canonical(url, base)
+        except InvalidUrl:
+            continue
+
+
+def _parse(body: bytes) -> Sitemap:
+    return read_sitemap(gunzip(body, limit=DECODED_LIMIT))

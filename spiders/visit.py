@@ -1,0 +1,272 @@
+"""One visit to one URL, from the permission to ask to the outcome."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from http import HTTPStatus
+from typing import Protocol
+
+from pipeline.addresses import check_url
+from pipeline.errors import AddressRefused, ExtractionFailed, InvalidUrl, PageTooComplex, PageTooSlow
+from pipeline.model import Discovered, Document, FrontierUrl, Outcome, Reason
+from pipeline.settings import Settings
+from pipeline.urls import canonical, site_key, split, url_key
+from spiders.body import why_not_html
+from spiders.fetch import Answer, Fetcher, FetchFailed
+from spiders.gate import NoRobots, RobotsGate
+from spiders.pace import Pace
+from spiders.redirects import MAXIMUM_REDIRECTS, Redirects
+from spiders.robots import header_directives, product_token
+from spiders.scope import Scope
+from spiders.verdict import is_login, judge, links_of
+
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_BUSY = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+_MAXIMUM_COOKIES = 20
+_COOKIE_LENGTH = 4_096
+
+
+class Parser(Protocol):
+    """What turns HTML into a document; it blocks, and bounds time and memory itself."""
+
+    def extract(self, html: bytes, *, url: str, content_type: str) -> Document:
+        """The document of a page.
+
+        Raises:
+            ExtractionFailed: If it cannot be read within the limits.
+        """
+        ...
+
+
+class Refused(Exception):
+    """A URL leads to nothing that is kept."""
+
+    def __init__(
+        self,
+        reason: Reason,
+        detail: str | None = None,
+        *,
+        status: int | None = None,
+        discovered: tuple[Discovered, ...] = (),
+    ) -> None:
+        super().__init__(detail)
+        self.reason = reason
+        self.detail = detail
+        self.status = status
+        self.discovered = discovered
+
+
+class TryLater(Exception):
+    """A host is busy or broken for now; `asked` is how long it wants to be left alone."""
+
+    def __init__(self, detail: str, status: int, asked: timedelta | None) -> None:
+        super().__init__(detail)
+        self.detail = detail
+        self.status = status
+        self.asked = asked
+
+
+@dataclass(slots=True)
+class Visitor:
+    """Visits URLs of one crawl. One is enough for any number of visits at a time."""
+
+    settings: Settings
+    fetcher: Fetcher
+    gate: RobotsGate
+    pace: Pace
+    scope: Scope
+    parser: Parser
+    executor: Executor
+    redirects: Redirects = field(default_factory=Redirects)
+
+    async def visit(self, taken: FrontierUrl) -> Outcome:
+        """Fetch a URL and say what became of it."""
+        outcome = Outcome(url_key=taken.url_key, url=taken.url, fetched_at=datetime.now(UTC))
+        try:
+            return await self._visit(taken, outcome)
+        except Refused as refused:
+            return replace(
+                outcome,
+                reason=refused.reason,
+                detail=refused.detail,
+                http_status=refused.status,
+                discovered=refused.discovered,
+            )
+        except (TryLater, NoRobots, FetchFailed) as failed:
+            return self._put_back(taken, outcome, _setback(failed))
+
+    async def _visit(self, taken: FrontierUrl, outcome: Outcome) -> Outcome:
+        refusal = self.scope.rules.decide(taken.url, taken.depth)
+        if refusal is not None and taken.depth > 0:
+            raise Refused(refusal)
+        answer = await self._follow(taken)
+        outcome = replace(
+            outcome,
+            final_url=answer.url if answer.url != taken.url else None,
+            http_status=answer.status,
+            etag=answer.header("etag"),
+            last_modified=answer.header("last-modified"),
+        )
+        if answer.status == HTTPStatus.NOT_MODIFIED:
+            return replace(outcome, not_modified=True)
+        self._check(answer)
+        document = await self._extract(answer)
+        return self._judged(taken, answer, document, outcome, refusal)
+
+    # --- asking ----------------------------------------------------------------------------
+
+    async def _follow(self, taken: FrontierUrl) -> Answer:
+        """The answer at the end of redirects that stay on this page; others are pages of their own."""
+        url, cookies = taken.url, dict[str, str]()
+        headers = _conditions(taken)
+        for _ in range(MAXIMUM_REDIRECTS + 1):
+            answer = await self._ask(url, headers | _cookie_header(cookies))
+            if answer.status not in _REDIRECTS:
+                return answer
+            target = self._target(taken, url, answer)
+            before = dict(cookies)
+            _collect(cookies, answer.headers.get("set-cookie", []))
+            if target == url and cookies == before:
+                raise Refused(Reason.REDIRECT_LOOP, f"redirects to itself: {url}", status=answer.status)
+            url = target
+        raise Refused(Reason.REDIRECT_LOOP, f"over {MAXIMUM_REDIRECTS} redirects", status=answer.status)
+
+    async def _ask(self, url: str, headers: Mapping[str, str]) -> Answer:
+        rules = await self.gate.rules(url)
+        if not rules.allows(url):
+            raise Refused(Reason.ROBOTS, f"robots.txt of {split(url).origin} forbids it")
+        if rules.delay:
+            self.fetcher.set_delay(url, rules.delay)
+        await self.pace.turn(split(url).host)
+        return await self.fetcher.get(url, headers=headers, keep_pace=bool(rules.delay))
+
+    def _target(self, taken: FrontierUrl, url: str, answer: Answer) -> str:
+        """Where a redirect goes on within this visit; other pages and sites end it."""
+        try:
+            target = canonical(answer.header("location") or "", url)
+        except InvalidUrl as error:
+            raise Refused(
+                Reason.HTTP_ERROR, f"redirects to no URL: {error.facts.get('problem')}", status=answer.status
+            ) from error
+        if is_login(target) and not is_login(taken.url):
+            raise Refused(Reason.LOGIN_WALL, f"redirects to {target}", status=answer.status)
+        if site_key(target) != self.scope.rules.site:
+            raise self._off_site(target, answer.status)
+        if url_key(target) == taken.url_key:
+            return target
+        if not self.redirects.follow(taken.url_key, url_key(target)):
+            raise Refused(Reason.REDIRECT_LOOP, f"redirects to {target}", status=answer.status)
+        found = self.scope.discover_all([target], base=url, depth=taken.depth, found_on=taken.url)
+        raise Refused(Reason.DUPLICATE_OF, f"redirects to {target}", status=answer.status, discovered=found)
+
+    def _off_site(self, target: str, status: int) -> Refused:
+        try:
+            check_url(target, self.settings.crawl)
+        except AddressRefused as refused:
+            return Refused(Reason.ADDRESS_REFUSED, f"redirects to {target}: {refused}", status=status)
+        return Refused(Reason.OFF_SITE, f"redirects to {target}", status=status)
+
+    # --- judging ---------------------------------------------------------------------------
+
+    def _check(self, answer: Answer) -> None:
+        """Let pass what may be a page."""
+        if answer.status in _BUSY or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            asked = answer.retry_after(datetime.now(UTC)) if answer.status in _BUSY else None
+            raise TryLater(f"answered {answer.status}", answer.status, asked)
+        if answer.status == HTTPStatus.UNAUTHORIZED:
+            raise Refused(Reason.LOGIN_WALL, "answered 401", status=answer.status)
+        if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
+            raise Refused(Reason.HTTP_ERROR, f"answered {answer.status}", status=answer.status)
+        problem = why_not_html(answer.body, answer.content_type)
+        if problem is not None:
+            raise Refused(Reason.NOT_HTML, problem, status=answer.status)
+
+    async def _extract(self, answer: Answer) -> Document:
+        work = partial(self.parser.extract, answer.body, url=answer.url, content_type=answer.content_type)
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self.executor, work)
+        except PageTooComplex as error:
+            raise Refused(Reason.TOO_COMPLEX, str(error), status=answer.status) from error
+        except PageTooSlow as error:
+            raise Refused(Reason.TOO_SLOW, str(error), status=answer.status) from error
+        except ExtractionFailed as error:
+            raise Refused(Reason.NOT_HTML, str(error), status=answer.status) from error
+
+    def _judged(
+        self, taken: FrontierUrl, answer: Answer, document: Document, outcome: Outcome, refusal: Reason | None
+    ) -> Outcome:
+        link_headers = answer.headers.get("link", [])
+        directives = header_directives(
+            answer.headers.get("x-robots-tag", []), product_token(self.settings.crawl.user_agent)
+        )
+        verdict = judge(
+            document,
+            answer.body,
+            url=answer.url,
+            found_on=taken.found_on,
+            directives=directives,
+            canonical_header=next(iter(links_of(link_headers, "canonical")), None),
+            minimum_words=self.settings.extract.minimum_words,
+        )
+        instead = [verdict.instead] if verdict is not None and verdict.instead is not None else []
+        found = self.scope.discover_all(instead, base=answer.url, depth=taken.depth, found_on=taken.url)
+        if not (document.nofollow or "nofollow" in directives) and (verdict is None or verdict.follows_links):
+            urls = [link.url for link in document.links if not link.nofollow]
+            urls += [url for _, url in document.alternates] + links_of(link_headers, "next")
+            found += self.scope.discover_all(urls, base=answer.url, depth=taken.depth + 1, found_on=taken.url)
+        outcome = replace(outcome, discovered=found)
+        if verdict is not None:
+            return replace(outcome, reason=verdict.reason, detail=verdict.detail)
+        if refusal is not None:
+            return replace(outcome, reason=refusal, detail="the start page, read for its links")
+        return replace(outcome, document=document, html=answer.body)
+
+    def _put_back(self, taken: FrontierUrl, outcome: Outcome, setback: _Setback) -> Outcome:
+        """Try again later, or say at last why it never worked."""
+        retry_at = None if setback.is_final else self.pace.retry(taken, setback.asked)
+        if setback.status in _BUSY:
+            self.pace.hold(split(taken.url).host, setback.asked or self.pace.wait_of(taken))
+        return replace(
+            outcome, reason=setback.reason, detail=setback.detail, http_status=setback.status, retry_at=retry_at
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Setback:
+    """Why a visit failed, and whether it may succeed later."""
+
+    reason: Reason
+    detail: str
+    status: int | None = None
+    asked: timedelta | None = None
+    is_final: bool = False
+
+
+def _setback(failed: TryLater | NoRobots | FetchFailed) -> _Setback:
+    if isinstance(failed, TryLater):
+        return _Setback(Reason.HTTP_ERROR, failed.detail, failed.status, failed.asked)
+    if isinstance(failed, NoRobots):
+        return _Setback(failed.reason, failed.detail, asked=failed.asked, is_final=failed.is_final)
+    return _Setback(failed.reason, failed.detail, is_final=not failed.is_temporary)
+
+
+def _conditions(taken: FrontierUrl) -> dict[str, str]:
+    conditions = {"If-None-Match": taken.etag, "If-Modified-Since": taken.last_modified}
+    return {name: value for name, value in conditions.items() if value}
+
+
+def _cookie_header(cookies: Mapping[str, str]) -> dict[str, str]:
+    return {"Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items())} if cookies else {}
+
+
+def _collect(cookies: dict[str, str], values: list[str]) -> None:
+    """Keep cookies for the rest of one chain of redirects; some sites go in circles without."""
+    for value in values:
+        name, equals, content = value.partition(";")[0].strip().partition("=")
+        if equals and name and len(value) <= _COOKIE_LENGTH and len(cookies) < _MAXIMUM_COOKIES:
+            cookies[name] = content

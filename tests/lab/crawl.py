@@ -1,0 +1,109 @@
+"""Runs the real spider, in a process of its own, against the lab."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from threading import Thread
+from types import TracebackType
+from typing import Self, cast
+
+from tests.fakes.ledger import FakeLedger
+from tests.fakes.spider_child import AUTHKEY, LedgerServer
+
+LOOPBACK = {"SITEWISE_CRAWL__ALLOWED_ADDRESSES": "127.0.0.0/8,::1/128"}
+Names = Mapping[str, Sequence[Sequence[str]]]
+
+_PORT = (
+    "plan",
+    "seed",
+    "take",
+    "record",
+    "progress",
+    "next_retry",
+    "robots",
+    "keep_robots",
+    "finish",
+)
+
+
+class SpiderProcess:
+    """One spider at work: `with SpiderProcess(ledger) as spider: assert spider.wait() == 0`.
+
+    `settings` are environment variables; loopback may be crawled unless they say otherwise.
+    `names` replaces the system's name resolution.
+    """
+
+    def __init__(
+        self, ledger: FakeLedger, *, settings: Mapping[str, str] | None = None, names: Names | None = None
+    ) -> None:
+        """Crawl for `ledger`, once entered."""
+        self._ledger = ledger
+        self._settings = LOOPBACK | {"SITEWISE_EXTRACT__PROCESSES": "1"} | dict(settings or {})
+        self._names = names
+        self._folder = TemporaryDirectory()
+        self._said = Path(self._folder.name) / "stderr"
+
+    def __enter__(self) -> Self:
+        port = _serve(self._ledger)
+        clean = {name: value for name, value in os.environ.items() if not name.startswith("SITEWISE_CRAWL")}
+        self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            [sys.executable, "-m", "tests.fakes.spider_child", str(port), json.dumps(self._names)],
+            stdin=subprocess.PIPE,
+            stderr=self._said.open("w"),
+            env=clean | self._settings,
+        )
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.process.kill()
+        self.process.wait()
+        self.orphan()
+        self._folder.cleanup()
+
+    def wait(self, seconds: float = 60) -> int:
+        """Wait for its end; the exit status."""
+        return self.process.wait(seconds)
+
+    @property
+    def errors(self) -> str:
+        """What it has said so far."""
+        return self._said.read_text()
+
+    def orphan(self) -> None:
+        """Close the end of its standard input, as its parent's death does."""
+        if self.process.stdin is not None:
+            self.process.stdin.close()
+
+    def kill(self) -> None:
+        """End it as the kernel does when memory is short."""
+        self.process.kill()
+        self.process.wait()
+
+
+def crawl(
+    ledger: FakeLedger, *, settings: Mapping[str, str] | None = None, names: Names | None = None, seconds: float = 60
+) -> int:
+    """Run a spider to its end; the exit status."""
+    with SpiderProcess(ledger, settings=settings, names=names) as spider:
+        status = spider.wait(seconds)
+        if status != 0:
+            sys.stderr.write(spider.errors)
+        return status
+
+
+def _serve(ledger: FakeLedger) -> int:
+    """Offer the ledger to a child from a thread of this process; the port it listens on."""
+
+    class Server(LedgerServer):
+        """Knows this ledger only."""
+
+    Server.register("ledger", callable=lambda: ledger, exposed=_PORT)
+    server = Server(("127.0.0.1", 0), AUTHKEY).get_server()
+    Thread(target=server.serve_forever, name="ledger server", daemon=True).start()
+    return cast("tuple[str, int]", server.address)[1]
