@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import threading
+import warnings
 
 from celery import signals
 from celery.beat import Service
+from celery.exceptions import SecurityWarning
 
 from pipeline.adapters.celery import CRAWL_QUEUE, INDEX_QUEUE
 from pipeline.logs import get_logger
@@ -70,7 +73,14 @@ def _beat() -> None:
 
 
 def _keep_our_logging() -> None:
+    """Lines in our form, and one a unit of work: Celery's own from warnings up, unless asked for.
+
+    Its warning about running as root is about pickled messages, which this app refuses.
+    """
     signals.setup_logging.connect(_nothing, weak=False)
+    warnings.filterwarnings("ignore", category=SecurityWarning)
+    if logging.getLogger().getEffectiveLevel() > logging.DEBUG:
+        logging.getLogger("celery").setLevel(logging.WARNING)
 
 
 def _end_spiders_first() -> None:
