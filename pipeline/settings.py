@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from pipeline.errors import InvalidSettings
@@ -22,11 +21,6 @@ def _split(value: object) -> object:
 
 
 Networks = Annotated[tuple[IPNetwork, ...], NoDecode, BeforeValidator(_split)]
-
-
-def _user_cache() -> Path:
-    """The user's cache folder, by the XDG base directory specification."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "sitewise"
 
 
 class DatabaseSettings(BaseModel):
@@ -176,8 +170,10 @@ class Settings(BaseSettings):
     )
 
     data_dir: Path = Field(Path(".sitewise"), description="Where an embedded Sitewise keeps everything.")
-    cache_dir: Path = Field(
-        default_factory=_user_cache, description="Where prepared models are kept for every data directory."
+    cache_dir: Annotated[Path, AfterValidator(Path.expanduser)] = Field(
+        Path("~/.cache/sitewise"),
+        validate_default=True,
+        description="Where prepared models are kept, for every data directory of this user.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Least level logged.")
     log_format: Literal["auto", "plain", "json"] = Field(

@@ -158,7 +158,7 @@ def of_live_versions(session: Session, *, org_id: UUID) -> list[UUID]:
 def page_ids(session: Session, *, org_id: UUID) -> dict[UUID, UUID]:
     """The page of every chunk row of the org."""
     statement = select(ChunkRow.id, ChunkRow.page_id).where(ChunkRow.org_id == org_id)
-    return dict(session.execute(statement).tuples())
+    return {row.id: row.page_id for row in session.execute(statement)}
 
 
 def retired(session: Session, *, before: datetime, limit: int) -> list[ChunkRow]:

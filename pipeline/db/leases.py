@@ -52,6 +52,16 @@ def release(session: Session, table: type[Leased], ids: Sequence[UUID], *, token
     return count_changed(session, statement)
 
 
+def end_all(session: Session, table: type[Leased]) -> int:
+    """End every lease of a table, without counting the attempts. Returns how many there were."""
+    statement = (
+        update(table)
+        .where(table.lease_until.is_not(None))
+        .values(lease_token=None, lease_until=None, lease_owner=None, attempts=table.attempts - 1, hint_at=None)
+    )
+    return count_changed(session, statement)
+
+
 def next_hint(hints: int, *, now: datetime, delays: Sequence[timedelta]) -> datetime:
     """When a row that was hinted `hints` times is hinted again: ever later, never more often."""
     return now + delays[min(hints, len(delays) - 1)]

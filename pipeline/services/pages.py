@@ -147,6 +147,11 @@ class PageService:
         with self._database.read() as session:
             return pages.count_by_status(session, org_id=scope.org_id, datasource_id=datasource_id)
 
+    def count_waiting(self) -> int:
+        """How many texts, of any org, wait to be indexed."""
+        with self._database.read() as session:
+            return page_versions.count_waiting(session)
+
     def show(self, url_or_id: str | UUID, *, scope: OrgScope) -> PageDetail:
         """A page with its text and versions, by its id or its URL in any spelling.
 

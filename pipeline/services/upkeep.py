@@ -10,8 +10,10 @@ from uuid import UUID
 from pipeline.adapters.qdrant.port import VectorStore
 from pipeline.db import chunks, crawls, datasources, outbox, page_versions, pages, schedule_runs
 from pipeline.db import leases as row_leases
+from pipeline.db.crawls import Crawl
 from pipeline.db.datasources import Datasource
 from pipeline.db.engine import Database, Session
+from pipeline.db.page_versions import PageVersion
 from pipeline.errors import BrokerUnavailable, VectorStoreUnavailable
 from pipeline.logs import get_logger
 from pipeline.model import CrawlTrigger, OrgScope, PageStatus, Reason
@@ -67,6 +69,14 @@ class UpkeepService:
         if report != TickReport():
             log.info("upkeep", **{name: count for name, count in _counts(report) if count})
         return report
+
+    def take_over(self) -> int:
+        """End every lease at once. Only for the one owner of an embedded database: its predecessor is dead.
+
+        Returns how many rows of work were held. No attempt is counted: a dead owner is not the work's fault.
+        """
+        with self._database.write() as session:
+            return sum(row_leases.end_all(session, table) for table in (Crawl, PageVersion))
 
     def _start_due(self) -> int:
         """Begin each due crawl once, however many beats look, and once for all the times that were missed."""
