@@ -1,0 +1,1 @@
+"""Where Sitewise runs: the sample site, containers, dashboards and runbooks."""
