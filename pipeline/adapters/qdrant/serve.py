@@ -99,7 +99,7 @@ class StoreServer:
         except SitewiseError as error:
             facts = {name: str(fact) for name, fact in error.facts.items()}
             return Message({"error": type(error).__name__, "facts": facts})
-        except (KeyError, TypeError, IndexError) as error:
+        except (KeyError, TypeError, IndexError, AttributeError) as error:
             raise wire.BadFrame("a call without its values") from error
 
 

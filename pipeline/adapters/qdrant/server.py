@@ -227,8 +227,8 @@ class ServerStore:
                     setting="SITEWISE_UPSERT__QDRANT_API_KEY", problem="the server refuses it"
                 ) from error
             raise VectorStoreUnavailable(url=self._url, status=error.status_code, problem=_reason(error)) from error
-        except (ApiException, QdrantException, OSError, ValueError) as error:
-            # ValueError: something answered that is not Qdrant.
+        except (ApiException, QdrantException, OSError, ValueError, AssertionError) as error:
+            # The last two are how the client says that what answered is not Qdrant.
             raise VectorStoreUnavailable(url=self._url, problem=str(error) or type(error).__name__) from error
 
     def _check_owner(self, client: QdrantClient, ids: list[rest.ExtendedPointId], *, scope: OrgScope) -> None:

@@ -71,11 +71,12 @@ def receive(connection: socket.socket) -> Message | None:
     magic, head_length, body_length = PREFIX.unpack(prefix)
     if magic != MAGIC or head_length > MOST_HEAD or body_length > MOST_BODY:
         raise BadFrame("not a message of this version")
-    head = json.loads(_read(connection, head_length))
-    body = _read(connection, body_length)
-    if not isinstance(head, dict):
-        raise BadFrame("the head is not an object")
-    return Message(head, list(_arrays(head.get("arrays", ()), body)))
+    head_bytes, body = _read(connection, head_length), _read(connection, body_length)
+    try:
+        head = json.loads(head_bytes)
+        return Message(head, list(_arrays(head.get("arrays", ()), body)))
+    except (TypeError, AttributeError, RecursionError) as error:
+        raise BadFrame("a head of unknown form") from error
 
 
 def _read(connection: socket.socket, length: int, *, may_end: bool = False) -> bytes:

@@ -1,0 +1,176 @@
+"""What the embedded store promises beyond the port: its directory, its owner, its crashes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from uuid import UUID
+
+import numpy as np
+import pytest
+
+from pipeline.adapters.qdrant import edge
+from pipeline.adapters.qdrant.edge import EdgeStore
+from pipeline.errors import (
+    DataDirectoryBusy,
+    DataDirectoryUnusable,
+    DiskFull,
+    ModelMismatch,
+    VectorStoreUnavailable,
+)
+from pipeline.model import OrgScope
+from tests.contracts.upserting_child import BATCH
+from tests.fakes.points import IDENTITY, make_point
+
+SCOPE = OrgScope(UUID(int=0xA))
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Where a store may be made."""
+    return tmp_path / "vectors"
+
+
+@pytest.fixture
+def store(path: Path) -> Iterator[EdgeStore]:
+    """A prepared store."""
+    opened = EdgeStore(path)
+    opened.prepare(IDENTITY)
+    yield opened
+    opened.close()
+
+
+def test_what_was_written_is_there_after_a_restart(store: EdgeStore, path: Path) -> None:
+    """A reopened store needs no prepare to be read, and still knows its model."""
+    store.upsert([make_point(number, SCOPE, terms={5: 1.0}) for number in (1, 2, 3)], scope=SCOPE)
+    store.delete([UUID(int=2)], scope=SCOPE)
+    store.close()
+
+    again = EdgeStore(path)
+
+    assert again.identity == IDENTITY
+    assert [record.id.int for record in again.scan(scope=SCOPE)] == [1, 3]
+    with pytest.raises(ModelMismatch):
+        again.prepare(replace(IDENTITY, name="another"))
+    again.close()
+
+
+def test_a_killed_process_loses_nothing_it_acknowledged(path: Path) -> None:
+    """Killed without warning in the middle of its writes, three times over, the store opens whole."""
+    acknowledged = 0
+    for _ in range(3):
+        command = [sys.executable, "-m", "tests.contracts.upserting_child", str(path)]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:  # noqa: S603 - our own module
+            assert child.stdout is not None
+            for _ in range(8):
+                acknowledged = int(child.stdout.readline())
+            child.kill()
+            acknowledged = max([acknowledged, *map(int, child.stdout.read().split())])
+
+    with_leftovers = EdgeStore(path)
+    records = with_leftovers.scan(scope=SCOPE, limit=acknowledged + 10 * BATCH)
+
+    assert acknowledged <= len(records) <= acknowledged + BATCH
+    assert [record.id.int for record in records] == list(range(1, len(records) + 1))
+    assert all(record.norm == pytest.approx(1.0) for record in records)
+    with_leftovers.close()
+
+
+def test_a_second_process_cannot_open_it(store: EdgeStore, path: Path) -> None:
+    """Whoever comes second is told that the directory has an owner."""
+    store.upsert([make_point(1, SCOPE)], scope=SCOPE)
+
+    with pytest.raises(DataDirectoryBusy):
+        EdgeStore(path)
+
+
+def test_a_store_half_made_is_made_again(path: Path) -> None:
+    """What a process that died while preparing left behind is not in the way."""
+    leftover = path.with_name("vectors.new") / "shard"
+    leftover.mkdir(parents=True)
+    (leftover / "edge_config.json").write_text("{")
+
+    store = EdgeStore(path)
+    store.prepare(IDENTITY)
+
+    assert store.count(scope=SCOPE) == 0
+    assert not path.with_name("vectors.new").exists()
+    store.close()
+
+
+def test_a_child_forked_from_the_owner_is_refused(store: EdgeStore) -> None:
+    """The engine would hang for ever in a forked child; the child is told instead."""
+    context = multiprocessing.get_context("fork")
+    answers = context.SimpleQueue()
+
+    child = context.Process(target=_count_into, args=(store, answers))
+    child.start()
+    child.join(20)
+
+    assert child.exitcode == 0
+    assert answers.get() == VectorStoreUnavailable.__name__
+
+
+def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    """A file where the data directory should be is told with its path."""
+    (tmp_path / "file").write_text("")
+    store = EdgeStore(tmp_path / "file" / "vectors")
+
+    with pytest.raises(DataDirectoryUnusable, match="file"):
+        store.prepare(IDENTITY)
+
+
+def test_an_unreadable_shard_is_an_unavailable_store(store: EdgeStore, path: Path) -> None:
+    """A damaged store says where it is, and does not pretend to be empty."""
+    store.close()
+    shutil.rmtree(path / "shard" / "segments")
+    (path / "shard" / "edge_config.json").write_text("{")
+
+    with pytest.raises(VectorStoreUnavailable, match="vectors"):
+        EdgeStore(path)
+
+
+def test_a_nearly_full_disk_is_told_before_anything_is_written(
+    store: EdgeStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine maps its files, so it must never meet a full disk itself."""
+    monkeypatch.setattr(edge, "LEAST_FREE", 2**62)
+
+    with pytest.raises(DiskFull):
+        store.upsert([make_point(1, SCOPE)], scope=SCOPE)
+
+    assert store.count(scope=SCOPE) == 0
+
+
+def test_compacting_drops_what_was_deleted_and_nothing_else(store: EdgeStore, path: Path) -> None:
+    """After many deletes the files are rewritten without them; the rest is found as before."""
+    rng = np.random.default_rng(5)
+    dense = rng.normal(size=(3_000, IDENTITY.dimension)).astype(np.float32)
+    points = [replace(make_point(number, SCOPE), dense=dense[number - 1]) for number in range(1, 3_001)]
+    store.upsert(points, scope=SCOPE)
+    store.delete([point.id for point in points if point.id.int % 2], scope=SCOPE)
+    before = store.search(dense[7], points[7].sparse, limit=20, scope=SCOPE)
+
+    assert store.compact()
+    assert not store.compact()
+
+    assert store.search(dense[7], points[7].sparse, limit=20, scope=SCOPE).dense == before.dense
+    assert store.count(scope=SCOPE) == 1_500
+    store.close()
+    again = EdgeStore(path)
+    assert again.count(scope=SCOPE) == 1_500
+    again.close()
+
+
+def _count_into(store: EdgeStore, answers: multiprocessing.queues.SimpleQueue[str]) -> None:
+    try:
+        store.count(scope=SCOPE)
+    except VectorStoreUnavailable as error:
+        answers.put(type(error).__name__)
+    else:
+        answers.put("answered")

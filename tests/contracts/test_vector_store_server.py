@@ -1,0 +1,169 @@
+"""What the server's store promises beyond the port: every way in which a server can be away."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import numpy as np
+import pytest
+from qdrant_client import QdrantClient, models
+
+from pipeline.adapters.qdrant.server import ServerStore
+from pipeline.errors import InvalidSettings, ModelMismatch, VectorStoreUnavailable
+from pipeline.model import OrgScope
+from tests.fakes.points import DIMENSION, IDENTITY, make_point
+
+SCOPE = OrgScope(UUID(int=0xA))
+
+
+def store_at(url: str, collection: str = "test") -> ServerStore:
+    """A store there, with little patience."""
+    return ServerStore(url, api_key=None, collection=collection, timeout=timedelta(seconds=1))
+
+
+@contextmanager
+def answering(reply: bytes) -> Iterator[str]:
+    """An address where one reply is given to every request; nothing at all, if it is empty."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=_answer, args=(listener, reply))
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
+
+
+def _answer(listener: socket.socket, reply: bytes) -> None:
+    while True:
+        try:
+            connection, _ = listener.accept()
+        except OSError:  # the listener was shut down
+            return
+        with connection:
+            connection.recv(65_536)
+            if reply:
+                connection.sendall(reply)
+            else:
+                connection.recv(1)
+
+
+def http(status: str, body: bytes, kind: str = "application/json") -> bytes:
+    """A reply as it goes over the wire."""
+    head = f"HTTP/1.1 {status}\r\nContent-Type: {kind}\r\nContent-Length: {len(body)}\r\nConnection: close\r\n\r\n"
+    return head.encode() + body
+
+
+REPLIES = {
+    "silence": b"",
+    "not http": b"220 smtp ready\r\n",
+    "a web page": http("200 OK", b"<html></html>", "text/html"),
+    "another json": http("200 OK", b'{"hello": "world"}'),
+    "an error": http("503 Service Unavailable", b"later"),
+    "too many": http("429 Too Many Requests", b'{"status": "slow down"}'),
+}
+
+
+@pytest.mark.parametrize("reply", REPLIES.values(), ids=REPLIES.keys())
+def test_whatever_answers_that_is_no_working_server_is_unavailable(reply: bytes) -> None:
+    """Every call says so within the timeout, in our words."""
+    began = time.monotonic()
+    with answering(reply) as url:
+        store = store_at(url)
+        with pytest.raises(VectorStoreUnavailable):
+            store.count(scope=SCOPE)
+        with pytest.raises(VectorStoreUnavailable):
+            store.prepare(IDENTITY)
+        store.close()
+
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://no-such-host.invalid:6333"])
+def test_a_server_that_is_not_there_is_unavailable(url: str) -> None:
+    """A refused connection and an unknown host are told with the address, and the way out."""
+    store = store_at(url)
+
+    for call in (
+        lambda: store.prepare(IDENTITY),
+        lambda: store.upsert([make_point(1, SCOPE)], scope=SCOPE),
+        lambda: store.search(np.ones(DIMENSION, dtype=np.float32), None, limit=1, scope=SCOPE),
+        lambda: store.delete([UUID(int=1)], scope=SCOPE),
+        lambda: store.vectors([UUID(int=1)], scope=SCOPE),
+        lambda: store.scan(scope=SCOPE),
+        lambda: store.erase(scope=SCOPE),
+    ):
+        with pytest.raises(VectorStoreUnavailable, match="SITEWISE_UPSERT__QDRANT_URL") as told:
+            call()
+        assert told.value.facts["url"] == url
+    store.close()
+
+
+def test_a_refused_key_is_a_matter_of_settings() -> None:
+    """Trying again with the same key would not help."""
+    with answering(http("401 Unauthorized", b"no")) as url:
+        store = store_at(url)
+        with pytest.raises(InvalidSettings, match="SITEWISE_UPSERT__QDRANT_API_KEY"):
+            store.count(scope=SCOPE)
+        store.close()
+
+
+def test_an_address_that_is_none_is_a_matter_of_settings() -> None:
+    """It is refused before any connection."""
+    with pytest.raises(InvalidSettings, match="SITEWISE_UPSERT__QDRANT_URL"):
+        store_at("http://host:port")
+
+
+@pytest.mark.needs("qdrant")
+def test_a_collection_somebody_else_made_is_left_alone(qdrant_url: str) -> None:
+    """Without our record of its model, a collection is not written to."""
+    name = f"test-{uuid4().hex}"
+    client = QdrantClient(url=qdrant_url, check_compatibility=False)
+    client.create_collection(name, vectors_config=models.VectorParams(size=4, distance=models.Distance.DOT))
+    store = store_at(qdrant_url, name)
+
+    with pytest.raises(ModelMismatch):
+        store.prepare(IDENTITY)
+
+    store.close()
+    client.delete_collection(name)
+    client.close()
+
+
+@pytest.mark.needs("qdrant")
+def test_a_process_that_did_not_prepare_knows_the_model_too(qdrant_url: str) -> None:
+    """The identity is the collection's own: another process searches and writes without preparing."""
+    name = f"test-{uuid4().hex}"
+    first, second = store_at(qdrant_url, name), store_at(qdrant_url, name)
+    first.prepare(IDENTITY)
+
+    second.upsert([make_point(1, SCOPE)], scope=SCOPE)
+
+    assert first.count(scope=SCOPE) == 1
+    first.close()
+    second.close()
+    client = QdrantClient(url=qdrant_url, check_compatibility=False)
+    client.delete_collection(name)
+    client.close()
+
+
+@pytest.mark.needs("qdrant")
+def test_the_tenant_index_is_made_before_anything_is_written(qdrant_url: str) -> None:
+    """A prepared collection has its four indexes, that of the org marked as the tenant's."""
+    name = f"test-{uuid4().hex}"
+    store = store_at(qdrant_url, name)
+    store.prepare(IDENTITY)
+    client = QdrantClient(url=qdrant_url, check_compatibility=False)
+
+    schema = client.get_collection(name).payload_schema
+
+    assert schema.keys() == {"org_id", "datasource_id", "page_id", "language"}
+    assert isinstance(schema["org_id"].params, models.KeywordIndexParams)
+    assert schema["org_id"].params.is_tenant
+    store.close()
+    client.delete_collection(name)
+    client.close()
