@@ -120,7 +120,7 @@ class CrawlPlan:
 class FrontierUrl:
     """A URL leased to a spider, with what the last fetch of its page left to compare with.
 
-    `attempts` counts the fetches of this crawl that ended with a `retry_at`.
+    `attempts` counts how often this crawl took it, this time included.
     """
 
     url_key: str

@@ -45,7 +45,7 @@ def scrapy_settings(settings: Settings) -> dict[str, object]:
         "AUTOTHROTTLE_MAX_DELAY": 60.0,
         "AUTOTHROTTLE_TARGET_CONCURRENCY": float(crawl.concurrency),
         "USER_AGENT": crawl.user_agent,
-        "LOG_ENABLED": False,
+        "LOG_INSTALL_ROOT_HANDLER": False,
         "STATS_DUMP": False,
         "STATS_CLASS": "scrapy.statscollectors.DummyStatsCollector",
     }

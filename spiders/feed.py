@@ -9,10 +9,9 @@ from concurrent.futures import Executor
 from datetime import UTC, datetime
 from typing import ParamSpec, TypeVar
 
-import structlog
-
 from pipeline.crawling import CrawlLedger
 from pipeline.errors import DatabaseUnavailable
+from pipeline.logs import get_logger
 from pipeline.model import CrawlProgress, Discovered, FrontierUrl, Outcome
 from pipeline.settings import CrawlSettings
 
@@ -25,7 +24,7 @@ _LONGEST_SLEEP = 5.0
 _PATIENCE = 60.0
 """Seconds a spider waits for its database in all before it ends, to be started again."""
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 class LedgerCalls:

@@ -44,7 +44,7 @@ class Pace:
         The wait doubles from one second to sixty; a longer one the host asked for stands, but
         beyond five minutes it is not waited for.
         """
-        tries = max(self._tries.get(taken.url_key, 0), taken.attempts) + 1
+        tries = max(self._tries.get(taken.url_key, 0) + 1, taken.attempts)
         if tries >= MAXIMUM_TRIES or (asked is not None and asked > LONGEST_PATIENCE):
             self._tries.pop(taken.url_key, None)
             return None

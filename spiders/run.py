@@ -7,17 +7,18 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import os
 import sys
 import threading
 from collections.abc import Sequence
 from uuid import UUID
 
-import structlog
 from scrapy.crawler import AsyncCrawlerProcess
 
 from pipeline.crawling import CrawlLedger
 from pipeline.errors import InvalidInput, LeaseLost, SetupError, TemporaryError
+from pipeline.logs import get_logger, set_up_logging
 from pipeline.settings import Settings, read_settings
 from spiders.configuration import scrapy_settings
 from spiders.site import Ending, SiteSpider
@@ -30,13 +31,12 @@ STOPPED = os.EX_TEMPFAIL
 LEASE_LOST = 76
 NOT_SET_UP = os.EX_CONFIG
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Crawl as the command line says."""
     options = _options(arguments)
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     if options.watch_stdin:
         watch(sys.stdin.fileno())
     try:
@@ -53,6 +53,8 @@ def run(ledger: CrawlLedger, parser: Parser, settings: Settings) -> int:
     """Run one crawl in this process, which can run no second one; the exit status is returned."""
     ending = Ending()
     process = AsyncCrawlerProcess(scrapy_settings(settings))
+    for library in ("scrapy", "twisted"):
+        logging.getLogger(library).setLevel(logging.WARNING)  # they tell of every page
     crawl = process.crawl(SiteSpider, ledger=ledger, parser=parser, settings=settings, ending=ending)
     process.start()
     failure = ending.failure
@@ -77,6 +79,7 @@ def _crawl(options: argparse.Namespace) -> int:
     from pipeline.bootstrap import open_ledger  # noqa: PLC0415 - opens the database
 
     settings = read_settings()
+    set_up_logging(settings)
     ledger = open_ledger(settings, crawl_id=options.crawl_id, org_id=options.org_id, token=options.token)
     with ParserPool(settings.extract) as parser:
         return run(ledger, parser, settings)

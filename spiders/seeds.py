@@ -7,9 +7,8 @@ from collections import deque
 from collections.abc import Iterator
 from http import HTTPStatus
 
-import structlog
-
 from pipeline.errors import InvalidUrl
+from pipeline.logs import get_logger
 from pipeline.model import CrawlPlan, Discovered
 from pipeline.urls import canonical, split
 from spiders.body import BodyBroken, BodyTooLarge, gunzip
@@ -27,7 +26,7 @@ _SEED_BATCH = 500
 _PAGES_TIMES = 4
 _LEAST_SEEDS = 10_000
 
-log = structlog.get_logger()
+log = get_logger(__name__)
 
 
 class Sitemaps:

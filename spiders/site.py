@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import scrapy
-import structlog
 from scrapy.utils.asyncio import is_asyncio_available
 
 from pipeline.crawling import CrawlLedger
@@ -31,8 +30,6 @@ if TYPE_CHECKING:
     from typing import Self
 
     from scrapy.crawler import Crawler
-
-log = structlog.get_logger()
 
 
 class Ending:

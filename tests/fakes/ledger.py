@@ -23,7 +23,6 @@ class Row:
     retry_at: datetime | None = None
     outcome: Outcome | None = None
     lastmod: str | None = None
-    fetches: int = 0
 
     @property
     def is_done(self) -> bool:
@@ -65,7 +64,7 @@ class FakeLedger:
             waiting.sort(key=lambda row: row.taken.depth)
             for row in waiting[:limit]:
                 row.is_leased = True
-                row.fetches += 1
+                row.taken = replace(row.taken, attempts=row.taken.attempts + 1)
             return [row.taken for row in waiting[:limit]]
 
     def record(self, outcomes: Sequence[Outcome]) -> CrawlProgress:
@@ -161,8 +160,6 @@ class FakeLedger:
         row.outcome = outcome
         row.is_leased = False
         row.retry_at = outcome.retry_at
-        if outcome.retry_at is not None:
-            row.taken = replace(row.taken, attempts=row.taken.attempts + 1)
 
     def _count(self) -> CrawlProgress:
         outcomes = [row.outcome for row in self.rows.values() if row.is_done and row.outcome is not None]
