@@ -20,6 +20,7 @@ from uuid import UUID
 
 from pipeline.errors import DatabaseUnavailable, LeaseLost
 from pipeline.logs import get_logger
+from pipeline.owner.processes import kill_group, wait_without_reaping
 from pipeline.services.crawls import CrawlClaim
 
 FINISHED, TEMPORARY, LEASE_LOST = 0, os.EX_TEMPFAIL, os.EX_PROTOCOL
@@ -163,17 +164,12 @@ class Watch:
             with suppress(OSError):
                 self._child.stdin.close()
         self._has_ended.wait(grace)
-        with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._child.pid, signal.SIGKILL)
+        kill_group(self._child)
         self._waiter.join()
         return self._child.wait()
 
     def _wait(self) -> None:
-        """Notice the end without reaping the child: until then its number names its group and no other."""
-        if hasattr(os, "waitid"):
-            os.waitid(os.P_PID, self._child.pid, os.WEXITED | os.WNOWAIT)
-        else:
-            self._child.wait()
+        wait_without_reaping(self._child)
         self._has_ended.set()
         self.wake.set()
 

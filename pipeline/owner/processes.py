@@ -128,11 +128,12 @@ class _Child(threading.Thread):
             return error.strerror or type(error).__name__
         if started is None:
             return 0
-        status = started.wait()
-        with self._lock:
-            _kill_group(started.pid)
-            self._running = None
-        return status
+        with started:
+            wait_without_reaping(started)
+            with self._lock:
+                kill_group(started)
+                self._running = None
+            return started.wait()
 
     def _start(self) -> subprocess.Popen[bytes] | None:
         with self._lock:
@@ -154,26 +155,30 @@ class _Child(threading.Thread):
             return self._running
 
     def ask_to_end(self) -> None:
-        """SIGTERM."""
-        self._send(signal.SIGTERM)
+        """SIGTERM. Not through Popen, which would reap a child that just ended."""
+        with self._lock, suppress(ProcessLookupError):
+            if self._running is not None:
+                os.kill(self._running.pid, signal.SIGTERM)
 
     def kill(self) -> None:
         """SIGKILL, for the child and all its group."""
-        self._send(signal.SIGKILL)
-
-    def _send(self, number: signal.Signals) -> None:
         with self._lock:
-            if self._running is None:
-                return
-            if number is signal.SIGKILL:
-                _kill_group(self._running.pid)
-            else:
-                self._running.send_signal(number)
+            if self._running is not None:
+                kill_group(self._running)
 
 
-def _kill_group(pid: int) -> None:
+def wait_without_reaping(child: subprocess.Popen[bytes]) -> None:
+    """Wait for the end of a child, whose number still names its group, and no other, until it is reaped."""
+    if hasattr(os, "waitid"):
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    else:
+        child.wait()
+
+
+def kill_group(child: subprocess.Popen[bytes]) -> None:
+    """SIGKILL to a child that leads a session, and to all it started there."""
     with suppress(ProcessLookupError, PermissionError):
-        os.killpg(pid, signal.SIGKILL)
+        os.killpg(child.pid, signal.SIGKILL)
 
 
 def _log_file(path: Path | None) -> IO[bytes] | None:
