@@ -11,12 +11,11 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, or_, update
-from sqlalchemy.orm import Mapped, Session, declarative_mixin, mapped_column
+from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pipeline.db.base import count_changed
 
 
-@declarative_mixin
 class Leased:
     """Columns of a row that is worked on under a lease."""
 
