@@ -72,7 +72,7 @@ def read_weights(path: Path) -> Weights:
 _FIRST = "embeddings.word_embeddings.weight"
 
 
-def build(shape: BertShape, weights: Weights, linear: Linear | None = None) -> openvino.Model:
+def build(shape: BertShape, weights: Weights, linear: Linear) -> openvino.Model:
     """A graph from token ids `(texts, tokens)`, int32, to last hidden states `(texts, tokens, hidden)`.
 
     There is no attention mask: every text of a pass has the same length. The missing mask is worth
@@ -81,7 +81,6 @@ def build(shape: BertShape, weights: Weights, linear: Linear | None = None) -> o
     from openvino import Model  # noqa: PLC0415 - 80 ms of import, wanted by this backend alone
     from openvino import opset13 as op  # noqa: PLC0415 - likewise
 
-    linear = linear or plain_linear(weights)
     ids = op.parameter([-1, -1], np.int32, name="input_ids")
     states = _normalise(_embed(ids, weights), "embeddings.LayerNorm", shape, weights)
     for layer in range(shape.layers):

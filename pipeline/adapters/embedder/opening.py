@@ -105,13 +105,7 @@ def _direct(choice: _Choice, settings: EmbedSettings) -> Forward:
         raise InvalidSettings(setting="SITEWISE_EMBED__BACKEND", backend="openvino", model=choice.source.name)
     try:
         return open_direct(
-            shape,
-            choice.source.weights,
-            choice.tokenizer,
-            precision=choice.identity.precision,
-            threads=settings.threads,
-            pooling=choice.identity.pooling,
-            normalised=choice.identity.normalised,
+            shape, choice.source.weights, choice.tokenizer, choice.identity, threads=settings.threads
         ).forward
     except KeyError as error:
         raise ModelNotFound(model=choice.source.name, file=str(choice.source.weights), missing=str(error)) from error
@@ -159,7 +153,7 @@ def _device(wanted: str) -> str:
 
 def _precision(settings: EmbedSettings, backend: str, device: str) -> str:
     """The number format, and a refusal of the ones a backend cannot compute in."""
-    allowed = {"openvino": ("fp32", "bf16"), "onnx": ("fp32",), "torch": ("fp32", "bf16", "fp16")}[backend]
+    allowed = {"openvino": ("fp32", "bf16", "int8"), "onnx": ("fp32",), "torch": ("fp32", "bf16", "fp16")}[backend]
     if settings.precision != "auto":
         if settings.precision not in allowed:
             problem = f"the {backend} backend computes in {', '.join(allowed)}"
