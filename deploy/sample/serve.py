@@ -164,6 +164,10 @@ class _Connection(BaseHTTPRequestHandler):
         """Answer with the head that GET would get."""
         self._answer(with_body=False)
 
+    def do_POST(self) -> None:
+        """Sell nothing: forms are part of the scenery. The connection ends, as the form's body was not read."""
+        self.send_error(HTTPStatus.METHOD_NOT_ALLOWED, "This shop is only a sample")
+
     def log_message(self, *_: object) -> None:
         """Write no line to stderr: the log is `SampleSite.requests`."""
 

@@ -11,6 +11,7 @@ import sys
 import xml.etree.ElementTree as ET
 from collections.abc import Iterator
 from email.message import Message
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import urldefrag, urljoin, urlsplit
@@ -23,6 +24,32 @@ from deploy.sample.serve import Request, SampleSite, main
 FOLDER = Path(__file__).parents[2] / "deploy" / "sample"
 LINK = re.compile(r'<(?:a|link|img)\b[^>]*?\s(?:href|src)="([^"]+)"')
 LOC = "{http://www.sitemaps.org/schemas/sitemap/0.9}loc"
+
+
+VOID = {"br", "hr", "img", "input", "link", "meta"}
+
+
+class Nesting(HTMLParser):
+    """Notes every end tag that does not close the tag opened last, and what is never closed."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.wrong: list[str] = []
+        self.feed(text)
+        self.wrong += self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        """Open a tag; no attribute may stand in it twice."""
+        names = [name for name, _ in attrs]
+        self.wrong += [name for name in names if names.count(name) > 1]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        """Close a tag."""
+        if not self.open or self.open.pop() != tag:
+            self.wrong.append(f"{tag} in line {self.getpos()[0]}")
 
 
 class Reply(NamedTuple):
@@ -143,6 +170,22 @@ def test_twins_name_each_other(shown: SampleSite) -> None:
         expected = {"de": shown.address(page.path), "en": shown.address(twin.path)}
         assert dict(alternate.findall(ask(shown, page.path).text)) == expected
         assert dict(alternate.findall(ask(shown, twin.path).text)) == expected
+
+
+def test_tags_are_closed_where_they_were_opened(shown: SampleSite) -> None:
+    """Every page is well-formed: each tag is closed, in order."""
+    wrong = {path: Nesting(ask(shown, path).text).wrong for path in shown.paths}
+
+    assert {path: faults for path, faults in wrong.items() if faults} == {}
+
+
+def test_no_anchor_leads_nowhere(shown: SampleSite) -> None:
+    """A link to a place in its own page finds that place, and no id stands twice."""
+    for path in shown.paths:
+        text = ask(shown, path).text
+        ids = re.findall(r'\sid="([^"]+)"', text)
+        assert set(re.findall(r'href="#([^"]+)"', text)) <= set(ids), path
+        assert len(ids) == len(set(ids)), path
 
 
 def test_every_page_says_something() -> None:
@@ -333,6 +376,11 @@ def test_files_are_what_they_say(shown: SampleSite) -> None:
 
     assert (image.headers["Content-Type"], image.body[:4]) == ("image/png", b"\x89PNG")
     assert (sheet.headers["Content-Type"], sheet.body[:5]) == ("application/pdf", b"%PDF-")
+
+
+def test_forms_are_scenery(shown: SampleSite) -> None:
+    """The basket takes nothing: a POST is answered 405."""
+    assert ask(shown, "/basket", "POST").status == 405
 
 
 def test_requests_are_logged(site: SampleSite) -> None:
