@@ -52,12 +52,13 @@ class SpiderProcess:
     def __enter__(self) -> Self:
         port = _serve(self._ledger)
         clean = {name: value for name, value in os.environ.items() if not name.startswith("SITEWISE_CRAWL")}
-        self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-m", "tests.fakes.spider_child", str(port), json.dumps(self._names)],
-            stdin=subprocess.PIPE,
-            stderr=self._said.open("w"),
-            env=clean | self._settings,
-        )
+        with self._said.open("w") as said:
+            self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+                [sys.executable, "-m", "tests.fakes.spider_child", str(port), json.dumps(self._names)],
+                stdin=subprocess.PIPE,
+                stderr=said,
+                env=clean | self._settings,
+            )
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
