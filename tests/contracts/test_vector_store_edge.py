@@ -81,6 +81,35 @@ def test_a_killed_process_loses_nothing_it_acknowledged(path: Path) -> None:
     with_leftovers.close()
 
 
+def test_a_power_cut_loses_nothing_that_was_acknowledged(store: EdgeStore, path: Path, tmp_path: Path) -> None:
+    """With the segments as they were before, the synced log alone brings back every write and delete."""
+    store.upsert([make_point(number, SCOPE) for number in (1, 2, 3)], scope=SCOPE)
+    store.close()
+    shutil.copytree(path, tmp_path / "after the cut")
+    again = EdgeStore(path)
+
+    again.upsert([make_point(number, SCOPE, axis=1) for number in (2, 4)], scope=SCOPE)
+    again.delete([UUID(int=3)], scope=SCOPE)
+
+    shutil.rmtree(tmp_path / "after the cut" / "shard" / "wal")
+    shutil.copytree(path / "shard" / "wal", tmp_path / "after the cut" / "shard" / "wal")
+    survived = EdgeStore(tmp_path / "after the cut")
+    assert [record.id.int for record in survived.scan(scope=SCOPE)] == [1, 2, 4]
+    assert survived.vectors([UUID(int=2)], scope=SCOPE)[UUID(int=2)][1] == pytest.approx(1.0)
+    survived.close()
+    again.close()
+
+
+def test_much_is_written_between_two_flushes(store: EdgeStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flushing everything now and then changes nothing that can be seen."""
+    monkeypatch.setattr(edge, "UNFLUSHED", 25)
+
+    for number in range(1, 101, 10):
+        store.upsert([make_point(number + offset, SCOPE) for offset in range(10)], scope=SCOPE)
+
+    assert store.count(scope=SCOPE) == 100
+
+
 def test_a_second_process_cannot_open_it(store: EdgeStore, path: Path) -> None:
     """Whoever comes second is told that the directory has an owner."""
     store.upsert([make_point(1, SCOPE)], scope=SCOPE)

@@ -1,8 +1,9 @@
 """Qdrant Edge: the engine inside this process, one directory, one owner.
 
 Three properties of the engine shape this module. Its calls keep the interpreter lock, so writes go
-in small slices. It hangs in a forked child, so a store is bound to the process that opened it. It
-is told to scan exactly and never to build a graph: at this size that is fast and finds everything.
+in small slices and are made durable by syncing the engine's log, outside that lock. It hangs in a
+forked child, so a store is bound to the process that opened it. It is told to scan exactly and
+never to build a graph: at this size that is fast and finds everything.
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ SPARSE = "sparse"
 SLICE = 128
 """Points written while the interpreter lock is held: about 10 ms."""
 
+UNFLUSHED = 4_096
+"""Points written between two flushes of everything. A flush takes up to half a second with the lock kept."""
+
 LEAST_FREE = 64 * 2**20
 """Bytes that must be free before a write. The engine maps its files: a full disk would kill the process."""
 
@@ -64,6 +68,7 @@ class EdgeStore:
         self._process = os.getpid()
         self._shard: edge.EdgeShard | None = None
         self._identity: ModelIdentity | None = None
+        self._unflushed = 0
         if (path / "identity.json").exists():
             self._open()
 
@@ -92,8 +97,7 @@ class EdgeStore:
             with self._engine() as shard:
                 self._check_owner(shard, [point.id for point in part], scope=scope)
                 shard.update(written)
-        with self._engine() as shard:
-            shard.flush()
+        self._make_durable(len(points))
 
     def vectors(self, ids: Iterable[UUID], *, scope: OrgScope) -> dict[UUID, Vector]:
         """The unit vectors of those points of the org that exist."""
@@ -174,7 +178,8 @@ class EdgeStore:
         """Let go of the directory."""
         with self._lock:
             if self._shard is not None and self._process == os.getpid():
-                self._shard.close()
+                with _told(self._path):
+                    self._shard.close()
             self._shard = None
             self._identity = None
 
@@ -191,11 +196,10 @@ class EdgeStore:
                     shard.update(edge.UpdateOperation.create_field_index(field, index))
                 shard.flush()
                 shard.close()
-            with (aside / "identity.json").open("w") as file:
-                json.dump(to_record(identity), file, indent=1)
-                file.flush()
-                os.fsync(file.fileno())
+            (aside / "identity.json").write_text(json.dumps(to_record(identity), indent=1))
+            _sync(aside / "identity.json")
             aside.rename(self._path)
+            _sync(self._path.parent)
         except OSError as error:
             raise DataDirectoryUnusable(directory=self._path, problem=error.strerror) from error
 
@@ -241,10 +245,33 @@ class EdgeStore:
 
         return settle(ask(limit + 1), limit=limit, more=ask)
 
+    def _make_durable(self, written: int) -> None:
+        """Put the engine's log on disk: it repeats the log when it is opened. Lets other threads run."""
+        for log in (self._path / "shard" / "wal").iterdir():
+            _sync(log)
+        with self._lock:
+            self._unflushed += written
+            if self._unflushed >= UNFLUSHED:
+                with self._engine() as shard:
+                    shard.flush()
+                self._unflushed = 0
+
     def _remove(self, chosen: edge.Filter) -> None:
         with self._engine() as shard:
             shard.update(edge.UpdateOperation.delete_points_by_filter(chosen))
-            shard.flush()
+        self._make_durable(1)
+
+
+def _sync(path: Path) -> None:
+    """Put a file's or a directory's content on disk; one that was just removed needs no more."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 @contextmanager
