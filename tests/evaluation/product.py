@@ -37,7 +37,8 @@ def crawl(url: str, *, data_dir: Path, page_limit: int) -> dict[str, Any]:
         "SITEWISE_DATA_DIR": str(data_dir),
         "SITEWISE_CRAWL__ALLOWED_ADDRESSES": "127.0.0.0/8",
     }
-    command = [sys.executable, "-m", "pipeline.cli", "crawl", url, "--json", "--page-limit", str(page_limit)]
+    program = str(Path(sys.executable).with_name("sitewise"))
+    command = [program, "crawl", url, "--json", "--page-limit", str(page_limit)]
     ended = subprocess.run(  # noqa: S603 - our own command
         command, env=environment, capture_output=True, text=True, timeout=CRAWL_SECONDS, check=False
     )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
 
 _HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]|$)")
 _ITEM = re.compile(r"[ \t]*(?:[-*+]|\d{1,9}[.)])(?:[ \t]|$)")
 _FENCE = re.compile(r"[ \t]*(`{3,}|~{3,})")
+_MARKS = frozenset("#>`~|-*+0123456789")
 _LINK = re.compile(r"\[([^\[\]]{1,300})\]\([^()\s]{0,2000}\)")
 
 
@@ -87,8 +88,9 @@ def read_blocks(markdown: str) -> Iterator[Block]:
         if lines[at].is_blank:
             at += 1
             continue
-        kind, stop = _block(lines, at)
-        yield Block(kind, lines[at].start, lines[stop - 1].end, _level(lines[at]))
+        kind = _kind(lines, at)
+        stop = _end(kind, lines, at)
+        yield Block(kind, lines[at].start, lines[stop - 1].end, _level(lines[at]) if kind is Kind.HEADING else 0)
         at = stop
 
 
@@ -97,34 +99,41 @@ def _level(line: Line) -> int:
     return len(found.group(1)) if found else 0
 
 
-def _block(lines: list[Line], at: int) -> tuple[Kind, int]:
-    """What begins at line `at`, and the line after its last."""
+def _kind(lines: list[Line], at: int) -> Kind:
+    """What begins at line `at`."""
     line = lines[at]
-    if _level(line):
-        return Kind.HEADING, at + 1
-    if fence := _FENCE.match(line.text):
-        return Kind.CODE, _end_of_fence(lines, at, fence.group(1))
+    first = line.text.lstrip()[:1]
+    if first not in _MARKS:
+        return Kind.TABLE if _is_table(lines, at) else Kind.PARAGRAPH
+    if first == "#":
+        return Kind.HEADING if _level(line) else Kind.PARAGRAPH
+    if first == ">":
+        return Kind.QUOTE
+    if _FENCE.match(line.text):
+        return Kind.CODE
     if _is_table(lines, at):
-        return Kind.TABLE, _while(lines, at, lambda one: "|" in one.text)
-    if is_item(line):
-        return Kind.LIST, _end_of_list(lines, at)
-    if line.text.lstrip().startswith(">"):
-        return Kind.QUOTE, _while(lines, at, lambda one: one.text.lstrip().startswith(">"))
+        return Kind.TABLE
+    return Kind.LIST if is_item(line) else Kind.PARAGRAPH
+
+
+def _end(kind: Kind, lines: list[Line], at: int) -> int:
+    """The line after the block that begins at line `at`."""
+    if kind is Kind.HEADING:
+        return at + 1
+    if kind is Kind.CODE:
+        return _end_of_fence(lines, at)
+    if kind is Kind.LIST:
+        return _end_of_list(lines, at)
     stop = at + 1
-    while stop < len(lines) and not lines[stop].is_blank and not _interrupts(lines, stop):
+    while stop < len(lines) and not lines[stop].is_blank and _goes_on(kind, lines, stop):
         stop += 1
-    return Kind.PARAGRAPH, stop
+    return stop
 
 
-def _interrupts(lines: list[Line], at: int) -> bool:
-    line = lines[at]
-    return bool(
-        _level(line)
-        or _FENCE.match(line.text)
-        or is_item(line)
-        or line.text.lstrip().startswith(">")
-        or _is_table(lines, at)
-    )
+def _goes_on(kind: Kind, lines: list[Line], at: int) -> bool:
+    if kind is Kind.TABLE:
+        return "|" in lines[at].text
+    return _kind(lines, at) is kind
 
 
 def _is_table(lines: list[Line], at: int) -> bool:
@@ -135,8 +144,10 @@ def _is_table(lines: list[Line], at: int) -> bool:
     return "-" in rule and "|" in rule and not rule.strip("|-: \t\r")
 
 
-def _end_of_fence(lines: list[Line], at: int, mark: str) -> int:
+def _end_of_fence(lines: list[Line], at: int) -> int:
     """After the closing fence, or the end of the page where none closes it."""
+    opening = lines[at].text.strip()
+    mark = opening[: len(opening) - len(opening.lstrip(opening[0]))]
     for stop in range(at + 1, len(lines)):
         text = lines[stop].text.strip()
         if text.startswith(mark) and not text.strip(mark[0]):
@@ -158,11 +169,4 @@ def _end_of_list(lines: list[Line], at: int) -> int:
             return stop
         else:
             stop += 1
-    return stop
-
-
-def _while(lines: list[Line], at: int, belongs: Callable[[Line], bool]) -> int:
-    stop = at + 1
-    while stop < len(lines) and not lines[stop].is_blank and belongs(lines[stop]):
-        stop += 1
     return stop
