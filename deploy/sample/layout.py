@@ -68,7 +68,7 @@ def _furniture(page: Page, pages: Mapping[str, Page], words: Mapping[str, str]) 
         "nav": _items(_NAV[page.language], pages),
         "footer": _items(_FOOTER[page.language], pages) + '<li><a href="/admin/">Staff</a></li>',
         "switch": _switch(page, pages, words["language"]),
-        "crumbs": " &gt; ".join(_link(above) for above in ancestors(page, pages)),
+        "crumbs": _crumbs(page, pages, words["front"]),
         "related_box": _related(page, pages, words["related"]),
         "tree": _tree(page, pages),
         "toc": _list(f'<a href="#{anchor}">{text}</a>' for anchor, text in _HEADING.findall(page.body)),
@@ -138,6 +138,12 @@ def _tree(page: Page, pages: Mapping[str, Page]) -> str:
     for section, members in by_section(children(root, pages)).items():
         parts.append(f"<p><strong>{html.escape(section)}</strong></p>{_list(_link(member) for member in members)}")
     return "\n".join(parts)
+
+
+def _crumbs(page: Page, pages: Mapping[str, Page], front: str) -> str:
+    links = [_link(above) for above in ancestors(page, pages)]
+    home = "/de/" if page.language == "de" else "/"
+    return " &gt; ".join([f'<a href="{home}">{front}</a>', *links[1:]])
 
 
 def _related(page: Page, pages: Mapping[str, Page], title: str) -> str:

@@ -4,6 +4,7 @@ import hashlib
 import threading
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 
 from deploy.sample import sitemap
@@ -98,9 +99,10 @@ class Site:
             status, location = MOVED[path]
             return Answer(status, location=location)
         with self._lock:
-            if path not in self._answers:
-                self._answers[path] = self._make(path)
-            return self._answers[path]
+            answer = self._answers.get(path) or self._make(path)
+            if answer.status == HTTPStatus.OK:  # there is no end of paths that are not there
+                self._answers[path] = answer
+            return answer
 
     def _make(self, path: str) -> Answer:
         if page := self._page_at(path):

@@ -378,6 +378,16 @@ def test_files_are_what_they_say(shown: SampleSite) -> None:
     assert (sheet.headers["Content-Type"], sheet.body[:5]) == ("application/pdf", b"%PDF-")
 
 
+def test_the_read_me_tells_the_truth(shown: SampleSite) -> None:
+    """Whatever address the README names is answered, and whatever file it names is there."""
+    named = re.findall(r"`([^`\s]*/[^`\s]*|\w+\.jsonl?)`", (FOLDER / "README.md").read_text(encoding="utf-8"))
+
+    missing = [path for path in named if path[0] == "/" and path != "/print" and ask(shown, path).status >= 400]
+    lost = [path for path in named if path[0] != "/" and not (FOLDER / path).exists()]
+
+    assert (missing, lost) == ([], [])
+
+
 def test_forms_are_scenery(shown: SampleSite) -> None:
     """The basket takes nothing: a POST is answered 405."""
     assert ask(shown, "/basket", "POST").status == 405
