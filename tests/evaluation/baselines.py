@@ -43,9 +43,13 @@ class Encoder:
         self._embedder: Embedder = open_embedder(settings or EmbedSettings(), cache_dir=folder)
         self._file = folder / f"{self._embedder.identity.fingerprint}.npz"
         self._known: dict[str, Vector] = {}
+        self._read()
+
+    def _read(self) -> None:
+        """Take over what is on disk, this process's own or another's."""
         if self._file.exists():
             with np.load(self._file) as stored:
-                self._known = dict(zip(stored["keys"].tolist(), stored["vectors"], strict=True))
+                self._known.update(zip(stored["keys"].tolist(), stored["vectors"], strict=True))
 
     @property
     def embedder(self) -> Embedder:
@@ -58,6 +62,7 @@ class Encoder:
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in self._known}
         if missing:
             vectors = self._embedder.encode_documents(list(missing.values()))
+            self._read()
             self._known.update(zip(missing, vectors, strict=True))
             np.savez(self._file, keys=np.array(list(self._known)), vectors=np.stack(list(self._known.values())))
         return np.stack([self._known[key] for key in keys])

@@ -64,11 +64,10 @@ def chunk(
     weights = [ruler.weigh(unit.start, after.start) for unit, after in pairwise(units)]
     weights.append(ruler.weigh(units[-1].start, units[-1].end))
     limits = [free[unit.section] - (unit.frame.cost if unit.frame else 0) for unit in units]
-    packing = Packing(units, weights, limits, merge)
+    packing = Packing(markdown, units, weights=weights, limits=limits, merge=merge)
     drafts = Drafts(ruler, units, sections, overlap)
-    return drafts.finish(
-        [drafts.of(first, last) for first, last in packing.groups(markdown)], tokenizer.count, max_tokens
-    )
+    groups = [drafts.of(first, last) for first, last in packing.groups()]
+    return drafts.finish(groups, tokenizer.count, max_tokens)
 
 
 def _units(

@@ -10,50 +10,55 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from itertools import accumulate, pairwise
 from zlib import crc32
 
-from pipeline.stages.chunk.units import Unit
+from pipeline.stages.chunk.units import Rank, Unit
 
 _KEY_CHARACTERS = 24
 _MIX = 0x9E3779B97F4A7C15
 _MASK = 2**64 - 1
 
 
-@dataclass(frozen=True, slots=True)
 class Packing:
-    """What packing needs to know of a page.
+    """The borders of one page, and which of them are cut."""
 
-    `limits` are the tokens free beside the headings and frame at each unit; `merge` the most tokens
-    that several sections under one heading share a chunk with.
-    """
+    def __init__(
+        self, text: str, units: Sequence[Unit], *, weights: Sequence[int], limits: Sequence[int], merge: int
+    ) -> None:
+        """Weigh every stretch by its sums.
 
-    units: Sequence[Unit]
-    weights: Sequence[int]
-    limits: Sequence[int]
-    merge: int
+        Args:
+            text: The page's Markdown.
+            units: Its units in order.
+            weights: The tokens of each unit.
+            limits: The tokens free beside headings and frame at each unit.
+            merge: The most tokens of several sections that share a chunk.
+        """
+        self._contexts = [unit.is_context for unit in units]
+        self._ranks = [int(unit.rank) for unit in units]
+        self._sums = list(accumulate(weights, initial=0))
+        self._strengths = _strengths(units, text)
+        narrow = [limits[0], *(min(pair) for pair in pairwise(limits))]
+        self._limits = [
+            min(limit, merge) if unit.opens_section else limit for unit, limit in zip(units, narrow, strict=True)
+        ]
 
-    def groups(self, text: str) -> Iterator[tuple[int, int]]:
+    def groups(self) -> Iterator[tuple[int, int]]:
         """Ranges `[first, last)` of units, in order, one for each chunk."""
-        sums = list(accumulate(self.weights, initial=0))
-        edges = [0, *self._cuts(_strengths(self.units, text), sums), len(self.units)]
-        for first, last in pairwise(edges):
-            yield from self._halves(first, last, sums)
+        for first, last in pairwise([0, *self._cuts(), len(self._ranks)]):
+            yield from self._halves(first, last)
 
-    def _weight(self, first: int, last: int, rank: int, sums: Sequence[int]) -> int:
+    def _weight(self, first: int, last: int, rank: int) -> int:
         """Tokens of the units; the headings over all of them stand in the path instead."""
         at = first
-        while at < last and self.units[at].is_context and (at > first or self.units[at].rank > rank):
+        while at < last and self._contexts[at] and (at > first or self._ranks[at] > rank):
             at += 1
-        return sums[last] - sums[at]
+        return self._sums[last] - self._sums[at]
 
-    def _limit(self, border: int) -> int:
-        limit = min(self.limits[border - 1], self.limits[border])
-        return min(limit, self.merge) if self.units[border].opens_section else limit
-
-    def _cuts(self, strengths: Sequence[tuple[int, int]], sums: Sequence[int]) -> list[int]:
-        count = len(self.units)
+    def _cuts(self) -> list[int]:
+        """The borders whose stretch, up to a stronger border on either side, is too long."""
+        count, strengths = len(self._ranks), self._strengths
         before, after = [0] * count, [count] * count
         open_borders: list[int] = []
         for border in range(1, count):
@@ -61,29 +66,35 @@ class Packing:
                 after[open_borders.pop()] = border
             before[border] = open_borders[-1] if open_borders else 0
             open_borders.append(border)
-        return [border for border in range(1, count) if self._is_cut(border, before[border], after[border], sums)]
+        return [border for border in range(1, count) if self._is_cut(border, before[border], after[border])]
 
-    def _is_cut(self, border: int, before: int, after: int, sums: Sequence[int]) -> bool:
-        unit = self.units[border]
-        factor = 1 if unit.opens_section else 2
-        return self._weight(before, after, unit.rank, sums) > factor * self._limit(border)
+    def _is_cut(self, border: int, before: int, after: int) -> bool:
+        rank = self._ranks[border]
+        factor = 1 if rank > Rank.BLOCK else 2
+        return self._weight(before, after, rank) > factor * self._limits[border]
 
-    def _halves(self, first: int, last: int, sums: Sequence[int]) -> Iterator[tuple[int, int]]:
-        """The stretch, or where it is too long its halves, cut at the most even of the strongest borders."""
+    def _halves(self, first: int, last: int) -> Iterator[tuple[int, int]]:
+        """The stretch; where it is too long, two chunks as even as can be; where two are not enough, more."""
         waiting = [(first, last)]
         while waiting:
             start, stop = waiting.pop()
-            if stop - start == 1:
+            if self._fits(start, stop):
                 yield start, stop
                 continue
-            top = max(unit.rank for unit in self.units[start + 1 : stop])
-            middle = (sums[start] + sums[stop]) / 2
-            strongest = [border for border in range(start + 1, stop) if self.units[border].rank == top]
-            cut = min(strongest, key=lambda border: abs(sums[border] - middle))
-            if self._weight(start, stop, top, sums) <= self._limit(cut):
-                yield start, stop
-            else:
-                waiting += [(cut, stop), (start, cut)]
+            middle = (self._sums[start] + self._sums[stop]) / 2
+            top = max(self._ranks[start + 1 : stop])
+            strongest = [border for border in range(start + 1, stop) if self._ranks[border] == top]
+            even = sorted(strongest, key=lambda border: abs(self._sums[border] - middle))
+            cut = next((one for one in even if self._fits(start, one) and self._fits(one, stop)), None)
+            if cut is None:
+                cut = max(strongest, key=lambda border: self._strengths[border])
+            waiting += [(cut, stop), (start, cut)]
+
+    def _fits(self, start: int, stop: int) -> bool:
+        """Whether the units make one chunk; a single unit always does."""
+        if stop - start == 1:
+            return True
+        return self._weight(start, stop, max(self._ranks[start + 1 : stop])) <= min(self._limits[start + 1 : stop])
 
 
 def _strengths(units: Sequence[Unit], text: str) -> list[tuple[int, int]]:
