@@ -5,13 +5,20 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.util import find_spec
+from pathlib import Path
 from uuid import uuid4
 
 import psycopg
 import pytest
 from psycopg.sql import SQL, Identifier
+from pydantic import SecretStr
 from redis import Redis
+
+from pipeline.db.engine import Database
+from pipeline.db.revision import upgrade
+from pipeline.settings import DatabaseSettings
 
 NOT_RUN: pytest.StashKey[Counter[str]] = pytest.StashKey()
 VARIABLES = {
@@ -87,6 +94,29 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.fixture(scope="module")
 def postgres_url() -> Iterator[str]:
     """An empty PostgreSQL database of this test module's own, as a SQLAlchemy address."""
+    with postgres_database() as url:
+        yield url
+
+
+@pytest.fixture
+def empty_postgres_url() -> Iterator[str]:
+    """A PostgreSQL database of this test's own, without a table."""
+    with postgres_database() as url:
+        yield url
+
+
+@pytest.fixture
+def migrated_postgres_url(empty_postgres_url: str) -> str:
+    """A PostgreSQL database of this test's own, with every table in it."""
+    database = Database(DatabaseSettings(url=SecretStr(empty_postgres_url)), data_dir=Path())
+    upgrade(database)
+    database.close()
+    return empty_postgres_url
+
+
+@contextmanager
+def postgres_database() -> Iterator[str]:
+    """A database of its own on the test server, dropped after."""
     server = os.environ[VARIABLES["postgres"]]
     name = f"test_{uuid4().hex}"
     with psycopg.connect(server.replace("+psycopg", ""), autocommit=True) as admin:

@@ -1,0 +1,108 @@
+"""Migrations, up and down, on both databases."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from pydantic import SecretStr
+from sqlalchemy import inspect, text
+
+from pipeline.bootstrap import Services
+from pipeline.db.engine import Database, database_url
+from pipeline.db.revision import MIGRATIONS, check_revision, current_revision, downgrade, head, upgrade
+from pipeline.db.tables import METADATA
+from pipeline.errors import DatabaseTooNew, DatabaseTooOld, DatabaseUnavailable, InvalidSettings
+from pipeline.settings import DatabaseSettings, Settings
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.needs("postgres"))])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
+    """An empty database."""
+    url = SecretStr(request.getfixturevalue("empty_postgres_url")) if request.param == "postgres" else None
+    opened = Database(DatabaseSettings(url=url), data_dir=tmp_path)
+    yield opened
+    opened.close()
+
+
+def test_migrations_make_the_tables_that_the_code_declares(database: Database) -> None:
+    """After every migration nothing is left to be generated."""
+    upgrade(database)
+
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        difference = compare_metadata(context, METADATA)
+
+    assert difference == []
+
+
+def test_migrations_go_down_and_up_again(database: Database) -> None:
+    """Each step can be taken back, and taken again."""
+    upgrade(database)
+    downgrade(database, "base")
+    with database.engine.connect() as connection:
+        left = set(inspect(connection).get_table_names()) - {"alembic_version"}
+
+    upgrade(database)
+    upgrade(database)
+
+    assert left == set()
+    assert current_revision(database) == head()
+
+
+def test_a_database_of_a_newer_version_is_refused_unchanged(database: Database) -> None:
+    """An unknown revision is never worked on, nor migrated."""
+    upgrade(database)
+    with database.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+
+    with pytest.raises(DatabaseTooNew, match="9999"):
+        check_revision(database)
+    with pytest.raises(DatabaseTooNew):
+        upgrade(database)
+
+
+def test_a_database_that_was_not_migrated_is_refused(database: Database) -> None:
+    """A table that is not ours, and no revision: nothing is guessed."""
+    with database.engine.begin() as connection:
+        connection.execute(text("CREATE TABLE something (id INTEGER)"))
+
+    with pytest.raises(DatabaseTooOld, match="db upgrade"):
+        check_revision(database)
+
+
+def test_an_empty_embedded_database_is_made_ready(tmp_path: Path) -> None:
+    """A newcomer types no migration command."""
+    with Services(Settings(data_dir=tmp_path)) as services:
+        revision = current_revision(services.database)
+
+    assert revision == head()
+
+
+def test_a_database_that_is_away_is_a_temporary_error(tmp_path: Path) -> None:
+    """Nothing listens there: the error says so, and shows no password."""
+    url = SecretStr("postgresql://user:secret-word@127.0.0.1:1/none")
+    away = Database(DatabaseSettings(url=url), data_dir=tmp_path)
+
+    with pytest.raises(DatabaseUnavailable) as refused:
+        check_revision(away)
+
+    assert "secret-word" not in str(refused.value)
+
+
+def test_an_address_that_is_none_is_refused(tmp_path: Path) -> None:
+    """A wrong address is a setting to correct, and is not repeated: it may hold a password."""
+    with pytest.raises(InvalidSettings) as refused:
+        database_url(DatabaseSettings(url=SecretStr("::secret::")), data_dir=tmp_path)
+
+    assert "secret" not in str(refused.value)
+
+
+def test_migrations_are_numbered_without_gaps() -> None:
+    """The file names tell the order."""
+    numbers = sorted(path.name.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+
+    assert numbers == [f"{number:04}" for number in range(1, len(numbers) + 1)]

@@ -1,0 +1,87 @@
+"""However an owner ends, nothing of it stays, and the next one begins where it stood."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pipeline.errors import DataDirectoryBusy
+from pipeline.owner.owner import Owner, owner_of
+from tests.lab.embedded import quick_settings
+from tests.lab.waiting import eventually
+
+
+@contextmanager
+def _owner_process(folder: Path) -> Iterator[tuple[subprocess.Popen[str], list[psutil.Process]]]:
+    """An owner, and every process it has started by the time all its children run."""
+    with subprocess.Popen(  # noqa: S603 - our own module
+        [sys.executable, "-m", "tests.lab.owning", str(folder)], stdout=subprocess.PIPE, text=True
+    ) as owner:
+        try:
+            assert owner.stdout is not None
+            children = json.loads(owner.stdout.readline())
+            yield owner, [psutil.Process(pid) for pid in children.values()]
+        finally:
+            owner.kill()
+
+
+def _all_gone(processes: list[psutil.Process]) -> bool:
+    return not any(one.is_running() and one.status() != psutil.STATUS_ZOMBIE for one in processes)
+
+
+def test_a_killed_owner_leaves_nothing_behind(tmp_path: Path) -> None:
+    """Broker and workers end by themselves, and the directory opens again."""
+    with _owner_process(tmp_path) as (owner, children):
+        owner.kill()
+
+        eventually(lambda: _all_gone(children), seconds=20, what="children gone")
+
+    assert owner_of(tmp_path / "data") is None
+    with Owner(quick_settings(tmp_path), log_dir=tmp_path / "logs") as second:
+        assert second.pids["broker"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "SIGTERM"])
+def test_an_owner_told_to_end_ends_everything_soon(tmp_path: Path, number: signal.Signals) -> None:
+    """Ctrl-C at any moment, here the worst: while the workers are starting."""
+    with _owner_process(tmp_path) as (owner, children):
+        began = time.monotonic()
+        owner.send_signal(number)
+        owner.wait(20)
+
+        eventually(lambda: _all_gone(children), seconds=20, what="children gone")
+
+    assert time.monotonic() - began < 10
+
+
+def test_a_second_owner_is_refused_and_the_first_stays(tmp_path: Path) -> None:
+    """It learns who owns the directory, and harms nothing."""
+    with _owner_process(tmp_path) as (owner, children):
+        with pytest.raises(DataDirectoryBusy, match=str(owner.pid)), Owner(quick_settings(tmp_path)):
+            pass
+
+        assert not _all_gone(children)
+        found = owner_of(tmp_path / "data")
+
+    assert found is not None
+    assert found.pid == owner.pid
+
+
+def test_an_owner_brings_only_what_is_missing(tmp_path: Path) -> None:
+    """With a broker set elsewhere, none is started here."""
+    with Owner(quick_settings(tmp_path), log_dir=tmp_path / "logs") as embedded:
+        url = f"redis+socket://{tmp_path.resolve()}/data/run/broker.sock"
+        mixed = quick_settings(tmp_path / "other", broker={"url": url})
+
+        with Owner(mixed, log_dir=tmp_path / "logs") as other:
+            assert "broker" in embedded.pids
+            assert "broker" not in other.pids
