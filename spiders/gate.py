@@ -6,17 +6,30 @@ import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
+from typing import Protocol
 
 from pipeline.errors import InvalidUrl
 from pipeline.model import Reason
 from pipeline.urls import canonical, split
 from spiders.feed import LedgerCalls
-from spiders.fetch import Answer, Fetcher, FetchFailed
+from spiders.fetch import Answer, FetchFailed
 from spiders.pace import MAXIMUM_DELAY, Pace
 from spiders.robots import BODY_LIMIT, RobotsRules, is_temporary, product_token, read_robots
 
 MAXIMUM_REDIRECTS = 5
 _FETCHED_LIMIT = 4 * 2**20  # a file over 512 KiB is cut, not refused
+
+
+class Fetching(Protocol):
+    """What the gate needs of a fetcher."""
+
+    async def get(self, url: str, *, body_limit: int | None = None) -> Answer:
+        """GET one URL.
+
+        Raises:
+            FetchFailed: If no usable answer came.
+        """
+        ...
 
 
 class NoRobots(Exception):
@@ -41,7 +54,7 @@ class _Known:
 class RobotsGate:
     """The rules of every origin of a crawl."""
 
-    def __init__(self, fetcher: Fetcher, calls: LedgerCalls, pace: Pace, *, user_agent: str) -> None:
+    def __init__(self, fetcher: Fetching, calls: LedgerCalls, pace: Pace, *, user_agent: str) -> None:
         """Ask through `fetcher`, remember through `calls`."""
         self._fetcher = fetcher
         self._calls = calls
