@@ -14,15 +14,16 @@ from pipeline.adapters.celery import (
     UPKEEP_TASK,
     broker_url,
 )
+from pipeline.errors import SitewiseError
+from pipeline.logs import get_logger
 from pipeline.settings import Settings
 from workers.schedule import schedule
 
-REDELIVER_AFTER_SECONDS = 60
-"""Hints that a dead worker had fetched and not begun come back then. Begun ones are the reaper's."""
+log = get_logger(__name__)
 
 
 class Hint(Task):  # type: ignore[misc] # Celery has no types
-    """A task that looks at rows. It is acknowledged before it begins, and never retried.
+    """A task that looks at rows. Its message is gone when it begins, and it is never retried.
 
     A worker that dies loses its hint; the row's lease ends, and upkeep hints again. Acknowledging late
     would add nothing but a second start of every crawl that outlives Redis' visibility timeout.
@@ -32,7 +33,12 @@ class Hint(Task):  # type: ignore[misc] # Celery has no types
     acks_late = False
     ignore_result = True
     max_retries = 0
-    throws = ()
+    throws = (SitewiseError,)
+
+    def on_failure(self, error: BaseException, *_: object) -> None:
+        """One line for what may happen, such as a store that is away; a defect has its trace from Celery."""
+        if isinstance(error, SitewiseError):
+            log.warning("hint not carried out", task=self.name, problem=str(error))
 
 
 app = Celery("sitewise", task_cls=Hint, set_as_current=True)
@@ -44,7 +50,6 @@ app.conf.update(
     task_ignore_result=True,
     task_store_errors_even_if_ignored=False,
     task_acks_late=False,
-    task_queues=[Queue(CRAWL_QUEUE), Queue(INDEX_QUEUE), Queue(UPKEEP_QUEUE)],
     task_routes={
         CRAWL_TASK: {"queue": CRAWL_QUEUE},
         INDEX_TASK: {"queue": INDEX_QUEUE},
@@ -69,24 +74,26 @@ app.conf.update(
 
 
 def configure(settings: Settings, *, scheduled_crawls: bool = True) -> None:
-    """Point the app at its broker, and give beat its schedule."""
+    """Point the app at its broker, and give beat its schedule.
+
+    RabbitMQ hands a consumer that acknowledges nothing every hint there is, so there they are acknowledged.
+    """
     url = broker_url(settings)
     is_redis = url.startswith(("redis", "rediss", "sentinel"))
     app.conf.update(
         broker_url=url,
         broker_transport_options=_redis_options() if is_redis else {},
+        task_queues=[Queue(name, no_ack=is_redis) for name in (CRAWL_QUEUE, INDEX_QUEUE, UPKEEP_QUEUE)],
         worker_disable_prefetch=is_redis,
         beat_schedule=schedule(settings, crawls=scheduled_crawls),
     )
 
 
 def _redis_options() -> dict[str, object]:
-    """Waits are bounded, so that a frozen server is noticed; fetched hints of the dead come back soon."""
-    return {
-        "visibility_timeout": REDELIVER_AFTER_SECONDS,
-        "unacked_restore_interval": 1,
-        "unacked_restore_throttle": 1,
-        "socket_timeout": 10,
-        "socket_connect_timeout": 5,
-        "health_check_interval": 10,
-    }
+    """Waits are bounded, so that a frozen server is noticed.
+
+    Nothing is acknowledged to Redis at all: a hint is gone once it is fetched, and one is fetched only
+    when there is room. An acknowledgement that failed with its connection left workers stalled, and
+    unacknowledged hints would only come back to find their row done.
+    """
+    return {"socket_timeout": 10, "socket_connect_timeout": 5, "health_check_interval": 10}

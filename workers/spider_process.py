@@ -29,6 +29,9 @@ FINISHED, TEMPORARY, LEASE_LOST = 0, os.EX_TEMPFAIL, os.EX_PROTOCOL
 GRACE_SECONDS = 4.0
 """A spider told to end may write what it has; after this it is killed, and fetches it again later."""
 
+FAREWELL_SECONDS = 5.0
+"""A spider that finished has no lease either: it may end by itself. One that lost it writes nothing meanwhile."""
+
 log = get_logger(__name__)
 
 
@@ -103,6 +106,8 @@ def run(
     shutdown.enter(watch)
     try:
         end = watch.until_end(lambda: crawls.renew(claim), every=claim.lease.total_seconds() / 3)
+        if end is End.LEASE_LOST:
+            watch.wait(FAREWELL_SECONDS)
         status = watch.stop(grace=0 if end is End.LEASE_LOST else GRACE_SECONDS)
     finally:
         shutdown.leave(watch)
@@ -157,6 +162,10 @@ class Watch:
             except DatabaseUnavailable:
                 log.warning("lease not renewed: database away")
         return End.BY_ITSELF if self._has_ended.is_set() else End.WORKER_STOPS
+
+    def wait(self, seconds: float) -> None:
+        """Give the child time to end by itself."""
+        self._has_ended.wait(seconds)
 
     def stop(self, *, grace: float) -> int:
         """End the child and all its children: asked first, killed after `grace` seconds. Its exit status."""

@@ -1,7 +1,7 @@
 """Ends a worker that sits beside waiting hints and takes none, so that its supervisor starts it again.
 
 Celery workers have been seen to reconnect to Redis and then never consume again. A hint in the queue
-of a worker that has room is taken within milliseconds; half a minute without one is such a stall.
+of a worker that has room is taken within milliseconds; many seconds without one are such a stall.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from pipeline.logs import get_logger
 from workers.app import app
 from workers.ending import end
 
-LOOK_EVERY_SECONDS = 10.0
-STALLED_SECONDS = 30.0
+LOOK_EVERY_SECONDS = 3.0
+STALLED_SECONDS = 12.0
 
 log = get_logger(__name__)
 

@@ -9,7 +9,7 @@ import threading
 import warnings
 
 from celery import signals
-from celery.beat import Service
+from celery.beat import ScheduleEntry, Scheduler, SchedulingError, Service
 from celery.exceptions import SecurityWarning
 
 from pipeline.adapters.celery import CRAWL_QUEUE, INDEX_QUEUE
@@ -67,18 +67,29 @@ def _warm(queue: str) -> None:
         opened.crawls  # noqa: B018 - a property that connects
 
 
+class Ticks(Scheduler):  # type: ignore[misc] # Celery has no types
+    """Sends the schedule's ticks. Nothing is remembered between runs: what is due is said by rows."""
+
+    def apply_entry(self, entry: ScheduleEntry, producer: object | None = None) -> None:
+        """Send one; while the broker is away, the next one comes soon enough."""
+        try:
+            self.apply_async(entry, producer=producer, advance=False)
+        except SchedulingError:
+            log.warning("tick not sent: broker away")
+
+
 def _beat() -> None:
-    """Send the schedule's ticks. Nothing is remembered: what is due is said by rows."""
-    Service(app, scheduler_cls="celery.beat:Scheduler").start()
+    Service(app, scheduler_cls=Ticks).start()
 
 
 def _keep_our_logging() -> None:
     """Lines in our form, and one a unit of work: Celery's own from warnings up, unless asked for.
 
-    Its warning about running as root is about pickled messages, which this app refuses.
+    Its warnings are about pickled messages and late acknowledgement, neither of which this app uses.
     """
     signals.setup_logging.connect(_nothing, weak=False)
     warnings.filterwarnings("ignore", category=SecurityWarning)
+    logging.getLogger("py.warnings").setLevel(logging.ERROR)
     if logging.getLogger().getEffectiveLevel() > logging.DEBUG:
         logging.getLogger("celery").setLevel(logging.WARNING)
 

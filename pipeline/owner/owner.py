@@ -55,7 +55,7 @@ class Owner:
         self._beat = beat
         self._log_dir = log_dir
         self._open = ExitStack()
-        self._supervisor: Supervisor | None = None
+        self._supervisors: list[Supervisor] = []
 
     def __enter__(self) -> Self:
         with ExitStack() as opened:
@@ -64,7 +64,7 @@ class Owner:
             if self._settings.is_embedded:
                 opened.enter_context(_served_store(self._settings))
             opened.enter_context(self._broker())
-            self._supervisor = opened.enter_context(Supervisor(self._workers()))
+            self._supervisors.append(opened.enter_context(Supervisor(self._workers())))
             self._open = opened.pop_all()
         log.info("owner started", directory=str(self._settings.data_dir), pid=os.getpid())
         return self
@@ -72,14 +72,14 @@ class Owner:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._supervisor = None
+        self._supervisors.clear()
         self._open.close()
         log.info("owner ended", directory=str(self._settings.data_dir))
 
     @property
     def pids(self) -> dict[str, int]:
-        """The worker processes that run now, by name."""
-        return self._supervisor.pids if self._supervisor else {}
+        """The processes that run now, by name: `broker`, `crawl`, `index` and `upkeep`."""
+        return {name: pid for supervisor in self._supervisors for name, pid in supervisor.pids.items()}
 
     @contextmanager
     def _broker(self) -> Iterator[None]:
@@ -88,7 +88,8 @@ class Owner:
             yield
             return
         program = broker_program(self._settings, owner=os.getpid(), log_file=self._log_file("broker"))
-        with Supervisor([program]):
+        with Supervisor([program]) as supervisor:
+            self._supervisors.append(supervisor)
             wait_until_ready(socket_path(self._settings.data_dir, BROKER_SOCKET))
             yield
 

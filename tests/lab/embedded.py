@@ -16,13 +16,14 @@ from tests.lab.waiting import eventually
 CRAWL_SECONDS = 90
 
 
-def quick_settings(folder: Path) -> Settings:
+def quick_settings(folder: Path, **others: object) -> Settings:
     """Leases and delays of a second or so, and loopback allowed."""
     return read_settings(
         data_dir=folder / "data",
         crawl={"allowed_addresses": "127.0.0.0/8", "lease": "PT3S"},
         extract={"processes": 1},
         work={"tick": "PT0.5S", "index_lease": "PT4S", "hint_delays": ["PT0.5S", "PT1S", "PT2S"]},
+        **others,
     )
 
 

@@ -78,6 +78,7 @@ def beside() -> Iterator[ThreadPoolExecutor]:
 @pytest.fixture(autouse=True)
 def _fresh_shutdown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spider_process, "shutdown", spider_process.Shutdown())
+    monkeypatch.setattr(spider_process, "FAREWELL_SECONDS", 0.5)
 
 
 @pytest.mark.parametrize(

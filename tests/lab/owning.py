@@ -1,0 +1,34 @@
+"""An owner in a process of its own, to be killed by a test: `python -m tests.lab.owning FOLDER`."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from pathlib import Path
+
+from pipeline.logs import set_up_logging
+from pipeline.owner.owner import Owner
+from tests.lab.embedded import quick_settings
+from tests.lab.waiting import eventually
+
+NAMES = {"broker", "crawl", "index", "upkeep"}
+
+
+def main() -> None:
+    """Own, say the children's pids on one line, and wait to be ended."""
+    folder = Path(sys.argv[1])
+    settings = quick_settings(folder)
+    set_up_logging(settings)
+    with Owner(settings, log_dir=folder / "logs") as owner:
+        eventually(lambda: owner.pids.keys() == NAMES, what="children")
+        sys.stdout.write(json.dumps(owner.pids) + "\n")
+        sys.stdout.flush()
+        threading.Event().wait()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit(130)
