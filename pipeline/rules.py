@@ -105,7 +105,7 @@ class CrawlRules:
             InvalidUrl: If `url` is none.
         """
         parts = split(url)
-        if site_key(url) != self.site:
+        if parts.site != self.site:
             return Reason.OFF_SITE
         if self.excludes(parts):
             return Reason.EXCLUDED_RULE

@@ -19,6 +19,8 @@ from pipeline.errors import InvalidUrl
 MAXIMUM_LENGTH = 2_048
 """Characters of a URL in canonical form."""
 
+_REMEMBERED = 8_192  # URLs whose reading is kept: a site names the same ones on every page
+
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
 _SPLIT = re.compile(
@@ -73,6 +75,11 @@ class UrlParts:
         return host if self.port == DEFAULT_PORTS[self.scheme] else f"{host}:{self.port}"
 
     @property
+    def site(self) -> str:
+        """The folded host and port, shared by all URLs of one site."""
+        return _fold_netloc(self)
+
+    @property
     def origin(self) -> str:
         """`https://host[:port]`, the unit robots.txt speaks for."""
         return f"{self.scheme}://{self.netloc}"
@@ -87,7 +94,6 @@ class UrlParts:
         return f"{self.origin}{self.target}"
 
 
-@lru_cache(maxsize=16_384)
 def canonical(url: str, base: str | None = None) -> str:
     """The address to fetch: absolute, without fragment, as the site spells the rest.
 
@@ -98,7 +104,7 @@ def canonical(url: str, base: str | None = None) -> str:
     Raises:
         InvalidUrl: If it is not an http or https address, names a user, or is over 2,048 characters.
     """
-    return str(split(url, base))
+    return _canonical(_absolute(url, base))
 
 
 def split(url: str, base: str | None = None) -> UrlParts:
@@ -107,32 +113,10 @@ def split(url: str, base: str | None = None) -> UrlParts:
     Raises:
         InvalidUrl: As `canonical` does.
     """
-    if len(url) > 4 * MAXIMUM_LENGTH:
-        raise InvalidUrl(url=f"{url[:80]}…", problem=f"longer than {MAXIMUM_LENGTH} characters")
-    text = _clean(url)
-    if base is not None:
-        text = _join(text, base, url)
-    match = _SPLIT.fullmatch(text)
-    if match is None:
-        raise InvalidUrl(url=url, problem="no scheme")
-    scheme = match["scheme"].lower()
-    if scheme not in DEFAULT_PORTS:
-        raise InvalidUrl(url=url, problem=f"the scheme {scheme} is not http or https")
-    host, port = _authority(match["authority"], scheme, url)
-    query = match["query"]
-    parts = UrlParts(
-        scheme=scheme,
-        host=host,
-        port=port,
-        path=_resolve_dots(_escape(match["path"], _UNSAFE_IN_PATH)) or "/",
-        query=_escape(query, _UNSAFE_IN_QUERY) if query else None,
-    )
-    if len(str(parts)) > MAXIMUM_LENGTH:
-        raise InvalidUrl(url=f"{url[:80]}…", problem=f"longer than {MAXIMUM_LENGTH} characters")
-    return parts
+    return _read(_absolute(url, base))
 
 
-@lru_cache(maxsize=16_384)
+@lru_cache(maxsize=_REMEMBERED)
 def url_key(url: str) -> str:
     """The key twins share: scheme, www, ports 80 and 443, index pages, trailing slash, tracking and sessions fold.
 
@@ -144,7 +128,7 @@ def url_key(url: str) -> str:
     parts = split(url)
     path = _fold_path(parts.path)
     query = _fold_query(parts.query)
-    return f"https://{_fold_netloc(parts)}{path}{query}"
+    return f"https://{parts.site}{path}{query}"
 
 
 def site_key(url: str) -> str:
@@ -153,7 +137,41 @@ def site_key(url: str) -> str:
     Raises:
         InvalidUrl: As `canonical` does.
     """
-    return _fold_netloc(split(url))
+    return split(url).site
+
+
+def _absolute(url: str, base: str | None) -> str:
+    if len(url) > 4 * MAXIMUM_LENGTH:
+        raise InvalidUrl(url=f"{url[:80]}…", problem=f"longer than {MAXIMUM_LENGTH} characters")
+    text = _clean(url)
+    return text if base is None else _join(text, base)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _canonical(text: str) -> str:
+    return str(_read(text))
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def _read(text: str) -> UrlParts:
+    match = _SPLIT.fullmatch(text)
+    if match is None:
+        raise InvalidUrl(url=text, problem="no scheme")
+    scheme = match["scheme"].lower()
+    if scheme not in DEFAULT_PORTS:
+        raise InvalidUrl(url=text, problem=f"the scheme {scheme} is not http or https")
+    host, port = _authority(match["authority"], scheme, text)
+    query = match["query"]
+    parts = UrlParts(
+        scheme=scheme,
+        host=host,
+        port=port,
+        path=_resolve_dots(_escape(match["path"], _UNSAFE_IN_PATH)) or "/",
+        query=_escape(query, _UNSAFE_IN_QUERY) if query else None,
+    )
+    if len(str(parts)) > MAXIMUM_LENGTH:
+        raise InvalidUrl(url=f"{text[:80]}…", problem=f"longer than {MAXIMUM_LENGTH} characters")
+    return parts
 
 
 def _clean(url: str) -> str:
@@ -166,13 +184,13 @@ def _clean(url: str) -> str:
     return head + mark + tail
 
 
-def _join(text: str, base: str, url: str) -> str:
+def _join(text: str, base: str) -> str:
     if _SCHEME.match(text) and "://" in text:
         return text
     try:
         return urljoin(base, text)
     except ValueError as error:
-        raise InvalidUrl(url=url, problem=str(error)) from error
+        raise InvalidUrl(url=text, problem=str(error)) from error
 
 
 def _authority(authority: str, scheme: str, url: str) -> tuple[str, int]:
