@@ -7,7 +7,7 @@ from pathlib import Path
 
 from tests.architecture.source import ROOT, files, relative, texts
 
-MACHINE_PATH = re.compile(r"(?<![\w.~<])/(?:root|home|Users)/\w")
+MACHINE_PATH = re.compile(r"(?<![\w.~<])/(?:root|home|Users|work|mnt)/\w")
 LOCKED = re.compile(r"^(\S+==\S+)(?: ; [^\n]*?)? \\\n((?:    --hash=sha256:[0-9a-f]{64}(?: \\)?\n)+)", re.MULTILINE)
 RECORD = re.compile(r"^\d{4}-[a-z0-9]+(-[a-z0-9]+)*\.md$")
 SECTIONS = ("## Context", "## Decision", "## Consequences", "## Alternatives")
