@@ -21,7 +21,7 @@ from tests.evaluation import datasets
 from tests.evaluation.baselines import Encoder, Piece, Searcher, by_page, fuse
 from tests.evaluation.datasets import QuestionSet
 from tests.evaluation.metrics import bootstrap, ndcg
-from tests.evaluation.report import say, warn
+from tests.evaluation.report import NOT_RUN, say, warn
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     at = datasets.root()
     if at is None:
         warn(f"not run: {datasets.VARIABLE} does not say where the question sets are")
-        return 0
+        return NOT_RUN
     encoder = Encoder()
     rows = []
     for name in options.sets:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import sys
 
+NOT_RUN = 2
+"""Exit status of an evaluation that lacks its question sets: nothing was measured, so nothing passed."""
+
 
 def say(text: str) -> None:
     """One line or table, at once."""

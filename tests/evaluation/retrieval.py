@@ -23,7 +23,7 @@ from tests.evaluation.corpus_site import CorpusSite
 from tests.evaluation.datasets import QuestionSet
 from tests.evaluation.metrics import METRICS, Estimate, Ranking, bootstrap
 from tests.evaluation.product import Answers, crawl
-from tests.evaluation.report import say, warn
+from tests.evaluation.report import NOT_RUN, say, warn
 
 CHUNK_TOKENS = 254
 
@@ -54,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     at = datasets.root()
     if at is None:
         warn(f"not run: {datasets.VARIABLE} does not say where the question sets are")
-        return 0
+        return NOT_RUN
     encoder = Encoder()
     report = {}
     for name in options.sets:
