@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +16,9 @@ from pipeline.model import ModelIdentity, Vector
 
 if TYPE_CHECKING:
     import openvino
+
+KERNELS = 64
+"""Kernels kept for text lengths seen before. The runtime's own 5,000 let a worker grow by 300 MB."""
 
 CPU_FLAGS = Path("/proc/cpuinfo")
 
@@ -44,6 +46,7 @@ class DirectBert:
             "INFERENCE_PRECISION_HINT": "f32" if wide else "bf16",
             "DYNAMIC_QUANTIZATION_GROUP_SIZE": ACTIVATION_GROUP if identity.precision == "int8" else 0,
             "ENABLE_CPU_PINNING": False,
+            "CPU_RUNTIME_CACHE_CAPACITY": str(KERNELS),
         }
         self._request = Core().compile_model(graph, "CPU", options).create_infer_request()
         self._tokenizer = tokenizer
@@ -51,23 +54,21 @@ class DirectBert:
         self._normalised = identity.normalised
 
     def forward(self, texts: Sequence[str], prompt: str) -> Vector:
-        """Vectors of shape `(len(texts), dimension)`. Texts of one length share a pass; none is padded."""
-        ids = [self._tokenizer.ids(prompt + text) for text in texts]
-        order = sorted(range(len(ids)), key=lambda place: len(ids[place]))
-        vectors: list[Vector] = []
-        for _, places in groupby(order, key=lambda place: len(ids[place])):
-            vectors.append(self._same_length(np.array([ids[place] for place in places], np.int32)))
-        restored = np.empty_like(np.concatenate(vectors))
-        restored[order] = np.concatenate(vectors)
-        return restored
+        """Vectors of shape `(len(texts), dimension)`, each from a pass of its own.
 
-    def _same_length(self, ids: np.ndarray) -> Vector:
-        """One pass over token ids of shape `(texts, tokens)`."""
-        self._request.infer([ids], share_inputs=True)
+        Alone, a text needs no padding and its vector cannot depend on its neighbours. From 32 tokens
+        up the best batch would be 5 to 15 % faster, and cost a prepared kernel for every shape.
+        """
+        pooled = np.concatenate([self._pooled(self._tokenizer.ids(prompt + text)) for text in texts])
+        return unit(pooled) if self._normalised else pooled
+
+    def _pooled(self, ids: list[int]) -> Vector:
+        """One text's vector before normalisation, shape `(1, dimension)`."""
+        self._request.infer([np.array([ids], np.int32)], share_inputs=True)
         states = self._request.get_output_tensor(0).data
         taken = states if self._takes_mean else states[:, :1]
         pooled: Vector = taken.mean(axis=1, dtype=np.float32)
-        return unit(pooled) if self._normalised else pooled
+        return pooled
 
 
 def open_direct(
