@@ -39,7 +39,9 @@ def test_every_locked_dependency_has_a_hash() -> None:
 
 def test_no_file_names_a_place_on_someones_machine() -> None:
     """The project runs wherever it is put."""
-    naming = [path for path, text in texts().items() if MACHINE_PATH.search(text)]
+    ours = {path: text for path, text in texts().items() if not path.startswith("deploy/sample/pages/")}
+
+    naming = [path for path, text in ours.items() if MACHINE_PATH.search(text)]
 
     assert naming == []
 

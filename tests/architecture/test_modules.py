@@ -13,6 +13,7 @@ from tests.architecture.source import CODE, ROOT, files, modules, relative
 
 WITHOUT_SUBJECT = {"utils", "helpers", "common", "misc", "manager", "handler", "process", "data", "info"}
 LINES_MAXIMUM = 500
+COME_ALONG = {"coverage", "httpx", "justext", "packaging"}  # of pytest-cov, the Qdrant client, trafilatura, pytest
 PLACES = {*CODE, ".ci", "requirements"}
 
 
@@ -46,16 +47,32 @@ def test_every_top_level_folder_has_a_place() -> None:
     assert everywhere <= PLACES
 
 
-def test_what_is_imported_is_declared() -> None:
-    """Every distribution the product imports by name is in pyproject.toml, not there by luck."""
-    declared = {_normal(re.split(r"[\[<>=~! ]", line)[0]) for line in _project()["dependencies"]}
-    owners = packages_distributions()
-    imported = {name for path in modules("pipeline", "spiders", "workers") for name in _imports(path.read_text())}
-    outside = {name for name in imported if name not in sys.stdlib_module_names and name not in CODE}
-
-    undeclared = {name for name in outside if not {_normal(owner) for owner in owners.get(name, [name])} & declared}
+def test_what_the_product_imports_is_declared() -> None:
+    """Every distribution imported by name is in pyproject.toml, not there by luck."""
+    undeclared = _outside("pipeline", "spiders", "workers") - _declared(_project()["dependencies"])
 
     assert undeclared == set()
+
+
+def test_what_the_tests_import_is_declared() -> None:
+    """What only tests and set-up import is in requirements/development.in."""
+    lines = (ROOT / "requirements/development.in").read_text().splitlines()
+
+    undeclared = _outside("tests", "deploy") - _declared(_project()["dependencies"]) - _declared(lines)
+
+    assert undeclared - COME_ALONG == set()
+
+
+def _outside(*folders: str) -> set[str]:
+    """Distributions imported in these folders, by their normal names."""
+    owners = packages_distributions()
+    names = {name for path in modules(*folders) for name in _imports(path.read_text())}
+    outside = {name for name in names if name not in sys.stdlib_module_names and name not in CODE}
+    return {_normal(owners.get(name, [name])[0]) for name in outside}
+
+
+def _declared(lines: list[str]) -> set[str]:
+    return {_normal(re.split(r"[\[<>=~! #]", line)[0]) for line in lines}
 
 
 def _imports(source: str) -> set[str]:
