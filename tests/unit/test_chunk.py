@@ -356,6 +356,17 @@ def test_long_paragraphs_are_torn_between_sentences() -> None:
     assert all(one.text.endswith(".") for one in chunks)
 
 
+def test_a_term_stays_with_its_definition() -> None:
+    """No chunk ends with a bold or code term, or with a colon."""
+    terms = [f"`option_{n}`\n\n{paragraph(str(n), 40)}" for n in range(40)]
+    markdown = "\n\n".join(["The options are:", *terms])
+
+    chunks = chunk(markdown, title="Options", tokenizer=words(), max_tokens=120)
+
+    assert len(chunks) > 10
+    assert all(one.text.endswith(".") for one in chunks)
+
+
 def test_overlap_repeats_the_end_of_the_last_chunk() -> None:
     """With overlap, a chunk begins before the last one of its section ended, at a word."""
     markdown = " ".join(paragraph(str(n), 9) for n in range(80))

@@ -91,7 +91,13 @@ def _rank(before: Block | None, block: Block, ruler: Ruler) -> int:
         return Rank.LEAD
     if block.kind is Kind.HEADING:
         return Rank.HEADING - block.level
-    is_short = ruler.weigh(before.start, before.end) <= _LEAD_TOKENS
-    if before.kind is Kind.PARAGRAPH and is_short and block.kind is not Kind.PARAGRAPH:
-        return Rank.LEAD if ruler.text[before.end - 1] in ":\uff1a" else Rank.BLOCK
-    return Rank.BLOCK
+    return Rank.LEAD if before.kind is Kind.PARAGRAPH and _introduces(before, ruler) else Rank.BLOCK
+
+
+def _introduces(paragraph: Block, ruler: Ruler) -> bool:
+    """Whether a paragraph says little without what follows: "as follows:", or the term of a definition."""
+    if ruler.weigh(paragraph.start, paragraph.end) > _LEAD_TOKENS:
+        return False
+    words = ruler.text[paragraph.start : paragraph.end].strip()
+    is_term = words.startswith(("`", "**")) and words[-1] not in ".!?"
+    return is_term or words[-1] in ":\uff1a"
