@@ -8,6 +8,7 @@ from pipeline.errors import InvalidUrl
 from pipeline.model import Discovered, Reason
 from pipeline.rules import CrawlRules
 from pipeline.urls import canonical, split, url_key
+from spiders.traps import Traps, template_of
 
 VARIANT_LIMIT = 50
 """Queries one path may be fetched with."""
@@ -25,13 +26,18 @@ class Scope:
     def __init__(self, rules: CrawlRules) -> None:
         """Judge by `rules`."""
         self.rules = rules
+        self.traps = Traps()
+        self._listed: set[int] = set()
         self._seen: set[int] = set()
         self._variants: dict[int, set[int]] = {}
 
     def discover(
-        self, url: str, *, base: str, depth: int, found_on: str, lastmod: str | None = None
+        self, url: str, *, base: str, depth: int, found_on: str, lastmod: str | None = None, is_listed: bool = False
     ) -> Discovered | None:
-        """A URL found on `base` as the frontier takes it; None when it is seen, of another site, or none at all."""
+        """A URL found on `base` as the frontier takes it; None when it is seen, of another site, or none at all.
+
+        What a sitemap lists (`is_listed`) is never taken for a trap: the site vouches for it.
+        """
         try:
             absolute = canonical(url, base)
             key = url_key(absolute)
@@ -43,8 +49,11 @@ class Scope:
         if reason is Reason.OFF_SITE:
             return None
         detail = None
-        if reason is None and not self._within_variants(key):
-            reason, detail = Reason.PAGE_LIMIT, f"over {VARIANT_LIMIT} queries of one path"
+        if is_listed:
+            self._remember_listed(key)
+        elif reason is None:
+            detail = self._endless(absolute, key)
+            reason = Reason.PAGE_LIMIT if detail is not None else None
         self._remember(key)
         return Discovered(key, absolute, depth, found_on=found_on, lastmod=lastmod, reason=reason, detail=detail)
 
@@ -53,14 +62,26 @@ class Scope:
         found = (self.discover(url, base=base, depth=depth, found_on=found_on) for url in urls)
         return tuple(one for one in found if one is not None)
 
-    def is_here(self, url: str) -> bool:
-        """Whether a canonical URL is of this crawl's site and the rules take it."""
-        return self.rules.decide(url, 0) is None
+    def trap(self, url: str, key: str) -> str | None:
+        """What a URL in the frontier was since found to be part of; None when it may be fetched."""
+        if hash(key) in self._listed or not self.traps.holds(url):
+            return None
+        return f"pages at {template_of(url)} say nothing new"
+
+    def _endless(self, url: str, key: str) -> str | None:
+        if not self._within_variants(key):
+            return f"over {VARIANT_LIMIT} queries of one path"
+        return self.trap(url, key)
 
     def _remember(self, key: str) -> None:
         if len(self._seen) >= _REMEMBERED_KEYS:
             self._seen.clear()
         self._seen.add(hash(key))
+
+    def _remember_listed(self, key: str) -> None:
+        if len(self._listed) >= _REMEMBERED_KEYS:
+            self._listed.clear()
+        self._listed.add(hash(key))
 
     def _within_variants(self, key: str) -> bool:
         parts = split(key)

@@ -115,7 +115,9 @@ class Sitemaps:
         batch: list[Discovered] = []
         for entry in found.entries:
             for url in (entry.url, *entry.alternates):
-                one = self._scope.discover(url, base=source, depth=1, found_on=source, lastmod=entry.lastmod)
+                one = self._scope.discover(
+                    url, base=source, depth=1, found_on=source, lastmod=entry.lastmod, is_listed=True
+                )
                 if one is not None:
                     batch.append(one)
             if len(batch) >= _SEED_BATCH:

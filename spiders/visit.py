@@ -104,6 +104,9 @@ class Visitor:
         refusal = self.scope.rules.decide(taken.url, taken.depth)
         if refusal is not None and taken.depth > 0:
             raise Refused(refusal)
+        trap = self.scope.trap(taken.url, taken.url_key) if taken.depth > 0 else None
+        if trap is not None:
+            raise Refused(Reason.PAGE_LIMIT, trap)
         answer = await self._follow(taken)
         outcome = replace(
             outcome,
@@ -213,9 +216,11 @@ class Visitor:
             canonical_header=next(iter(links_of(link_headers, "canonical")), None),
             minimum_words=self.settings.extract.minimum_words,
         )
+        is_page = verdict is None or verdict.follows_links
+        self.scope.traps.note(taken.url, document if is_page else None)
         instead = [verdict.instead] if verdict is not None and verdict.instead is not None else []
         found = self.scope.discover_all(instead, base=answer.url, depth=taken.depth, found_on=taken.url)
-        if not (document.nofollow or "nofollow" in directives) and (verdict is None or verdict.follows_links):
+        if not (document.nofollow or "nofollow" in directives) and is_page:
             urls = [link.url for link in document.links if not link.nofollow]
             urls += [url for _, url in document.alternates] + links_of(link_headers, "next")
             found += self.scope.discover_all(urls, base=answer.url, depth=taken.depth + 1, found_on=taken.url)

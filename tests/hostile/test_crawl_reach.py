@@ -186,7 +186,7 @@ def test_robots_txt_keeps_us_out(crawled: Crawled) -> None:
 
 def test_one_path_is_fetched_with_fifty_queries_at_most(crawled: Crawled) -> None:
     """Endless pagination ends."""
-    assert sum(path.startswith("/list?") for path in crawled.site.paths()) == 50
+    assert sum(path.startswith("/list?") for path in crawled.site.paths()) <= 50
 
 
 def test_a_sitemaps_date_is_kept(crawled: Crawled) -> None:

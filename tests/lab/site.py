@@ -7,6 +7,7 @@ import ssl
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from random import Random
 from time import monotonic
 from types import TracebackType
 from typing import Self
@@ -18,11 +19,14 @@ HTML = ("Content-Type", "text/html; charset=utf-8")
 Script = Callable[[LabRequest], Reply | None]
 Headers = Sequence[tuple[str, str]]
 
-_FILLER = (
-    "The warehouse ships every order placed before noon on the same working day. "
-    "Parcels travel with a tracked carrier, and the tracking number is sent by mail. "
-    "Returns are free for thirty days when the item is unused and in its box."
+_VOCABULARY = (
+    "warehouse order parcel carrier return refund invoice account battery charger cable garden kettle window "
+    "colour delivery customer warranty repair manual season catalogue branch holiday voucher discount payment "
+    "address telephone engineer factory material cotton leather wooden silent gentle sturdy narrow modern simple "
+    "arrives contains protects replaces measures supports includes explains requires prevents improves follows"
 )
+_SENTENCES = 6
+_SENTENCE_WORDS = 9
 
 
 class LabSite:
@@ -203,9 +207,17 @@ def make_page(title: str, text: str = "", links: Iterable[str] = (), head: str =
     anchors = "".join(f'<li><a href="{escape(link, {chr(34): "&quot;"})}">{escape(link)}</a></li>' for link in links)
     return (
         f'<!doctype html><html lang="en"><head><title>{escape(title)}</title>{head}</head><body>'
-        f"<main><h1>{escape(title)}</h1><p>{escape(text or f'{title}. {_FILLER}')}</p></main>"
+        f"<main><h1>{escape(title)}</h1><p>{escape(text or prose(title))}</p></main>"
         f"<nav><ul>{anchors}</ul></nav></body></html>"
     )
+
+
+def prose(title: str) -> str:
+    """A text of its own for every title, always the same one."""
+    words = _VOCABULARY.split()
+    draw = Random(title)  # noqa: S311 - an example, not a secret
+    sentences = (" ".join(draw.choices(words, k=_SENTENCE_WORDS)).capitalize() for _ in range(_SENTENCES))
+    return f"{title}. {'. '.join(sentences)}."
 
 
 def _unless_matching(reply: Reply, request: LabRequest) -> Reply:
