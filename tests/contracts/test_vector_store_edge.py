@@ -177,10 +177,10 @@ def test_a_nearly_full_disk_is_told_before_anything_is_written(
 
 
 def test_compacting_drops_what_was_deleted_and_nothing_else(store: EdgeStore, path: Path) -> None:
-    """After many deletes the files are rewritten without them; the rest is found as before."""
+    """When many were deleted the files are rewritten without them; the rest is found as before."""
     rng = np.random.default_rng(5)
-    dense = rng.normal(size=(3_000, IDENTITY.dimension)).astype(np.float32)
-    points = [replace(make_point(number, SCOPE), dense=dense[number - 1]) for number in range(1, 3_001)]
+    dense = rng.normal(size=(1_500, IDENTITY.dimension)).astype(np.float32)
+    points = [replace(make_point(number, SCOPE), dense=dense[number - 1]) for number in range(1, 1_501)]
     store.upsert(points, scope=SCOPE)
     store.delete([point.id for point in points if point.id.int % 2], scope=SCOPE)
     before = store.search(dense[7], points[7].sparse, limit=20, scope=SCOPE)
@@ -189,11 +189,25 @@ def test_compacting_drops_what_was_deleted_and_nothing_else(store: EdgeStore, pa
     assert not store.compact()
 
     assert store.search(dense[7], points[7].sparse, limit=20, scope=SCOPE).dense == before.dense
-    assert store.count(scope=SCOPE) == 1_500
+    assert store.count(scope=SCOPE) == 750
     store.close()
     again = EdgeStore(path)
-    assert again.count(scope=SCOPE) == 1_500
+    assert again.count(scope=SCOPE) == 750
     again.close()
+
+
+def test_an_erased_org_is_compacted_away(store: EdgeStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Erasing needs nobody to tidy up afterwards."""
+    rewrites = []
+    compact = store.compact
+    other = OrgScope(UUID(int=0xB))
+    store.upsert([make_point(number, SCOPE) for number in range(1, 1_001)], scope=SCOPE)
+    store.upsert([make_point(number, other) for number in range(2_001, 2_101)], scope=other)
+    monkeypatch.setattr(store, "compact", lambda: rewrites.append(compact()))
+
+    store.erase(scope=SCOPE)
+
+    assert rewrites == [True]
 
 
 def _count_into(store: EdgeStore, answers: multiprocessing.queues.SimpleQueue[str]) -> None:

@@ -41,7 +41,7 @@ SLICE = 128
 """Points written while the interpreter lock is held: about 10 ms."""
 
 UNFLUSHED = 4_096
-"""Points written between two flushes of everything. A flush takes up to half a second with the lock kept."""
+"""Points written or deleted between two flushes of everything: up to half a second with the lock kept."""
 
 LEAST_FREE = 64 * 2**20
 """Bytes that must be free before a write. The engine maps its files: a full disk would kill the process."""
@@ -140,7 +140,7 @@ class EdgeStore:
         """Remove points of the org."""
         wanted = set(ids)
         if wanted:
-            self._remove(_filter(scope, ids=wanted))
+            self._remove(_filter(scope, ids=wanted), at_most=len(wanted))
 
     def scan(self, *, scope: OrgScope, after: UUID | None = None, limit: int = 1_000) -> list[PointRecord]:
         """The org's points in id order."""
@@ -161,17 +161,21 @@ class EdgeStore:
 
     def erase(self, *, scope: OrgScope) -> None:
         """Remove every point of the org."""
-        self._remove(_filter(scope))
+        self._remove(_filter(scope), at_most=UNFLUSHED)
 
     def compact(self) -> bool:
-        """Rewrite the files without deleted points, if a fifth or more are; whether anything was rewritten.
+        """Rewrite the files without deleted points if these are a fifth or more; whether that was done.
 
-        Keeps the interpreter lock meanwhile, about a second per 20,000 points: for an idle moment.
+        Costs nothing when there is nothing to do, else keeps the interpreter lock for about half a
+        second of CPU per 20,000 points. Happens by itself at opening and every few thousand writes.
         """
-        self._check_space()
+        if shutil.disk_usage(self._path).free < LEAST_FREE:
+            return False
         with self._engine() as shard:
             rewritten = shard.optimize()
-            shard.flush()
+            if rewritten or self._unflushed:
+                shard.flush()
+            self._unflushed = 0
         return rewritten
 
     def close(self) -> None:
@@ -194,7 +198,6 @@ class EdgeStore:
                 for field in ("org_id", "datasource_id", "page_id", "language"):
                     index = edge.KeywordIndexParams(is_tenant=field == "org_id")
                     shard.update(edge.UpdateOperation.create_field_index(field, index))
-                shard.flush()
                 shard.close()
             (aside / "identity.json").write_text(json.dumps(to_record(identity), indent=1))
             _sync(aside / "identity.json")
@@ -208,6 +211,7 @@ class EdgeStore:
         with _told(self._path):
             self._shard = edge.EdgeShard.load(str(self._path / "shard"), _config(identity.dimension))
         self._identity = identity
+        self.compact()
 
     def _stored(self) -> ModelIdentity:
         if self._identity is None:
@@ -252,14 +256,12 @@ class EdgeStore:
         with self._lock:
             self._unflushed += written
             if self._unflushed >= UNFLUSHED:
-                with self._engine() as shard:
-                    shard.flush()
-                self._unflushed = 0
+                self.compact()
 
-    def _remove(self, chosen: edge.Filter) -> None:
+    def _remove(self, chosen: edge.Filter, *, at_most: int) -> None:
         with self._engine() as shard:
             shard.update(edge.UpdateOperation.delete_points_by_filter(chosen))
-        self._make_durable(1)
+        self._make_durable(at_most)
 
 
 def _sync(path: Path) -> None:
