@@ -6,6 +6,7 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -27,6 +28,7 @@ from tests.fakes.vector_store import MemoryStore
 
 OURS = OrgScope(UUID(int=0xA))
 THEIRS = OrgScope(UUID(int=0xB))
+OTHERS = [OrgScope(UUID(int=0x100 + number)) for number in range(4)]
 NOTHING = SparseVector((), ())
 
 
@@ -75,11 +77,28 @@ def fresh(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[VectorStor
     yield from opened(tmp_path)
 
 
-@pytest.fixture
-def store(fresh: VectorStore) -> VectorStore:
+@pytest.fixture(scope="module")
+def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[Opened], VectorStore]]:
+    """Opens each kind of store once, prepares it, and keeps it for every test here."""
+    kept: dict[Opened, VectorStore] = {}
+    with ExitStack() as stack:
+
+        def open_once(kind: Opened) -> VectorStore:
+            if kind not in kept:
+                kept[kind] = stack.enter_context(contextmanager(kind)(tmp_path_factory.mktemp("store")))
+                kept[kind].prepare(IDENTITY)
+            return kept[kind]
+
+        yield open_once
+
+
+@pytest.fixture(params=EVERY)
+def store(request: pytest.FixtureRequest, opened: Callable[[Opened], VectorStore]) -> Iterator[VectorStore]:
     """A prepared, empty store."""
-    fresh.prepare(IDENTITY)
-    return fresh
+    kept = opened(request.param)
+    yield kept
+    for scope in (OURS, THEIRS, *OTHERS):
+        kept.delete([record.id for record in kept.scan(scope=scope)], scope=scope)
 
 
 @pytest.fixture(params=EMBEDDED)
@@ -226,9 +245,10 @@ def test_equal_scores_come_in_id_order_wherever_they_are_cut(store: VectorStore)
     assert [hit.id.int for hit in found.sparse] == list(range(1, 8))
 
 
-def test_rare_words_weigh_more(store: VectorStore) -> None:
+def test_rare_words_weigh_more(fresh: VectorStore) -> None:
     """A point that holds the question's rare word comes before those that hold the common one."""
-    common, rare = 1, 2
+    store, common, rare = fresh, 1, 2
+    store.prepare(IDENTITY)
     store.upsert([make_point(number, OURS, terms={common: 1.5}) for number in range(1, 9)], scope=OURS)
     store.upsert([make_point(9, OURS, terms={rare: 1.5})], scope=OURS)
 
@@ -391,8 +411,7 @@ def test_a_scan_pages_through_all_points_in_id_order(store: VectorStore) -> None
 
 def test_threads_share_a_store(store: VectorStore) -> None:
     """Writers and readers of several orgs at once lose nothing and see nothing of each other."""
-    scopes = [OrgScope(UUID(int=0x100 + number)) for number in range(4)]
-    start = threading.Barrier(len(scopes))
+    start = threading.Barrier(len(OTHERS))
 
     def work(scope: OrgScope) -> set[int]:
         start.wait()
@@ -403,11 +422,11 @@ def test_threads_share_a_store(store: VectorStore) -> None:
             seen |= {found // 1_000 for found in ids_found(store, scope)}
         return seen
 
-    with ThreadPoolExecutor(len(scopes)) as threads:
-        seen = list(threads.map(work, scopes))
+    with ThreadPoolExecutor(len(OTHERS)) as threads:
+        seen = list(threads.map(work, OTHERS))
 
-    assert seen == [{scope.org_id.int} for scope in scopes]
-    assert [store.count(scope=scope) for scope in scopes] == [100] * 4
+    assert seen == [{scope.org_id.int} for scope in OTHERS]
+    assert [store.count(scope=scope) for scope in OTHERS] == [100] * 4
 
 
 def test_every_failure_is_one_of_ours(fresh: VectorStore) -> None:

@@ -30,7 +30,7 @@ from pipeline.model import (
 SLICE = 256
 """Points in one message."""
 
-SLICE_OF_IDS = 8_192
+SLICE_OF_IDS = 2_048
 """Ids in one message."""
 
 
