@@ -51,10 +51,15 @@ def shape_of(config: Mapping[str, Any]) -> BertShape | None:
     )
 
 
+def can_read(header: Mapping[str, Any]) -> bool:
+    """Whether a safetensors header promises weights in numbers that NumPy has (bfloat16 is none)."""
+    return {entry["dtype"] for name, entry in header.items() if name.endswith(".weight")} <= {"F32", "F16"}
+
+
 def read_weights(path: Path) -> Weights:
     """Weights of a safetensors file by their bare BERT names, float32, read when asked for.
 
-    Files differ in a prefix (`bert.`) and in how they spell half precision; both are undone.
+    Files differ in a prefix (`bert.`) and may hold half precision; both are undone.
     """
     from safetensors import safe_open  # noqa: PLC0415 - only this backend needs it
 

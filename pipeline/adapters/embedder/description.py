@@ -7,8 +7,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.adapters.embedder.sources import ModelSource
+from pipeline.adapters.embedder.sources import ModelSource, read_header
 from pipeline.errors import ModelNotFound
+
+POOLING = {
+    "pooling_mode_cls_token": "cls",
+    "pooling_mode_mean_tokens": "mean",
+    "pooling_mode_max_tokens": "max",
+    "pooling_mode_mean_sqrt_len_tokens": "mean_sqrt_len",
+    "pooling_mode_weightedmean_tokens": "weightedmean",
+    "pooling_mode_lasttoken": "lasttoken",
+}
+"""The switches of a pooling configuration, and the word for each."""
 
 UNLIMITED = 1_000_000
 """Tokens of a model that names no limit (static embeddings)."""
@@ -42,7 +52,7 @@ def describe(source: ModelSource) -> Description:
     kinds = [kind for kind, _ in modules]
     transformer = source.path / modules[0][1]
     config = _read(transformer / "config.json", source, required=kinds[0] == "Transformer")
-    pooling = _pooling(source, modules)
+    pooling, covers_prompt = _pooling(source, modules)
     own = _read(source.path / "config_sentence_transformers.json", source)
     sentence = _read(transformer / "sentence_bert_config.json", source)
     return Description(
@@ -55,6 +65,7 @@ def describe(source: ModelSource) -> Description:
         prompts={key: value for key, value in (own.get("prompts") or {}).items() if value},
         is_plain=kinds in (["Transformer", "Pooling"], ["Transformer", "Pooling", "Normalize"])
         and pooling in {"mean", "cls"}
+        and covers_prompt
         and not sentence.get("do_lower_case")
         and own.get("truncate_dim") is None,
     )
@@ -69,24 +80,17 @@ def _modules(source: ModelSource) -> list[tuple[str, str]]:
     return [(module["type"].rpartition(".")[2], module["path"]) for module in listed]
 
 
-def _pooling(source: ModelSource, modules: list[tuple[str, str]]) -> str:
-    """`mean`, `cls` and so on, joined by `+` where several are concatenated; `none` without pooling."""
+def _pooling(source: ModelSource, modules: list[tuple[str, str]]) -> tuple[str, bool]:
+    """`mean`, `cls` and so on, joined by `+` where several are concatenated; whether it covers the prompt."""
     place = next((path for kind, path in modules if kind == "Pooling"), None)
     if place is None:
-        return "none"
-    if not place:
-        return "mean"
-    config = _read(source.path / place / "config.json", source, required=True)
-    if "pooling_mode" in config:
-        mode = config["pooling_mode"]
-        return mode if isinstance(mode, str) else "+".join(mode)
-    names = {"pooling_mode_cls_token": "cls", "pooling_mode_mean_tokens": "mean", "pooling_mode_max_tokens": "max"}
-    chosen = [
-        names.get(key, key.removeprefix("pooling_mode_"))
-        for key, value in config.items()
-        if key.startswith("pooling_mode_") and value is True
-    ]
-    return "+".join(chosen) or "mean"
+        return "none", True
+    config = _read(source.path / place / "config.json", source, required=True) if place else {}
+    covers_prompt = config.get("include_prompt", True)
+    if mode := config.get("pooling_mode"):
+        return (mode if isinstance(mode, str) else "+".join(mode)), covers_prompt
+    chosen = [name for key, name in POOLING.items() if config.get(key)]
+    return "+".join(chosen) or "mean", covers_prompt
 
 
 def _dimension(source: ModelSource, modules: list[tuple[str, str]], config: dict[str, Any]) -> int:
@@ -105,21 +109,20 @@ def _dimension(source: ModelSource, modules: list[tuple[str, str]], config: dict
 
 
 def _columns(weights: Path, source: ModelSource) -> int:
-    """Width of a static embedding table, from the header of its file."""
-    try:
-        with weights.open("rb") as file:
-            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-        return int(next(entry["shape"][1] for name, entry in header.items() if name != "__metadata__"))
-    except (OSError, ValueError, KeyError, StopIteration) as error:
-        raise ModelNotFound(model=source.name, missing=str(weights)) from error
+    """Width of a static embedding table."""
+    for entry in read_header(weights, model=source.name).values():
+        if len(entry["shape"]) > 1:
+            return int(entry["shape"][1])
+    raise ModelNotFound(model=source.name, broken=str(weights), problem="it holds no table")
 
 
 def _max_tokens(source: ModelSource, transformer: Path, config: dict[str, Any], sentence: dict[str, Any]) -> int:
     """The most tokens the model reads, special tokens included."""
+    positions = config.get("max_position_embeddings") or UNLIMITED
     if sentence.get("max_seq_length"):
-        return int(sentence["max_seq_length"])
+        return int(min(sentence["max_seq_length"], positions))
     tokenizer = _read(transformer / "tokenizer_config.json", source)
-    return int(min(config.get("max_position_embeddings", UNLIMITED), tokenizer.get("model_max_length", UNLIMITED)))
+    return int(min(positions, tokenizer.get("model_max_length") or UNLIMITED))
 
 
 def _read(path: Path, source: ModelSource, *, required: bool = False) -> Any:  # noqa: ANN401 - each file has its own shape

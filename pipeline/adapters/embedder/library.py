@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal, cast
 
 import numpy as np
+from safetensors import SafetensorError
 
 from pipeline.adapters.embedder.embedding import Forward, unit
 from pipeline.adapters.embedder.sources import ModelSource
@@ -48,7 +49,7 @@ def open_library(source: ModelSource, identity: ModelIdentity, *, device: str, t
             backend=cast("Backend", identity.backend),
             model_kwargs=kwargs,
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         problem = str(error).strip().splitlines() or [type(error).__name__]
         raise ModelNotFound(model=source.name, folder=str(source.path), problem=problem[0]) from error
     return _LibraryModel(model, normalised=identity.normalised).forward

@@ -6,12 +6,14 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from pipeline.adapters.embedder import bert
 from pipeline.adapters.embedder.description import Description, describe
 from pipeline.adapters.embedder.direct import computes_bf16, open_direct
 from pipeline.adapters.embedder.embedding import Forward, ModelEmbedder
 from pipeline.adapters.embedder.port import Embedder, Tokenizer
-from pipeline.adapters.embedder.sources import ModelSource, find
+from pipeline.adapters.embedder.sources import ModelSource, find, read_header
 from pipeline.adapters.embedder.wordpieces import WordPieces
 from pipeline.errors import InvalidSettings, ModelNotFound
 from pipeline.model import ModelIdentity
@@ -32,6 +34,11 @@ class _Choice:
     tokenizer: WordPieces
     identity: ModelIdentity
     device: str
+
+    @property
+    def weights(self) -> Path:
+        """The transformer's weights."""
+        return self.description.transformer / "model.safetensors"
 
 
 def open_tokenizer(settings: EmbedSettings, *, cache_dir: Path) -> Tokenizer:
@@ -104,11 +111,10 @@ def _direct(choice: _Choice, settings: EmbedSettings) -> Forward:
     if shape is None:
         raise InvalidSettings(setting="SITEWISE_EMBED__BACKEND", backend="openvino", model=choice.source.name)
     try:
-        return open_direct(
-            shape, choice.source.weights, choice.tokenizer, choice.identity, threads=settings.threads
-        ).forward
-    except KeyError as error:
-        raise ModelNotFound(model=choice.source.name, file=str(choice.source.weights), missing=str(error)) from error
+        return open_direct(shape, choice.weights, choice.tokenizer, choice.identity, threads=settings.threads).forward
+    except (KeyError, ValueError, RuntimeError, SafetensorError) as error:
+        problem = str(error).strip().splitlines()[0]
+        raise ModelNotFound(model=choice.source.name, broken=str(choice.weights), problem=problem) from error
 
 
 def _tokenizer(source: ModelSource, description: Description) -> WordPieces:
@@ -129,7 +135,9 @@ def _room(description: Description, tokenizer: WordPieces, *prompts: str) -> int
 
 def _backend(settings: EmbedSettings, description: Description, source: ModelSource, device: str) -> str:
     """Our own backend where it computes the same vectors, else the library's."""
-    direct = description.is_plain and bert.shape_of(description.config) is not None and source.weights.is_file()
+    weights = description.transformer / "model.safetensors"
+    plain = description.is_plain and bert.shape_of(description.config) is not None and weights.is_file()
+    direct = plain and bert.can_read(read_header(weights, model=source.name))
     if settings.backend == "auto":
         return "openvino" if direct and device == "cpu" and settings.precision != "fp16" else "torch"
     if settings.backend == "openvino" and not direct:

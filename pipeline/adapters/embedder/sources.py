@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 from pipeline.errors import ModelNotFound
 
 HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
 HUB_FILES = ["*.json", "*.safetensors", "*.txt", "*.model", "*/config.json", "*/*.safetensors"]
 """What a hub model is made of here; exports for other runtimes stay where they are."""
+
+HEADER_LIMIT = 100_000_000
+"""Bytes of a header, as the safetensors format bounds it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +69,7 @@ class ModelSource:
 def find(name: str, *, revision: str | None, cache_dir: Path) -> ModelSource:
     """The model of that name: packaged, a folder, or of the hub, in this order.
 
-    A folder's revision is the hash of its weights, remembered in `cache_dir`. Only a hub name may
+    A folder's revision is a hash of its weights and tokenizer, remembered in `cache_dir`. Only a hub name may
     cause a connection, and not while `HF_HUB_OFFLINE` is set.
 
     Raises:
@@ -88,6 +93,24 @@ def digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def read_header(weights: Path, *, model: str) -> dict[str, Any]:
+    """What a safetensors file says it holds: type and shape of each tensor.
+
+    Raises:
+        ModelNotFound: If the file is missing or is none.
+    """
+    try:
+        with weights.open("rb") as file:
+            size = int.from_bytes(file.read(8), "little")
+            content: dict[str, Any] = json.loads(file.read(min(size, HEADER_LIMIT)))
+    except FileNotFoundError as error:
+        raise ModelNotFound(model=model, missing=str(weights)) from error
+    except (OSError, ValueError) as error:
+        raise ModelNotFound(model=model, broken=str(weights), problem="no safetensors file") from error
+    content.pop("__metadata__", None)
+    return content
+
+
 def _packaged(name: str, package: PackagedModel) -> ModelSource:
     try:
         weights = Path(str(metadata.distribution(package.distribution).locate_file(package.weights)))
@@ -99,9 +122,10 @@ def _packaged(name: str, package: PackagedModel) -> ModelSource:
 
 
 def _folder_hash(folder: Path, cache_dir: Path) -> str:
-    """A hash of all weights of a folder, computed once for each state of its files."""
-    files = sorted(path for path in folder.rglob("*") if path.suffix in {".safetensors", ".bin", ".onnx"})
-    if not files:
+    """A hash of a folder's weights and tokenizer, computed once for each state of its files."""
+    weights = [path for path in folder.rglob("*") if path.suffix in {".safetensors", ".bin", ".onnx"}]
+    files = sorted([*weights, *folder.rglob("tokenizer.json")])
+    if not weights:
         raise ModelNotFound(model=str(folder), missing="weights (model.safetensors)")
     state = [(str(path.resolve()), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     key = hashlib.sha256(json.dumps(state).encode()).hexdigest()[:24]
@@ -118,7 +142,7 @@ def _remember(path: Path, text: str) -> None:
     """Write a small file whole or not at all; a directory that cannot be written only costs time."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        waiting = path.with_suffix(f".{hashlib.sha256(str(id(path)).encode()).hexdigest()[:8]}")
+        waiting = path.with_suffix(f".{os.getpid()}")
         waiting.write_text(text)
         waiting.replace(path)
     except OSError:
@@ -136,9 +160,7 @@ def _from_hub(name: str, revision: str | None) -> ModelSource:
             path = snapshot_download(full_name, revision=revision, local_files_only=True, allow_patterns=HUB_FILES)
         except LocalEntryNotFoundError:
             path = snapshot_download(full_name, revision=revision, allow_patterns=HUB_FILES)
-    except (LocalEntryNotFoundError, HfHubHTTPError, OSError) as error:
-        told = str(error).strip().splitlines()
-        raise ModelNotFound(
-            model=name, tried=f"package, folder, hub ({full_name})", problem=told[0] if told else type(error).__name__
-        ) from error
-    return ModelSource(name=full_name, path=Path(path), revision=revision or Path(path).name)
+    except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError) as error:
+        problem = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise ModelNotFound(model=name, tried=f"package, folder, hub ({full_name})", problem=problem) from error
+    return ModelSource(name=full_name, path=Path(path), revision=Path(path).name)
