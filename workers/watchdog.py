@@ -25,6 +25,25 @@ STALLED_SECONDS = 12.0
 log = get_logger(__name__)
 
 
+class Stall:
+    """For how long hints have waited beside a worker that has room."""
+
+    def __init__(self) -> None:
+        self._since: float | None = None
+
+    def over(self) -> None:
+        """A hint was taken."""
+        self._since = None
+
+    def look(self, now: float, *, waiting: int, has_room: bool) -> bool:
+        """What is seen at this second; whether this has gone on for too long."""
+        if waiting == 0 or not has_room:
+            self._since = None
+            return False
+        self._since = now if self._since is None else self._since
+        return now - self._since > STALLED_SECONDS
+
+
 class Watchdog:
     """Looks at the queue beside the worker that consumes it, through a connection of its own.
 
@@ -37,7 +56,7 @@ class Watchdog:
         self._queue = queue
         self._worker = worker
         self._stop = threading.Event()
-        self._untaken_since: float | None = None
+        self._stall = Stall()
         self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
 
     def __enter__(self) -> Self:
@@ -52,23 +71,16 @@ class Watchdog:
         signals.task_received.disconnect(self._taken)
 
     def _taken(self, **_: object) -> None:
-        self._untaken_since = None
+        self._stall.over()
 
     def _run(self) -> None:
         while not self._stop.wait(LOOK_EVERY_SECONDS):
-            if self._is_stalled(time.monotonic()):
+            has_room = len(state.reserved_requests) < self._worker.concurrency
+            waiting = self._waiting() if has_room else 0
+            if self._stall.look(time.monotonic(), waiting=waiting, has_room=has_room):
                 log.error("worker stalled: ending it", queue=self._queue)
                 end()
                 return
-
-    def _is_stalled(self, now: float) -> bool:
-        """Hints wait, there is room, and none was taken for long."""
-        has_room = len(state.reserved_requests) < self._worker.concurrency
-        if not has_room or self._waiting() == 0:
-            self._untaken_since = None
-            return False
-        since = self._untaken_since = self._untaken_since or now
-        return now - since > STALLED_SECONDS
 
     def _waiting(self) -> int:
         """Hints in the queue; none when the broker cannot be asked: then the worker is not at fault."""
