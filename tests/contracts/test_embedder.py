@@ -106,6 +106,17 @@ def test_a_vector_does_not_depend_on_its_neighbours(embedder: Embedder) -> None:
     assert cosines(together[: len(SHORT)][::-1], alone).min() >= least
 
 
+@pytest.mark.parametrize("backend", BACKENDS[:3])
+def test_our_own_backend_repeats_itself_exactly(opened: Callable[[str, str], Embedder], backend: str) -> None:
+    """The same text has the same bits in its vector, whatever was embedded before or beside it."""
+    embedder = opened("packaged", backend)
+
+    together = embedder.encode_documents(TEXTS)
+
+    alone = np.concatenate([embedder.encode_documents([text]) for text in reversed(TEXTS)])
+    assert np.array_equal(together, alone[::-1])
+
+
 def test_different_texts_have_different_vectors(embedder: Embedder) -> None:
     """No backend answers the same thing to everything."""
     vectors = embedder.encode_documents(["refund", "the price of shipping"])

@@ -6,16 +6,21 @@ import json
 import shutil
 import subprocess
 import sys
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import settings as settings_of_hypothesis
+from hypothesis import strategies as st
 
 from pipeline.adapters.embedder import identify, open_embedder, open_tokenizer
 from pipeline.adapters.embedder.int8 import quantise
 from pipeline.adapters.embedder.sources import PACKAGED, ModelSource, find
+from pipeline.adapters.embedder.wordpieces import WordPieces
 from pipeline.errors import InvalidSettings, ModelNotFound, PackageMissing, SetupError, TextTooLong
 from pipeline.settings import EmbedSettings
 from tests.lab.tiny_bert import write_tiny_bert
@@ -52,6 +57,13 @@ def tiny(tmp_path: Path) -> Path:
 def settings(model: Path | str, **values: object) -> EmbedSettings:
     """Settings for a model on the CPU."""
     return EmbedSettings.model_validate({"model": str(model), "device": "cpu", **values})
+
+
+@cache
+def packaged_tokenizer() -> WordPieces:
+    """The default model's tokenizer."""
+    source = find("all-MiniLM-L6-v2", revision=None, cache_dir=Path("unused"))
+    return WordPieces(source.path / "tokenizer.json", model=source.name)
 
 
 def edit(path: Path, **changes: object) -> None:
@@ -220,6 +232,19 @@ def test_the_tokenizer_opens_without_weights(tiny: Path, tmp_path: Path) -> None
     assert tokenizer.offsets("the price") == [(0, 3), (4, 9)]
 
 
+@given(text=st.text(max_size=200), max_tokens=st.integers(2, 40))
+@settings_of_hypothesis(deadline=None)
+def test_what_is_kept_of_a_long_question_is_its_end(text: str, max_tokens: int) -> None:
+    """The kept part is a suffix, fits, and a text that fits is kept whole."""
+    tokenizer = packaged_tokenizer()
+
+    kept = tokenizer.keep_end(text, max_tokens=max_tokens)
+
+    assert text.endswith(kept)
+    assert tokenizer.count([kept])[0] <= max_tokens
+    assert kept == text or tokenizer.count([text])[0] > max_tokens
+
+
 # --- choose --------------------------------------------------------------------------------
 
 
@@ -270,6 +295,16 @@ def test_a_backend_that_is_not_installed_is_named(tiny: Path, tmp_path: Path) ->
 
     with pytest.raises(expected):
         open_embedder(settings(tiny, backend="onnx"), cache_dir=tmp_path)
+
+
+def test_all_cores_give_the_same_vectors(tiny: Path, tmp_path: Path) -> None:
+    """The number of threads changes how long it takes, not what comes out."""
+    vectors = [
+        open_embedder(settings(tiny, threads=threads), cache_dir=tmp_path).encode_query("the price")
+        for threads in (0, 1)
+    ]
+
+    assert np.allclose(vectors[0], vectors[1], atol=1e-3)
 
 
 def test_the_default_path_loads_no_torch(tmp_path: Path) -> None:
