@@ -130,7 +130,7 @@ class ServerStore:
         """The org's nearest points, in one round trip unless scores tie at the cut.
 
         BM25 weighs terms by their rarity among the org's own points where the server can (from
-        1.18 on); older ones count the whole collection.
+        1.19 on); older ones count the whole collection.
         """
         check_query(dense, sparse, dimension=self._stored().dimension)
         chosen = _filter(scope, where=where)
@@ -255,7 +255,7 @@ class ServerStore:
 
 
 def _index(field: str) -> rest.KeywordIndexParams:
-    """The tenant's index carries the graphs; the others only filter (servers before 1.17 build graphs for all)."""
+    """The tenant's index carries the graphs; the others only filter (servers that do not know this build graphs for all)."""
     if field == "org_id":
         return rest.KeywordIndexParams(type=rest.KeywordIndexType.KEYWORD, is_tenant=True)
     return rest.KeywordIndexParams(type=rest.KeywordIndexType.KEYWORD, enable_hnsw=False)

@@ -129,7 +129,8 @@ def pack_ids(ids: Iterable[UUID]) -> Array:
 
 def unpack_ids(array: Array) -> list[UUID]:
     """Ids from bytes."""
-    return [UUID(bytes=row.tobytes()) for row in array.reshape(-1, 16)]
+    data = array.tobytes()
+    return [UUID(bytes=data[start : start + 16]) for start in range(0, len(data), 16)]
 
 
 def stack(vectors: Sequence[Vector]) -> Array:
