@@ -22,7 +22,7 @@ def fuse(
     sparse_weight: float = 1.0,
     constant: int = RANK_CONSTANT,
 ) -> list[Hit]:
-    """One list, best first, ties by id. Only live candidates take a rank.
+    """One list, best first. Only live candidates take a rank; of equals, the closer in meaning is first.
 
     The score is the share of what a first place in both halves would give: between 0 and 1,
     good for ordering one answer's passages and for nothing else.
@@ -34,4 +34,5 @@ def fuse(
             scores[chunk_id] = scores.get(chunk_id, 0.0) + weight / (constant + rank)
     best = (dense_weight + sparse_weight) / (constant + 1)
     fused = [Hit(id=chunk_id, score=score / best) for chunk_id, score in scores.items()]
-    return sorted(fused, key=lambda hit: (-hit.score, hit.id))
+    cosine = {hit.id: hit.score for hit in dense}
+    return sorted(fused, key=lambda hit: (-hit.score, -cosine.get(hit.id, -1.0), hit.id))

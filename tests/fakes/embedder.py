@@ -51,7 +51,8 @@ class WordEmbedder:
             if count > self.identity.max_tokens:
                 raise TextTooLong(position=position, tokens=count)
         self.encoded.extend(texts)
-        return np.stack([self._vector(text) for text in texts]) if texts else np.empty((0, self.identity.dimension))
+        vectors = [self._vector(text) for text in texts]
+        return np.stack(vectors) if vectors else np.empty((0, self.identity.dimension), np.float32)
 
     def encode_query(self, text: str) -> Vector:
         """The vector of a question."""
@@ -62,5 +63,4 @@ class WordEmbedder:
         for word in _WORD.findall(text.lower()):
             digest = hashlib.sha256(word.encode()).digest()
             vector[int.from_bytes(digest[:4]) % self.identity.dimension] += 1
-        unit: Vector = vector / np.linalg.norm(vector)
-        return unit
+        return vector / np.float32(np.linalg.norm(vector))

@@ -40,9 +40,7 @@ class Knowledge:
 
     def open(self) -> Services:
         """Services as another process would have them: the same rows and points."""
-        return Services(
-            self.settings, hints=self.hints, store=self.store, embedder=self.embedder, clock=self.clock
-        )
+        return Services(self.settings, hints=self.hints, store=self.store, embedder=self.embedder, clock=self.clock)
 
     @property
     def org(self) -> OrgScope:
@@ -98,9 +96,9 @@ class Knowledge:
             if not report.more:
                 return embedded
 
-    def ask(self, message: str, **wish: int) -> Briefing:
+    def ask(self, message: str, *, top_k: int | None = None) -> Briefing:
         """A briefing for the one org."""
-        return self.services.answers.brief(Question(message, **wish), scope=self.org)
+        return self.services.answers.brief(Question(message, top_k=top_k), scope=self.org)
 
 
 def walk(ledger: DatabaseLedger, site: Mapping[str, Answer], clock: SetClock, *, most: int | None = None) -> int:

@@ -31,6 +31,7 @@ def knowledge(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Knowle
 
 
 def verified(knowledge: Knowledge) -> Verification:
+    """How rows and points differ."""
     return knowledge.services.verification.verify(scope=knowledge.org)
 
 
@@ -92,7 +93,9 @@ def test_equal_text_on_two_pages_is_embedded_once(knowledge: Knowledge) -> None:
     """A paragraph under the same headings on two pages shares its vector."""
     legal = "<h1>Legal</h1><p>The seller is liable for intent and gross negligence only.</p>"
 
-    job = knowledge.crawl({"/": "<p>Welcome to the shop, dear visitor of today.</p>", "/a": legal, "/b": legal + "<p>x</p>"})
+    job = knowledge.crawl(
+        {"/": "<p>Welcome to the shop, dear visitor of today.</p>", "/a": legal, "/b": legal + "<p>x</p>"}
+    )
 
     assert len(knowledge.embedder.encoded) == len(set(knowledge.embedder.encoded))
     assert job.embedded_chunks <= job.chunks
@@ -302,7 +305,9 @@ def test_another_orgs_pages_are_not_there(knowledge: Knowledge) -> None:
 def test_orgs_are_served_in_turn(knowledge: Knowledge) -> None:
     """However much one org has waiting, another's one page is claimed within two claims."""
     other = knowledge.services.orgs.ensure("other")
-    knowledge.crawl({f"/page{number}": f"<p>Text number {number} of the long list.</p>" for number in range(40)}, index=False)
+    knowledge.crawl(
+        {f"/page{number}": f"<p>Text number {number} of the long list.</p>" for number in range(40)}, index=False
+    )
     knowledge.crawl({"/": "<p>The only page of the other org, with few words.</p>"}, scope=other, index=False)
 
     reports = [knowledge.services.index.index_waiting(limit=4, owner="indexer") for _ in range(2)]

@@ -1,0 +1,5 @@
+"""`python -m pipeline.cli` is `sitewise`."""
+
+from pipeline.cli import main
+
+main()
