@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ import pytest
 
 from pipeline.errors import DataDirectoryBusy
 from pipeline.owner.owner import Owner, owner_of
+from pipeline.owner.standby import Standby
 from tests.lab.embedded import quick_settings
 from tests.lab.waiting import eventually
 
@@ -85,3 +87,21 @@ def test_an_owner_brings_only_what_is_missing(tmp_path: Path) -> None:
         with Owner(mixed, log_dir=tmp_path / "logs") as other:
             assert "broker" in embedded.pids
             assert "broker" not in other.pids
+
+
+def test_a_command_beside_takes_over(tmp_path: Path) -> None:
+    """When the owner it leaned on ends, another command carries on as the owner."""
+    settings = quick_settings(tmp_path)
+    taken = threading.Event()
+    with (
+        Owner(settings, log_dir=tmp_path / "logs") as first,
+        Standby(settings, log_dir=tmp_path / "logs", on_taken=taken.set) as beside,
+    ):
+        assert not taken.wait(0.2)
+        first.__exit__(None, None, None)
+
+        assert taken.wait(20)
+        assert owner_of(settings.data_dir) is not None
+
+    assert beside
+    assert owner_of(settings.data_dir) is None
