@@ -255,7 +255,7 @@ class ServerStore:
 
 
 def _index(field: str) -> rest.KeywordIndexParams:
-    """The tenant's index carries the graphs; the others only filter (servers that do not know this build graphs for all)."""
+    """The tenant's index carries the graphs; the others only filter, where the server knows the difference."""
     if field == "org_id":
         return rest.KeywordIndexParams(type=rest.KeywordIndexType.KEYWORD, is_tenant=True)
     return rest.KeywordIndexParams(type=rest.KeywordIndexType.KEYWORD, enable_hnsw=False)
