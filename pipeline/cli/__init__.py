@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import sys
+
 __all__ = ["main"]
+
+INTERRUPTED = 130
 
 
 def main() -> None:
     """Run the command line; the entry point of `sitewise`."""
-    from pipeline.cli.app import run  # noqa: PLC0415 - a usage error must not load a database driver
+    try:
+        from pipeline.cli.app import run  # noqa: PLC0415 - Ctrl-C while it loads ends quietly too
 
-    run()
+        run()
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)

@@ -5,25 +5,24 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import Annotated, NoReturn
 
-import click
 import typer
 
 from pipeline.cli import asking, crawling, looking, running, training
 from pipeline.cli.output import say
-from pipeline.cli.session import chosen
+from pipeline.cli.session import DEFAULT_ORG, chosen
 from pipeline.errors import InvalidInput, SitewiseError
-from pipeline.logs import set_up_logging
-from pipeline.services.orgs import DEFAULT_ORG
 
-FAILURE, BAD_INPUT, INTERRUPTED = 1, 2, 130
+DONE, FAILURE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 app = typer.Typer(
     name="sitewise",
     help="Reads a website, keeps what it learned current, and briefs an AI support agent.",
+    epilog="Exit status: 0 done, 3 nothing kept, 2 bad input, 1 failure, 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
@@ -31,18 +30,35 @@ app = typer.Typer(
 )
 
 
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415 - reads the installed package, which no other command does
+
+        typer.echo(f"sitewise {version('sitewise')}")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
+    *,
     data_dir: Annotated[
         Path | None,
-        typer.Option(help="Where an embedded Sitewise keeps everything [default: .sitewise, or SITEWISE_DATA_DIR]."),
+        typer.Option(
+            help="Where an embedded Sitewise keeps everything [default: SITEWISE_DATA_DIR, or .sitewise].",
+            show_default=False,
+        ),
     ] = None,
-    org: Annotated[str, typer.Option(help="The org to work for; made if there is none of this name.")] = DEFAULT_ORG,
+    org: Annotated[str, typer.Option(help="The org to work for; crawl and training add make it.")] = DEFAULT_ORG,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
 ) -> None:
     """Set what every command shares."""
+    del version
     chosen.data_dir = data_dir
     chosen.org = org
-    set_up_logging(chosen.settings())
+    if "--help" not in sys.argv:
+        chosen.set_up_logging()
 
 
 app.command()(crawling.crawl)
@@ -60,24 +76,35 @@ app.add_typer(running.db_app, name="db")
 def run() -> NoReturn:
     """Run one command and end the process with its exit status."""
     try:
-        app(standalone_mode=False)
+        app()
     except InvalidInput as error:
         _end(str(error), BAD_INPUT)
     except SitewiseError as error:
         _end(str(error), FAILURE)
-    except click.ClickException as error:
-        error.show(file=sys.stderr)
-        sys.exit(BAD_INPUT)
-    except click.exceptions.Exit as ending:
-        sys.exit(ending.exit_code)
-    except (click.Abort, KeyboardInterrupt):
-        _end("Interrupted. What was stored is kept; the same command goes on from there.", INTERRUPTED)
+    except SystemExit as ending:
+        if ending.code == INTERRUPTED:
+            _end("Interrupted. What was stored is kept; the same command goes on from there.", INTERRUPTED)
+        raise
     except BrokenPipeError:
-        sys.stderr.close()
+        _silence_stdout()
         sys.exit(FAILURE)
-    sys.exit(0)
+    except Exception as error:  # a person is told in one line, and how to see the rest
+        if os.environ.get("SITEWISE_LOG_LEVEL", "").lower() == "debug":
+            raise
+        problem = str(error).strip().splitlines()
+        _end(
+            f"Unexpected {type(error).__name__}{f': {problem[0]}' if problem else ''}."
+            " What was stored is kept. SITEWISE_LOG_LEVEL=debug shows where it happened.",
+            FAILURE,
+        )
+    sys.exit(DONE)
 
 
 def _end(message: str, status: int) -> NoReturn:
     say(f"sitewise: {message}")
     sys.exit(status)
+
+
+def _silence_stdout() -> None:
+    """Nobody reads stdout any more: what Python still writes at its end goes nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

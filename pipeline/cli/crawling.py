@@ -5,42 +5,54 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import typer
 
-from pipeline.bootstrap import Services
-from pipeline.cli.output import print_json, say
+from pipeline.cli.output import print_json, print_line, say
 from pipeline.cli.session import chosen as options
 from pipeline.cli.session import opened, prepare_directory
-from pipeline.cli.watching import watch
-from pipeline.errors import CrawlAlreadyRunning
-from pipeline.model import CrawlStatus
-from pipeline.owner.lock import owner_of
-from pipeline.services.crawls import CrawlJob, NewDatasource
-from pipeline.settings import Settings
+
+if TYPE_CHECKING:
+    from pipeline.bootstrap import Services
+    from pipeline.cli.watching import Watched
+    from pipeline.services.crawls import CrawlJob
+    from pipeline.settings import Settings
 
 NOTHING_KEPT = 3
 
 
 def crawl(
-    url: Annotated[str, typer.Argument(help="The website, such as https://www.example.com/.")],
+    url: Annotated[str, typer.Argument(help="The website, such as https://www.example.com/.", show_default=False)],
     *,
-    name: Annotated[str | None, typer.Option(help="What to call it [default: its host].")] = None,
-    page_limit: Annotated[int, typer.Option(help="Pages to keep at most.")] = 100,
-    include: Annotated[list[str] | None, typer.Option(help="Only paths like /docs/* or re:EXPRESSION; repeat.")] = None,
-    exclude: Annotated[list[str] | None, typer.Option(help="No paths like these; repeat. Exclude wins.")] = None,
+    name: Annotated[str | None, typer.Option(help="What to call it [default: its host].", show_default=False)] = None,
+    page_limit: Annotated[int, typer.Option(help="Pages to keep at most, 1 to 5000.")] = 100,
+    include: Annotated[
+        list[str] | None, typer.Option(help="Only paths like /docs/* or re:EXPRESSION; repeat.", show_default=False)
+    ] = None,
+    exclude: Annotated[
+        list[str] | None, typer.Option(help="No paths like these; repeat. Exclude wins.", show_default=False)
+    ] = None,
     every: Annotated[
-        int | None, typer.Option(metavar="HOURS", help="Crawl again by itself, under `sitewise up`.")
+        int | None,
+        typer.Option(metavar="HOURS", help="Crawl again by itself under `sitewise up`.", show_default=False),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the job as JSON.")] = False,
 ) -> None:
-    """Crawl a website into the knowledge base, now. Crawling it again fetches only what changed.
+    """Crawl a website into the knowledge base, now. Again: fetch and embed only what changed.
 
-    Exit status: 0 done, 3 nothing kept, 2 bad input, 1 failure.
+    Exit status: 0 done, 3 nothing kept, 2 bad input, 1 failure, 130 interrupted. Interrupted or failed,
+    the same command goes on from where it was.
     """
+    from pipeline.addresses import check_url  # noqa: PLC0415 - what crawls is not loaded to show help
+    from pipeline.cli.watching import watch  # noqa: PLC0415
+    from pipeline.services.crawls import NewDatasource  # noqa: PLC0415
+    from pipeline.urls import canonical  # noqa: PLC0415
+
     settings = options.settings()
+    check_url(canonical(url), settings.crawl)
     new = NewDatasource(
         url=url,
         display_name=name,
@@ -49,61 +61,106 @@ def crawl(
         exclude_paths=tuple(exclude or ()),
         crawl_interval_hours=every,
     )
-    with opened(settings) as (services, scope):
+    with opened(settings, makes_org=True) as (services, scope):
         datasource = services.crawls.add(new, scope=scope)
         with working(settings, services):
-            try:
-                crawl_id = services.crawls.start(datasource.id, scope=scope).id
-            except CrawlAlreadyRunning as running:
-                crawl_id = UUID(str(running.facts["crawl"]))
-                say("A crawl of this website was under way; it goes on.")
-            job, seconds = watch(services.crawls, crawl_id, scope=scope)
-    report(job, seconds, as_json=as_json)
-    raise typer.Exit(exit_status(job))
+            crawl_id = _started(services, datasource.id)
+            watched = watch(services.crawls, crawl_id, scope=scope, page_limit=page_limit, settings=settings)
+    report(watched, as_json=as_json)
+    raise typer.Exit(exit_status(watched.job))
 
 
 @contextmanager
 def working(settings: Settings, services: Services) -> Iterator[None]:
-    """Workers, for as long as this command runs: those that run already, else children of this process."""
-    from pipeline.owner.owner import Owner, needs_owner  # noqa: PLC0415 - starts processes; most commands do not
+    """Workers, for as long as this command runs: those that run already, else children of this process.
 
-    if not needs_owner(settings) or owner_of(settings.data_dir) is not None:
+    Raises:
+        ModelNotFound: If the embedding model is not there.
+        ModelMismatch: If the knowledge base was embedded with another.
+        VectorStoreUnavailable: If the vector store does not answer.
+    """
+    from pipeline.adapters.embedder.opening import identify  # noqa: PLC0415 - as above
+    from pipeline.cli.session import is_served  # noqa: PLC0415
+    from pipeline.owner.owner import Owner, needs_owner  # noqa: PLC0415
+
+    identity = identify(settings.embed, cache_dir=settings.cache_dir)
+    if not needs_owner(settings) or is_served(settings):
+        services.store().prepare(identity)
         yield
         return
     prepare_directory(settings)
-    logs = settings.data_dir / "logs"
-    logs.mkdir(mode=0o700, exist_ok=True)
-    with Owner(settings, log_dir=logs):
+    with Owner(settings, log_dir=log_directory(settings)):
+        services.store().prepare(identity)
         if settings.database.url is None:
             services.upkeep.take_over()
         yield
 
 
-def report(job: CrawlJob, seconds: float, *, as_json: bool) -> None:
+def log_directory(settings: Settings) -> Path:
+    """Where the workers of a crawl write their lines."""
+    return settings.data_dir / "logs"
+
+
+def report(watched: Watched, *, as_json: bool) -> None:
     """Show how a crawl ended."""
+    job, seconds = watched.job, watched.seconds
     if as_json:
-        print_json({**dataclasses.asdict(job), "seconds": round(seconds, 3)})
+        print_json(
+            {
+                **dataclasses.asdict(job),
+                "seconds": round(seconds, 3),
+                "pages_per_second": watched.pages_per_second and round(watched.pages_per_second, 2),
+            }
+        )
         return
-    kept = job.new_pages + job.updated_pages + job.unchanged_pages
-    summary = (
-        f"{job.status.capitalize()} in {seconds:.1f} s: {kept} pages kept"
-        f" ({job.new_pages} new, {job.updated_pages} updated, {job.unchanged_pages} unchanged),"
-        f" {job.removed_pages} removed, {job.refused_pages} refused, {job.failed_pages} failed;"
-        f" {job.chunks} chunks, {job.embedded_chunks} embedded."
-    )
-    lines = [summary]
-    lines += [f"  {reason}: {count}" for reason, count in sorted(job.refusals.items())]
-    lines += [f"  {failure.url}: {failure.detail or failure.reason}" for failure in job.failures]
+    print_line(f"{job.status.capitalize()} in {seconds:.1f} s.")
+    for line in _counts(watched):
+        print_line(f"  {line}")
+    for failure in job.failures:
+        print_line(f"  failed: {failure.url}  {failure.detail or failure.reason}")
     if job.limit_reached:
-        lines.append("The page limit was reached; --page-limit raises it.")
+        say("The page limit was reached; --page-limit raises it.")
     if job.error_message:
-        lines.append(job.error_message)
-    typer.echo("\n".join(lines))
+        say(f"{job.error_message}. What was kept before is kept; `sitewise why URL` tells of each address.")
+    elif not kept_pages(job):
+        say("Nothing was kept; `sitewise why URL` tells of each address.")
+
+
+def kept_pages(job: CrawlJob) -> int:
+    """Pages in the knowledge base after this crawl."""
+    return job.new_pages + job.updated_pages + job.unchanged_pages
 
 
 def exit_status(job: CrawlJob) -> int:
     """What the command's exit status says of this crawl."""
-    if job.status != CrawlStatus.COMPLETED:
+    if job.status != "completed":
         return 1
-    kept = job.new_pages + job.updated_pages + job.unchanged_pages
-    return 0 if kept else NOTHING_KEPT
+    return 0 if kept_pages(job) else NOTHING_KEPT
+
+
+def _started(services: Services, datasource_id: UUID) -> UUID:
+    """The crawl to watch: a new one, or the one under way."""
+    from pipeline.cli.session import org_scope  # noqa: PLC0415
+    from pipeline.errors import CrawlAlreadyRunning  # noqa: PLC0415
+
+    try:
+        return services.crawls.start(datasource_id, scope=org_scope(services)).id
+    except CrawlAlreadyRunning as running:
+        say("A crawl of this website was under way; it goes on.")
+        return UUID(str(running.facts["crawl"]))
+
+
+def _counts(watched: Watched) -> list[str]:
+    job = watched.job
+    pace = f" at {watched.pages_per_second:.1f} pages/s" if watched.pages_per_second else ""
+    lines = [
+        f"{job.total_pages} found, {job.fetched_pages} fetched{pace}",
+        f"{kept_pages(job)} kept: {job.new_pages} new, {job.updated_pages} updated, {job.unchanged_pages} unchanged",
+    ]
+    if job.removed_pages:
+        lines.append(f"{job.removed_pages} removed")
+    if job.refused_pages or job.failed_pages:
+        reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(job.refusals.items()))
+        lines.append(f"{job.refused_pages} refused, {job.failed_pages} failed: {reasons}")
+    lines.append(f"{job.chunks} chunks, {job.embedded_chunks} embedded now")
+    return lines

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Annotated
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.output import moment, out, print_json, print_table, say
+from pipeline.cli.output import moment, print_json, print_line, print_table
 from pipeline.cli.session import chosen, opened, opened_with_store
-from pipeline.owner.lock import owner_of
-from pipeline.services.pages import PageView
+from pipeline.errors import InvalidInput
+from pipeline.model import PageStatus
+
+if TYPE_CHECKING:
+    from pipeline.db.datasources import Datasource
+    from pipeline.owner.lock import OwnerFacts
+    from pipeline.services.crawls import CrawlJob
+    from pipeline.services.pages import PageDetail, PageView
 
 page_app = typer.Typer(help="Look at the pages of the knowledge base.", no_args_is_help=True)
 
@@ -18,62 +26,41 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def status(*, as_json: Json = False) -> None:
-    """Show websites, running crawls, waiting work and who owns the data directory."""
+    """Show websites, their pages, the latest crawls, waiting work and what is running."""
+    from pipeline.owner.lock import owner_of  # noqa: PLC0415 - nothing is loaded to show help
+
     settings = chosen.settings()
     owner = owner_of(settings.data_dir)
     with opened(settings) as (services, scope):
-        datasources = services.crawls.list_datasources(scope=scope)
-        counts = {source.id: services.pages.count(scope=scope, datasource_id=source.id) for source in datasources}
+        sources = services.crawls.list_datasources(scope=scope)
+        counts = {source.id: services.pages.count(scope=scope, datasource_id=source.id) for source in sources}
         jobs = services.crawls.list_jobs(scope=scope, limit=5)
         waiting = services.pages.count_waiting()
     if as_json:
-        sources = [
-            {
-                "id": source.id,
-                "url": source.url,
-                "display_name": source.display_name,
-                "status": source.status,
-                "next_crawl_at": source.next_crawl_at,
-                "last_crawl_completed_at": source.last_crawl_completed_at,
-                "page_stats": {"total": sum(counts[source.id].values()), **counts[source.id]},
-            }
-            for source in datasources
-        ]
+        items = [_datasource(source, counts[source.id]) for source in sources]
         shown = dataclasses.asdict(owner) if owner else None
-        print_json({"owner": shown, "datasources": sources, "crawls": jobs, "waiting_pages": waiting})
+        print_json({"owner": shown, "datasources": items, "crawls": jobs, "waiting_pages": waiting})
         return
-    say(f"Running: {owner.command} (pid {owner.pid})" if owner else "Nothing is running; `sitewise up` starts it.")
     print_table(
-        ["website", "synced", "pending", "error", "excluded", "last crawl", "next crawl"],
+        ["website", *(kind.value for kind in PageStatus), "last crawl", "next"],
         [
             [
                 source.url,
-                *counts[source.id].values(),
+                *(counts[source.id].get(kind, 0) for kind in PageStatus),
                 moment(source.last_crawl_completed_at),
                 moment(source.next_crawl_at),
             ]
-            for source in datasources
+            for source in sources
         ],
         empty="No website yet; `sitewise crawl URL` adds one.",
     )
-    print_table(
-        ["crawl", "status", "trigger", "kept", "failed", "started", "ended"],
-        [
-            [
-                job.id,
-                job.status,
-                job.trigger,
-                job.new_pages + job.updated_pages + job.unchanged_pages,
-                job.failed_pages,
-                moment(job.started_at),
-                moment(job.completed_at),
-            ]
-            for job in jobs
-        ],
-        empty="No crawl yet.",
-    )
+    if jobs:
+        print_line("")
+        print_table(["crawl", "kept", "failed", "started", "ended"], [_crawl(job, sources) for job in jobs], empty="")
+    print_line("")
+    print_line(_running(owner))
     if waiting:
-        say(f"{waiting} pages wait to be indexed.")
+        print_line(f"{waiting} pages wait to be indexed.")
 
 
 @page_app.command("list")
@@ -87,6 +74,8 @@ def list_pages(
     as_json: Json = False,
 ) -> None:
     """List pages in URL order."""
+    if status is not None and status not in set(PageStatus):
+        raise InvalidInput(option="--status", given=status, allowed=", ".join(PageStatus))
     with opened() as (services, scope):
         pages = services.pages.list_pages(scope=scope, search=search, status=status, limit=limit)
     if as_json:
@@ -103,29 +92,19 @@ def show_page(url: Annotated[str, typer.Argument(help="A page's URL or id.")], *
     if as_json:
         print_json(detail)
         return
-    page = detail.page
-    print_table(["", ""], [[name, value] for name, value in dataclasses.asdict(page).items()], empty="")
+    for name, value in dataclasses.asdict(detail.page).items():
+        if value is not None:
+            print_line(f"{name:<15} {moment(value) if isinstance(value, datetime) else value}")
+    print_line("")
     print_table(
         ["version", "state", "live", "chunks", "embedded", "fetched", "extractor"],
-        [
-            [
-                row.number,
-                row.state,
-                "yes" if row.is_live else "",
-                row.chunks,
-                row.embedded,
-                moment(row.fetched_at),
-                row.extractor,
-            ]
-            for row in detail.versions
-        ],
+        _versions(detail),
         empty="No version: the page was never kept.",
     )
     for reason, text in detail.dropped:
-        say(f"kept out ({reason}): {text[:200]}")
+        print_line(f"kept out ({reason}): {text[:200]}")
     if detail.markdown:
-        out.print("")
-        out.print(detail.markdown, markup=False)
+        print_line(f"\n{detail.markdown}")
 
 
 def why(url: Annotated[str, typer.Argument(help="Any URL.")], *, as_json: Json = False) -> None:
@@ -141,7 +120,7 @@ def why(url: Annotated[str, typer.Argument(help="Any URL.")], *, as_json: Json =
     lines += [f"HTTP status {answer.http_status}"] if answer.http_status else []
     lines += [f"Found on {answer.found_on}"] if answer.found_on else []
     lines += [answer.detail] if answer.detail else []
-    typer.echo("\n".join(lines))
+    print_line("\n".join(lines))
 
 
 def verify(*, as_json: Json = False) -> None:
@@ -153,6 +132,50 @@ def verify(*, as_json: Json = False) -> None:
     else:
         print_table(["difference", "count"], list(dataclasses.asdict(found).items()), empty="")
     raise typer.Exit(0 if found.is_clean else 1)
+
+
+def _running(owner: OwnerFacts | None) -> str:
+    return (
+        f"Running: {owner.command} (process {owner.pid})" if owner else "Nothing is running; `sitewise up` starts it."
+    )
+
+
+def _datasource(source: Datasource, counts: dict[str, int]) -> dict[str, object]:
+    return {
+        "id": source.id,
+        "url": source.url,
+        "display_name": source.display_name,
+        "status": source.status,
+        "page_limit": source.page_limit,
+        "include_paths": source.include_paths,
+        "exclude_paths": source.exclude_paths,
+        "crawl_interval_hours": source.crawl_interval_hours,
+        "next_crawl_at": source.next_crawl_at,
+        "last_crawl_completed_at": source.last_crawl_completed_at,
+        "error_message": source.error_message,
+        "page_stats": {"total": sum(counts.values()), **counts},
+    }
+
+
+def _crawl(job: CrawlJob, sources: Sequence[Datasource]) -> list[object]:
+    name = next((source.display_name for source in sources if source.id == job.datasource_id), "")
+    kept = job.new_pages + job.updated_pages + job.unchanged_pages
+    return [f"{name} {job.status}", kept, job.failed_pages, moment(job.started_at), moment(job.completed_at)]
+
+
+def _versions(detail: PageDetail) -> list[list[object]]:
+    return [
+        [
+            row.number,
+            row.state,
+            "yes" if row.is_live else "",
+            row.chunks,
+            row.embedded,
+            moment(row.fetched_at),
+            row.extractor,
+        ]
+        for row in detail.versions
+    ]
 
 
 def _row(page: PageView) -> list[object]:

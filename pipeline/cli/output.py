@@ -11,8 +11,10 @@ from pathlib import Path
 from uuid import UUID
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
+
+UNLIMITED = 10_000
+"""Columns of a pipe: what reads it wants whole lines."""
 
 out = Console(soft_wrap=True, highlight=False)
 err = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -38,8 +40,15 @@ def print_json(value: object) -> None:
     sys.stdout.write(json.dumps(value, default=plain, ensure_ascii=False, indent=2) + "\n")
 
 
+def print_line(line: str) -> None:
+    """A line of a result, on stdout; whatever a page put into it is shown, not obeyed."""
+    out.print(Text(line))
+
+
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, empty: str) -> None:
     """A table on stdout, or a word on stderr when there is nothing to show."""
+    from rich.table import Table  # noqa: PLC0415 - most commands show none
+
     if not rows:
         say(empty)
         return
@@ -48,7 +57,12 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, emp
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
-    out.print(table)
+    out.print(table, width=None if out.is_terminal else UNLIMITED)
+
+
+def styled(*parts: str | tuple[str, str]) -> Text:
+    """A line of parts, some with a style; without one, text is shown as it is."""
+    return Text.assemble(*parts)
 
 
 def say(message: str) -> None:

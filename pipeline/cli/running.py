@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import signal
+import socket
 import threading
 from types import FrameType
 from typing import Annotated
 
 import typer
 
-from pipeline.cli.output import print_json, print_table, say
+from pipeline.cli.output import out, print_json, print_line, say, styled
 from pipeline.cli.session import chosen, prepare_directory
-from pipeline.cli.settings_table import rows
-from pipeline.db import revision
-from pipeline.db.engine import Database
+from pipeline.errors import PortInUse
 
 db_app = typer.Typer(help="The database's tables.", no_args_is_help=True)
 
@@ -22,20 +21,25 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 def up(
     *,
-    port: Annotated[int, typer.Option(min=1, max=65_535, help="Port of the HTTP API, once there is one.")] = 8_000,
+    port: Annotated[int, typer.Option(min=1, max=65_535, help="Kept for the HTTP API, which comes later.")] = 8_000,
 ) -> None:
-    """Run workers and the re-crawl schedule on this machine until Ctrl-C."""
-    del port
+    """Run workers and the re-crawl schedule on this machine until Ctrl-C.
+
+    Exit status: 0 when told to end, 1 failure.
+    """
     from pipeline.bootstrap import open_services  # noqa: PLC0415 - heavy; usage errors come first
     from pipeline.owner.owner import Owner  # noqa: PLC0415
 
     settings = chosen.settings()
+    chosen.set_up_logging(quiet=False)
+    check_port(port)
     prepare_directory(settings)
     stop = threading.Event()
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         del number, frame
         stop.set()
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a second Ctrl-C does not wait
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, on_signal)
@@ -44,30 +48,57 @@ def up(
         with Owner(settings, beat=True):
             if settings.database.url is None:
                 services.upkeep.take_over()
-            say(f"Sitewise is up in {settings.data_dir}. Ctrl-C ends it; nothing is lost.")
+            say(f"Workers and schedule are up in {settings.data_dir}. Ctrl-C ends them; nothing is lost.")
+            say(f"There is no HTTP API yet: port {port} stays unused.")
             stop.wait()
             say("Ending …")
+    say("Ended.")
+
+
+def check_port(port: int) -> None:
+    """Refuse a port of this machine that somebody listens on.
+
+    Raises:
+        PortInUse: If it cannot be had.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise PortInUse(port=port, problem=error.strerror or "cannot be had") from error
 
 
 @db_app.command("upgrade")
-def upgrade() -> None:
+def upgrade(*, as_json: Json = False) -> None:
     """Bring the tables up to this version; the knowledge is kept."""
+    from pipeline.db import revision  # noqa: PLC0415 - a database driver, which --help can do without
+    from pipeline.db.engine import Database  # noqa: PLC0415
+
     settings = chosen.settings()
     prepare_directory(settings)
     database = Database(settings.database, data_dir=settings.data_dir)
-    before = revision.current_revision(database)
-    revision.upgrade(database)
-    typer.echo(f"{before or 'empty'} → {revision.head()}")
+    try:
+        before = revision.current_revision(database)
+        revision.upgrade(database)
+    finally:
+        database.close()
+    if as_json:
+        print_json({"before": before, "now": revision.head()})
+    else:
+        print_line(f"{before or 'empty'} → {revision.head()}")
 
 
 def settings(*, as_json: Json = False) -> None:
     """List every setting: its value, where the value comes from, its unit and its meaning."""
+    from pipeline.cli.settings_table import rows  # noqa: PLC0415 - only this command needs it
+
     listed = rows(chosen.settings())
     if as_json:
         print_json(listed)
         return
-    print_table(
-        ["setting", "value", "from", "unit", "meaning"],
-        [[row.name, row.value, row.source, row.unit, row.description] for row in listed],
-        empty="",
-    )
+    for row in listed:
+        value = f"{row.value} {row.unit}".strip() if row.value else "(none)"
+        color = "dim" if row.source == "default" else "bold green"
+        out.print(styled((row.name, "bold"), f" = {value}  ", (f"[{row.source}]", color)))
+        print_line(f"    {row.description}")

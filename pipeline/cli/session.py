@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from pipeline.bootstrap import Services, open_services
-from pipeline.model import OrgScope
-from pipeline.owner.lock import OwnerLock, owner_of, unusable
-from pipeline.services.orgs import DEFAULT_ORG
 from pipeline.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from pipeline.bootstrap import Services
+    from pipeline.model import OrgScope
+
+DEFAULT_ORG = "default"
+PROBE_BYTES = 64 * 2**10
+"""What has to fit into a data directory that is not full."""
 
 
 @dataclass(slots=True)
@@ -22,20 +28,34 @@ class Chosen:
     org: str = DEFAULT_ORG
 
     def settings(self) -> Settings:
-        """Settings from the environment, with the options above them."""
+        """Settings from the environment, with the options above them.
+
+        Raises:
+            InvalidSettings: If one has a value that cannot work.
+        """
         return read_settings() if self.data_dir is None else read_settings(data_dir=self.data_dir)
+
+    def set_up_logging(self, *, quiet: bool = True) -> None:
+        """Send log lines to stderr; a quiet command tells of warnings only, unless a level is set."""
+        from pipeline.logs import set_up_logging  # noqa: PLC0415 - a third of what `--help` would cost
+
+        settings = self.settings()
+        is_set = "log_level" in settings.model_fields_set
+        set_up_logging(settings.model_copy(update={"log_level": "warning"}) if quiet and not is_set else settings)
 
 
 chosen = Chosen()
 
 
 @contextmanager
-def opened(settings: Settings | None = None) -> Iterator[tuple[Services, OrgScope]]:
+def opened(settings: Settings | None = None, *, makes_org: bool = False) -> Iterator[tuple[Services, OrgScope]]:
     """Services and the chosen org, for commands that need no vectors."""
+    from pipeline.bootstrap import open_services  # noqa: PLC0415 - a database driver, which --help can do without
+
     settings = settings or chosen.settings()
     prepare_directory(settings)
     with open_services(settings) as services:
-        yield services, services.orgs.ensure(chosen.org)
+        yield services, org_scope(services, makes_org=makes_org)
 
 
 @contextmanager
@@ -45,25 +65,55 @@ def opened_with_store(settings: Settings | None = None) -> Iterator[tuple[Servic
     Raises:
         DataDirectoryBusy: If another process holds the directory without serving it.
     """
+    from pipeline.bootstrap import Services  # noqa: PLC0415 - as above
+    from pipeline.owner.lock import OwnerLock  # noqa: PLC0415
+
     settings = settings or chosen.settings()
     prepare_directory(settings)
-    if not settings.is_embedded or owner_of(settings.data_dir) is not None:
+    if not settings.is_embedded or is_served(settings):
         with opened(settings) as pair:
             yield pair
         return
     from pipeline.adapters.qdrant.edge import EdgeStore  # noqa: PLC0415 - loads the engine
     from pipeline.adapters.qdrant.opening import edge_path  # noqa: PLC0415
 
-    lock = OwnerLock(settings.data_dir)
+    lock = OwnerLock(settings.data_dir, pause=_patiently)
     try:
         store = EdgeStore(edge_path(settings))
         try:
             with Services(settings, store=store) as services:
-                yield services, services.orgs.ensure(chosen.org)
+                yield services, org_scope(services)
         finally:
             store.close()
     finally:
         lock.release()
+
+
+def is_served(settings: Settings) -> bool:
+    """Whether a running owner works for this data directory, and answers."""
+    from pipeline.adapters.qdrant.opening import store_socket  # noqa: PLC0415 - as above
+    from pipeline.adapters.qdrant.remote import owner_answers  # noqa: PLC0415
+    from pipeline.owner.lock import owner_of  # noqa: PLC0415
+
+    if owner_of(settings.data_dir) is None:
+        return False
+    return not settings.is_embedded or owner_answers(store_socket(settings))
+
+
+def _patiently(seconds: float) -> bool:
+    """Wait ten times as long as another owner would: whoever asks a question is done in a moment."""
+    return threading.Event().wait(10 * seconds)
+
+
+def org_scope(services: Services, *, makes_org: bool = False) -> OrgScope:
+    """The chosen org. The default one is always there; another is made only by what writes.
+
+    Raises:
+        OrgNotFound: If there is none of this name.
+    """
+    if makes_org or chosen.org == DEFAULT_ORG:
+        return services.orgs.ensure(chosen.org)
+    return services.orgs.find(chosen.org)
 
 
 def prepare_directory(settings: Settings) -> None:
@@ -71,16 +121,25 @@ def prepare_directory(settings: Settings) -> None:
 
     Raises:
         DataDirectoryUnusable: If it cannot be made or written.
+        DiskFull: If hardly anything fits into it.
     """
     if settings.is_embedded or settings.database.url is None or settings.broker.url is None:
-        _make(settings.data_dir)
+        probe(settings.data_dir)
 
 
-def _make(directory: Path) -> None:
-    probe = directory / ".writable"
+def probe(directory: Path) -> None:
+    """Write a little into a directory, made if need be.
+
+    Raises:
+        DataDirectoryUnusable: If it cannot be made or written.
+        DiskFull: If hardly anything fits into it.
+    """
+    file = directory / ".writable"
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        probe.write_bytes(b"sitewise")
-        probe.unlink()
+        file.write_bytes(bytes(PROBE_BYTES))
+        file.unlink(missing_ok=True)
     except OSError as error:
+        from pipeline.owner.lock import unusable  # noqa: PLC0415 - in the one case that needs it
+
         raise unusable(directory, error) from error

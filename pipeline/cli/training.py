@@ -6,10 +6,9 @@ from typing import Annotated
 
 import typer
 
-from pipeline.cli.output import print_json, print_table
+from pipeline.cli.output import print_json, print_line, print_table
 from pipeline.cli.session import opened
 from pipeline.model import ScenarioType
-from pipeline.services.training import NewScenario
 
 training_app = typer.Typer(help="Say how the agent behaves.", no_args_is_help=True)
 
@@ -30,15 +29,17 @@ def add(
     as_json: Json = False,
 ) -> None:
     """Add a scenario; unless it is a draft, it is used from now on."""
+    from pipeline.services.training import NewScenario  # noqa: PLC0415 - nothing is loaded to show help
+
     new = NewScenario(
         title=title, content=content, type=kind, triggers=tuple(trigger or ()), is_draft=draft, priority=priority
     )
-    with opened() as (services, scope):
+    with opened(makes_org=True) as (services, scope):
         scenario = services.training.add(new, scope=scope)
     if as_json:
         print_json(scenario)
     else:
-        typer.echo(f"{scenario.id}  {'stored as a draft' if scenario.is_draft else 'in use'}: {scenario.title}")
+        print_line(f"{scenario.id}  {'stored as a draft' if scenario.is_draft else 'in use'}: {scenario.title}")
 
 
 @training_app.command("list")

@@ -1,88 +1,170 @@
-"""What a person sees of a running crawl: one live line on a terminal, plain lines elsewhere."""
+"""What a person sees of a running crawl: a few live lines on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from uuid import UUID
 
+from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
 from pipeline.cli.output import err, say
+from pipeline.cli.pace import Pace
+from pipeline.cli.session import prepare_directory
 from pipeline.errors import DatabaseUnavailable
 from pipeline.model import OrgScope
 from pipeline.services.crawls import CrawlJob, CrawlService
+from pipeline.settings import Settings
 
 LOOK_SECONDS = 0.2
 PLAIN_SECONDS = 2.0
-UNTAKEN_SECONDS = 15.0
+STALLED_SECONDS = 20.0
+AWAY_SECONDS = 60.0
+
+Show = Callable[[CrawlJob, Pace], None]
 
 
-def watch(crawls: CrawlService, crawl_id: UUID, *, scope: OrgScope) -> tuple[CrawlJob, float]:
-    """Show a crawl until it ends. Returns how it ended, and the seconds this took."""
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """How a crawl ended, the seconds that took, and its pace while it fetched."""
+
+    job: CrawlJob
+    seconds: float
+    pages_per_second: float | None
+
+
+def watch(crawls: CrawlService, crawl_id: UUID, *, scope: OrgScope, page_limit: int, settings: Settings) -> Watched:
+    """Show a crawl until it ends.
+
+    Raises:
+        DiskFull: If it stands still because nothing fits into the data directory.
+        DatabaseUnavailable: If the database stays away for a minute.
+    """
     began = time.monotonic()
-    job = crawls.job(crawl_id, scope=scope)
-    if err.is_terminal:
-        with Live(console=err, refresh_per_second=8, transient=True) as live:
-            job = _follow(crawls, job, scope, lambda seen, took: live.update(Text(line(seen, took))))
-    else:
-        job = _follow(crawls, job, scope, _every_so_often())
-    return job, time.monotonic() - began
+    pace = Pace(page_limit)
+    watcher = _Watcher(crawls, scope, settings, pace)
+    with _live() if err.is_terminal else _plain() as show:
+        job = watcher.follow(crawl_id, show)
+    return Watched(job, time.monotonic() - began, pace.fetching.per_second)
 
 
-def line(job: CrawlJob, seconds: float) -> str:
-    """The state of a crawl in one line."""
+def phase(job: CrawlJob) -> str:
+    """What a crawl does now, in a word."""
+    if job.has_ended:
+        return job.status
+    if job.started_at is None:
+        return "starting"
+    if not job.fetched_pages:
+        return "opening"
+    return "fetching" if job.waiting_pages else "indexing"
+
+
+def counts(job: CrawlJob) -> str:
+    """The pages of a crawl so far."""
     kept = job.new_pages + job.updated_pages + job.unchanged_pages
+    failed = f" · {job.failed_pages} failed" if job.failed_pages else ""
+    return (
+        f"{job.total_pages} found · {job.fetched_pages} fetched · {kept} kept"
+        f" · {job.unchanged_pages} unchanged · {job.refused_pages} refused{failed}"
+    )
+
+
+def speed(job: CrawlJob, pace: Pace) -> str:
+    """Its pace, what was embedded, what waits, and the time left where that can be said."""
+    rate, left = pace.fetching.per_second, pace.seconds_left(job)
     parts = [
-        f"{job.total_pages} found",
-        f"{job.fetched_pages} fetched",
-        f"{kept} kept",
-        f"{job.unchanged_pages} unchanged",
-        f"{job.refused_pages} refused",
-        f"{job.failed_pages} failed" if job.failed_pages else "",
-        f"{job.fetched_pages / max(seconds, 0.1):.1f} pages/s",
+        f"{rate:.1f} pages/s" if rate else "",
         f"{job.embedded_chunks} chunks embedded",
         f"{job.pending_pages} pages to index" if job.pending_pages else "",
-        _time_left(job, seconds),
-        job.current_url or "",
+        f"about {left:.0f} s left" if left and not job.has_ended else "",
     ]
     return " · ".join(part for part in parts if part)
 
 
-def _follow(crawls: CrawlService, job: CrawlJob, scope: OrgScope, show: Callable[[CrawlJob, float], None]) -> CrawlJob:
+class _Watcher:
+    """Looks at a crawl's row again and again, and notices when nothing moves."""
+
+    def __init__(self, crawls: CrawlService, scope: OrgScope, settings: Settings, pace: Pace) -> None:
+        self._crawls = crawls
+        self._scope = scope
+        self._settings = settings
+        self._pace = pace
+        self._pause = threading.Event()
+
+    def follow(self, crawl_id: UUID, show: Show) -> CrawlJob:
+        """The crawl, ended."""
+        answered = moved = time.monotonic()
+        state: object = None
+        told = False
+        while True:
+            try:
+                job = self._crawls.job(crawl_id, scope=self._scope)
+            except DatabaseUnavailable:
+                if time.monotonic() - answered > AWAY_SECONDS:
+                    raise
+                self._pause.wait(LOOK_SECONDS)
+                continue
+            now = answered = time.monotonic()
+            self._pace.look(job, now)
+            show(job, self._pace)
+            if job.has_ended:
+                return job
+            if (seen := _movable(job)) != state:
+                state, moved, told = seen, now, False
+            elif not told and now - moved > STALLED_SECONDS:
+                told = True
+                self._tell_stalled(job)
+            self._pause.wait(LOOK_SECONDS)
+
+    def _tell_stalled(self, job: CrawlJob) -> None:
+        prepare_directory(self._settings)
+        if job.started_at is None:
+            say("No worker has taken this crawl yet; `sitewise up` starts one, and the crawl is done then.")
+        else:
+            say(f"Nothing has moved for {STALLED_SECONDS:.0f} s; it may be a slow site, a wait it asked for, or work.")
+            logs = self._settings.data_dir / "logs"
+            say(f"The workers' own lines are in {logs}." if logs.is_dir() else "The workers' own lines may say more.")
+
+
+@contextmanager
+def _live() -> Iterator[Show]:
     began = time.monotonic()
-    pause = threading.Event()
-    told = False
-    while not job.has_ended:
-        show(job, time.monotonic() - began)
-        if job.started_at is None and not told and time.monotonic() - began > UNTAKEN_SECONDS:
-            say("No worker has taken this crawl yet. Start one with `sitewise up`; it will be done then.")
-            told = True
-        pause.wait(LOOK_SECONDS)
-        try:
-            job = crawls.job(job.id, scope=scope)
-        except DatabaseUnavailable:
-            continue
-    show(job, time.monotonic() - began)
-    return job
+    screen = Console(stderr=True, highlight=False)
+    with Live(console=screen, refresh_per_second=8, transient=True) as live:
+
+        def show(job: CrawlJob, pace: Pace) -> None:
+            took = f"{time.monotonic() - began:.0f} s"
+            lines = [f"{phase(job):<9} {counts(job)}", f"{took:<9} {speed(job, pace)}"]
+            lines += [f"{'':<9} {job.current_url}"] if job.current_url else []
+            live.update(Group(*(Text(line, no_wrap=True, overflow="ellipsis") for line in lines)))
+
+        yield show
 
 
-def _every_so_often() -> Callable[[CrawlJob, float], None]:
-    shown_at = 0.0
+@contextmanager
+def _plain() -> Iterator[Show]:
+    """A line when something changed, at most one in two seconds."""
+    shown_at, shown = -PLAIN_SECONDS, ""
 
-    def show(job: CrawlJob, seconds: float) -> None:
-        nonlocal shown_at
-        if job.has_ended or time.monotonic() - shown_at >= PLAIN_SECONDS:
-            shown_at = time.monotonic()
-            say(line(job, seconds))
+    def show(job: CrawlJob, pace: Pace) -> None:
+        nonlocal shown_at, shown
+        now = time.monotonic()
+        state = f"{phase(job)}: {counts(job)} · {job.embedded_chunks} · {job.pending_pages}"
+        if state == shown or (now - shown_at < PLAIN_SECONDS and not job.has_ended):
+            return
+        shown_at, shown = now, state
+        parts = [f"{phase(job)}: {counts(job)}", speed(job, pace) if job.fetched_pages else "", job.current_url or ""]
+        say(" · ".join(part for part in parts if part))
 
-    return show
+    yield show
 
 
-def _time_left(job: CrawlJob, seconds: float) -> str:
-    """An honest guess from the pace so far, once there is one; the frontier may still grow."""
-    if job.fetched_pages < 5 or not job.waiting_pages:  # noqa: PLR2004 - fewer say nothing about the pace
-        return ""
-    return f"about {seconds / job.fetched_pages * job.waiting_pages:.0f} s left"
+def _movable(job: CrawlJob) -> tuple[object, ...]:
+    """What changes while a crawl moves."""
+    pages = (job.total_pages, job.fetched_pages, job.refused_pages, job.pending_pages)
+    return (job.started_at, *pages, job.chunks)

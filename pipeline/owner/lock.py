@@ -81,7 +81,7 @@ def owner_of(data_dir: Path) -> OwnerFacts | None:
 
 def unusable(directory: Path, error: OSError) -> SitewiseError:
     """What a failed write in the data directory means to the person who chose it."""
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+    if error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}:
         return DiskFull(directory=directory)
     return DataDirectoryUnusable(directory=directory, problem=error.strerror or type(error).__name__)
 
