@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+from collections.abc import Callable
 
 from pipeline.model import Document
 
@@ -29,7 +30,7 @@ def _hoard() -> None:
     hoard.clear()
 
 
-_MISDEEDS = {
+_MISDEEDS: dict[bytes, Callable[[], object]] = {
     b"loop": _loop,
     b"abort": os.abort,
     b"segfault": lambda: os.kill(os.getpid(), signal.SIGSEGV),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version
 
 from lxml import etree
+from lxml import html as html_parser
 
 from pipeline.errors import ExtractionFailed
 from pipeline.model import Document
@@ -23,8 +24,9 @@ from pipeline.stages.extract.metadata import (
     read_robots,
     read_title,
 )
+from pipeline.stages.extract.opinion import weigh
 from pipeline.stages.extract.reading import Reading
-from pipeline.stages.extract.selection import choose
+from pipeline.stages.extract.selection import judge, keep
 from pipeline.stages.extract.structured import facts_markdown, read_structured
 
 EXTRACTOR = f"sitewise-extract/1 (trafilatura {version('trafilatura')}, lxml {version('lxml')})"
@@ -53,27 +55,32 @@ def extract(html: bytes, *, url: str, content_type: str | None = None) -> Docume
     noindex, nofollow = read_robots(root)
     meta = read_meta(root)
     structured = read_structured(root)
-    reading = Reading(root)
-    chosen = choose(reading.pieces)
-    markdown = to_markdown(chosen)
+    reading = Reading.of(root)
+    likelihood = judge(reading.pieces)
+    headline = next((piece.text for piece in reading.pieces if piece.kind == "heading" and piece.level == 1), "")
+    published, modified = read_dates(root, meta, structured.dates)
+    title = read_title(root, meta, url, headline)
+    breadcrumbs = structured.breadcrumbs or read_breadcrumbs(root)
+    declared, refresh = declared_language(root, meta), find_refresh(root, base)
+    if structured.is_article or meta.get("og:type") == "article":
+        likelihood = weigh(reading.pieces, likelihood, root, reading.hidden)
+    markdown = to_markdown(keep(reading.pieces, likelihood))
     facts = facts_markdown(structured, " ".join(piece.text for piece in reading.pieces))
     if facts:
         markdown = f"{markdown}\n\n{facts}".strip()
-    headline = next((piece.text for piece in reading.pieces if piece.kind == "heading" and piece.level == 1), "")
-    published, modified = read_dates(root, meta, structured.dates)
     return Document(
         url=url,
-        title=read_title(root, meta, url, headline),
+        title=title,
         markdown=markdown,
         text_hash=text_hash(markdown),
         fact_hash=fact_hash((piece.text for piece in reading.pieces), (facts,)),
-        language=language_of(declared_language(root, meta), markdown),
+        language=language_of(declared, markdown),
         description=read_description(meta),
         published_at=published,
         modified_at=modified,
-        breadcrumbs=structured.breadcrumbs or read_breadcrumbs(root),
+        breadcrumbs=breadcrumbs,
         canonical=canonical,
-        refresh=find_refresh(root, base),
+        refresh=refresh,
         noindex=noindex,
         nofollow=nofollow,
         links=tuple({link.url: link for link in (*neighbours, *links)}.values()),
@@ -83,8 +90,8 @@ def extract(html: bytes, *, url: str, content_type: str | None = None) -> Docume
     )
 
 
-def _parse(text: str) -> etree._Element:
-    parser = etree.HTMLParser(encoding="utf-8", huge_tree=True, remove_pis=True)
+def _parse(text: str) -> html_parser.HtmlElement:
+    parser = html_parser.HTMLParser(encoding="utf-8", huge_tree=True, remove_pis=True)
     try:
         root = etree.fromstring(text.encode("utf-8", "replace"), parser)
     except (etree.XMLSyntaxError, ValueError) as error:

@@ -54,6 +54,8 @@ def check_complexity(html: bytes) -> None:
                 depth -= depth > 0 and tag not in _NEVER_OPEN
             else:
                 tags += 1
+                if tags > MAX_TAGS:
+                    raise PageTooComplex(elements=f"more than {MAX_TAGS}")
                 if len(attributes) > MAX_ATTRIBUTES * 2:
                     _check_attributes(attributes, tag)
                 if tag in _RAW:
@@ -63,8 +65,6 @@ def check_complexity(html: bytes) -> None:
                     if depth > MAX_DEPTH:
                         raise PageTooComplex(nesting=f"more than {MAX_DEPTH} elements")
         match = _MARKUP.search(html, position)
-    if tags > MAX_TAGS:
-        raise PageTooComplex(elements=tags, limit=MAX_TAGS)
 
 
 def _check_attributes(attributes: bytes, tag: bytes) -> None:

@@ -30,7 +30,7 @@ def base_url(root: Element, url: str) -> str:
 def absolute(base: str, href: str) -> str | None:
     """An http or https address without fragment, or None when it leads elsewhere or nowhere."""
     href = href.strip().translate(_CONTROLS)
-    if not href.startswith(("http://", "https://")):
+    if not href.startswith(("http://", "https://")) or "[" in href:
         scheme = href.partition(":")[0]
         if scheme != href and scheme.isalpha() and scheme.lower() not in {"http", "https"}:
             return None
@@ -39,7 +39,7 @@ def absolute(base: str, href: str) -> str | None:
         except ValueError:
             return None
     target = href.partition("#")[0]
-    if len(target) > MAX_URL_LENGTH or not target.startswith(("http://", "https://")):
+    if len(target) > MAX_URL_LENGTH or target.endswith("://") or not target.startswith(("http://", "https://")):
         return None
     return target
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Self
 
 from lxml.etree import _Element as Element
 from lxml.etree import iterwalk
@@ -111,6 +112,7 @@ _MAX_EVIDENCE = 100
 _EVIDENCE_LENGTH = 500
 _COMMENT_WORDS = 4
 _WIDE_WORD = 15
+_FEW_WORDS = 50
 _CODE_LANGUAGE = re.compile(r"(?:\blang(?:uage)?-|\bbrush:\s?|highlight-source-|\bsourceCode\s+)([\w+#.-]+)")
 _GUTTER = re.compile(r"\b(?:lineno|linenos|linenodiv|line-?numbers?|gutter|blob-num)\b")
 _SPACES = re.compile(r"\s+")
@@ -119,8 +121,9 @@ _SPACES = re.compile(r"\s+")
 class Reading:
     """One reading of one page: its pieces in order, and the text it kept out."""
 
-    def __init__(self, root: Element) -> None:
-        """Read the whole page below `root`."""
+    def __init__(self, root: Element, *, with_noscript: bool = False) -> None:
+        """Read the whole page below `root`, as a browser with scripts shows it or as one without."""
+        self._unseen = _UNSEEN - {"noscript"} if with_noscript else _UNSEEN
         self.pieces: list[Piece] = []
         self.dropped: list[Dropped] = []
         self.hidden: list[Element] = []
@@ -141,6 +144,20 @@ class Reading:
             self._visit(body, 1)
             self._flush()
 
+    @classmethod
+    def of(cls, root: Element) -> Self:
+        """Read a page; one that shows next to nothing without scripts is read by its `<noscript>`."""
+        reading = cls(root)
+        if reading.words < _FEW_WORDS and next(root.iter("noscript"), None) is not None:
+            plain = cls(root, with_noscript=True)
+            return plain if plain.words > 2 * reading.words else reading
+        return reading
+
+    @property
+    def words(self) -> int:
+        """Words of visible text."""
+        return sum(piece.words for piece in self.pieces)
+
     def _visit(self, element: Element, depth: int) -> None:
         """Read one element and what is in it; the text after it belongs to its parent."""
         tag = element.tag
@@ -150,7 +167,7 @@ class Reading:
         if tag == "br":
             self._buffer.append("\n")
             return
-        if tag in _UNSEEN:
+        if tag in self._unseen:
             if tag in {"template", "noscript"}:
                 self._drop(tag, element)
             return
@@ -318,7 +335,7 @@ class Reading:
         for event, inner in walk:
             if event == "comment":
                 continue
-            if inner.tag in _UNSEEN or self._visibility.hidden_reason(inner):
+            if inner.tag in self._unseen or self._visibility.hidden_reason(inner):
                 walk.skip_subtree()
                 continue
             self._text(inner.text or "")

@@ -15,7 +15,9 @@ _MAX_BLOCK = 500_000
 _MAX_NODES = 2_000
 _MAX_TEXT = 2_000
 _MAX_FACTS = 100
+_LEAST_DESCRIPTION = 40
 _TAG = re.compile(r"<[^<>]{0,500}>")
+_PROSE = frozenset(("Article", "NewsArticle", "BlogPosting", "TechArticle", "Report", "ScholarlyArticle"))
 _ARTICLE = frozenset(
     ("Article", "NewsArticle", "BlogPosting", "TechArticle", "WebPage", "Report", "FAQPage", "Product", "HowTo")
 )
@@ -25,6 +27,7 @@ _ARTICLE = frozenset(
 class Structured:
     """What the JSON-LD of a page says, as far as it is used."""
 
+    is_article: bool = False
     dates: dict[str, str] = field(default_factory=dict)
     breadcrumbs: tuple[str, ...] = ()
     products: list[dict[str, str]] = field(default_factory=list)
@@ -83,10 +86,9 @@ def _types(node: Mapping[str, object]) -> set[str]:
 def _read(node: Mapping[str, object], found: Structured) -> None:
     types = _types(node)
     if not types.isdisjoint(_ARTICLE):
-        for name in ("datePublished", "dateModified"):
-            value = node.get(name)
-            if isinstance(value, str):
-                found.dates.setdefault(name, value)
+        _read_dates(node, found)
+    if not types.isdisjoint(_PROSE):
+        found.is_article = True
     if "BreadcrumbList" in types and not found.breadcrumbs:
         found.breadcrumbs = tuple(_breadcrumbs(node))
     if not types.isdisjoint(("Product", "ProductGroup", "SoftwareApplication")):
@@ -104,6 +106,13 @@ def _read(node: Mapping[str, object], found: Structured) -> None:
             found.steps.append((_text(node.get("name")), steps[:_MAX_FACTS]))
 
 
+def _read_dates(node: Mapping[str, object], found: Structured) -> None:
+    for name in ("datePublished", "dateModified"):
+        value = node.get(name)
+        if isinstance(value, str):
+            found.dates.setdefault(name, value)
+
+
 def _breadcrumbs(node: Mapping[str, object]) -> Iterator[str]:
     for entry in _listed(node.get("itemListElement"))[:10]:
         if isinstance(entry, dict):
@@ -114,7 +123,7 @@ def _breadcrumbs(node: Mapping[str, object]) -> Iterator[str]:
 
 
 def _product(node: Mapping[str, object]) -> dict[str, str]:
-    facts = {"name": _text(node.get("name"))}
+    facts = {"name": _text(node.get("name")), "description": _text(node.get("description"))}
     brand = node.get("brand")
     facts["Brand"] = _text(brand.get("name")) if isinstance(brand, dict) else _text(brand)
     facts["SKU"] = _text(node.get("sku"))
@@ -168,10 +177,13 @@ def facts_markdown(structured: Structured, visible: str) -> str:
             facts = [
                 f"- {name}: {value}"
                 for name, value in product.items()
-                if name != "name" and not _is_told(name, value, seen)
+                if name not in {"name", "description"} and not _is_told(name, value, seen)
             ]
             if facts:
                 blocks.append("\n".join(facts))
+            description = product.get("description", "")
+            if len(description) > _LEAST_DESCRIPTION and not _is_shown(description, seen):
+                blocks.append(description)
     for question, answer in structured.questions:
         if not _is_shown(answer, seen):
             blocks.append(f"### {question}\n\n{answer}")

@@ -9,9 +9,12 @@ from lxml.etree import _Attrib as Attributes
 from lxml.etree import _Element as Element
 
 _WIDGET = re.compile(r"accordion|collaps|toggle|tab-?pane|tab-?panel|tabcontent|faq|expand|disclosure|panel|answer")
+_HEAD = re.compile(r"question|title|header|heading|trigger|toggle|button|summary|head\b|label", re.IGNORECASE)
+_STREAMED = re.compile(r"S:[0-9a-f]+\Z")
+_LONG_TEXT = 1_000
 _HEADINGS = frozenset(("h1", "h2", "h3", "h4", "h5", "h6", "dt", "summary"))
 _LABELLED = frozenset(("a", "button", "label", "summary", "th", "h1", "h2", "h3", "h4", "h5", "h6"))
-_REVEALED_LATER = re.compile(r"translate|scale|rotate|blur")
+_REVEALED_LATER = re.compile(r"translate|scale|rotate|matrix|blur")
 _NUMBER = re.compile(r"-?\d*\.?\d+")
 _OFF_SCREEN = -400.0
 _TINY = 1.0
@@ -25,6 +28,8 @@ class Visibility:
         """Read the page's `<style>` elements and the ids its controls open."""
         self._classes, self._shown, self._ids = _read_styles(root)
         self._opened = _opened_ids(root)
+        self._root = root
+        self._length: int | None = None
 
     def hidden_reason(self, element: Element) -> str | None:
         """Why nobody sees this element (`display:none`, `off-screen`, …), or None when it can be seen.
@@ -36,7 +41,7 @@ class Visibility:
         if not attributes:
             return None
         reason = self._reason(attributes)
-        if reason is None or self._is_panel(element, attributes):
+        if reason is None or self._is_panel(element, attributes) or self._comes_later(element, attributes, reason):
             return None
         if reason == "clipped" and _labels_a_control(element):
             return None
@@ -73,16 +78,52 @@ class Visibility:
         """Whether a control on the page opens this element: an accordion, a tab, a disclosure."""
         if attributes.get("role") == "tabpanel" or attributes.get("id") in self._opened:
             return True
-        before = element.getprevious()
-        while before is not None and not isinstance(before.tag, str):
-            before = before.getprevious()
+        before = _just_before(element)
         if before is None:
             return False
         if _opens(before) or any(_opens(inner) for inner in before.iterchildren("button", "a", "div", "span")):
             return True
-        return _could_open(before) and bool(
-            _WIDGET.search(f"{attributes.get('class', '')} {before.get('class', '')}".lower())
-        )
+        names = f"{attributes.get('class', '')} {attributes.get('data-testid', '')} {before.get('class', '')}".lower()
+        return bool(_WIDGET.search(names)) and (_could_open(before) or bool(_HEAD.search(before.get("class", ""))))
+
+    def _comes_later(self, element: Element, attributes: Attributes, reason: str) -> bool:
+        """Whether scripts are sure to show this: a streamed part, or what holds most of the page's text."""
+        if reason == "hidden attribute" and _STREAMED.match(attributes.get("id", "")):
+            return any("$RC" in (script.text or "") for script in self._root.iter("script"))
+        if reason not in {"opacity:0", "visibility:hidden"}:
+            return False
+        length = _text_length(element)
+        if length <= _LONG_TEXT:
+            return False
+        if self._length is None:
+            self._length = _text_length(self._root)
+        return length * 2 > self._length
+
+
+def _just_before(element: Element) -> Element | None:
+    """The element that stands before this one, or before the box around it."""
+    for _ in range(2):
+        before = element.getprevious()
+        while before is not None and not isinstance(before.tag, str):
+            before = before.getprevious()
+        if before is not None:
+            return before
+        parent = element.getparent()
+        if parent is None:
+            break
+        element = parent
+    return None
+
+
+def _text_length(element: Element) -> int:
+    """Characters of text in an element, scripts and styles left out."""
+    skipped = {"script", "style", "template", "noscript"}
+    total = 0
+    for inner in element.iter():
+        if inner.tag not in skipped and inner.text:
+            total += len(inner.text.strip())
+        total += len(inner.tail.strip()) if inner.tail and inner is not element else 0
+    return total
 
 
 def _opens(element: Element) -> bool:
@@ -124,7 +165,7 @@ def style_reason(style: str) -> str | None:
         return "display:none"
     if rules.get("visibility") in {"hidden", "collapse"} or rules.get("content-visibility") == "hidden":
         return "visibility:hidden"
-    if _is_zero(rules.get("opacity"), 0.05) and not _REVEALED_LATER.search(rules.get("transform", "")):
+    if _is_zero(rules.get("opacity"), 0.04) and not _REVEALED_LATER.search(rules.get("transform", "")):
         return "opacity:0"
     if _is_zero(rules.get("font-size"), _TINY):
         return "font-size:0"
@@ -143,7 +184,7 @@ def _declarations(style: str) -> dict[str, str]:
 def _is_zero(value: str | None, limit: float) -> bool:
     if not value or value.endswith(("em", "%", "vw", "vh")):
         return bool(value) and _length(value) == 0.0
-    return _length(value) < limit
+    return _length(value) <= limit
 
 
 def _length(value: str | None) -> float:
@@ -187,6 +228,8 @@ def _colour_reason(rules: dict[str, str]) -> str | None:
 
 def _colour(value: str) -> str:
     """One spelling for a colour; an empty text when it cannot be told."""
+    if "var(" in value or "calc(" in value:
+        return ""
     value = _NAMED_COLOURS.get(value, value.replace(" ", ""))
     if value.startswith("#"):
         digits = value[1:]
