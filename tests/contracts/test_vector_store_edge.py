@@ -14,7 +14,7 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from pipeline.adapters.qdrant import edge
+from pipeline.adapters.qdrant import edge, edge_files
 from pipeline.adapters.qdrant.edge import EdgeStore
 from pipeline.errors import (
     DataDirectoryBusy,
@@ -23,7 +23,7 @@ from pipeline.errors import (
     ModelMismatch,
     VectorStoreUnavailable,
 )
-from pipeline.model import OrgScope
+from pipeline.model import OrgScope, SparseVector
 from tests.contracts.upserting_child import BATCH
 from tests.fakes.points import IDENTITY, make_point
 
@@ -168,7 +168,7 @@ def test_a_nearly_full_disk_is_told_before_anything_is_written(
     store: EdgeStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The engine maps its files, so it must never meet a full disk itself."""
-    monkeypatch.setattr(edge, "LEAST_FREE", 2**62)
+    monkeypatch.setattr(edge_files, "LEAST_FREE", 2**62)
 
     with pytest.raises(DiskFull):
         store.upsert([make_point(1, SCOPE)], scope=SCOPE)
@@ -196,18 +196,58 @@ def test_compacting_drops_what_was_deleted_and_nothing_else(store: EdgeStore, pa
     again.close()
 
 
-def test_an_erased_org_is_compacted_away(store: EdgeStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Erasing needs nobody to tidy up afterwards."""
-    rewrites = []
-    compact = store.compact
-    other = OrgScope(UUID(int=0xB))
-    store.upsert([make_point(number, SCOPE) for number in range(1, 1_001)], scope=SCOPE)
-    store.upsert([make_point(number, other) for number in range(2_001, 2_101)], scope=other)
-    monkeypatch.setattr(store, "compact", lambda: rewrites.append(compact()))
+def test_an_erased_org_is_in_no_file(store: EdgeStore, path: Path) -> None:
+    """Not in the segments, not in the log; the others' points are as they were."""
+    other = OrgScope(UUID("0b0b0b0b-aaaa-4bbb-8ccc-0123456789ab"))
+    canary = OrgScope(UUID("0c0c0c0c-aaaa-4bbb-8ccc-0123456789ab"))
+    store.upsert([make_point(number, other, terms={5: 1.0, 6: 2.0}) for number in range(1, 1_301)], scope=other)
+    store.upsert([make_point(number, canary) for number in range(2_001, 2_011)], scope=canary)
+    query = store.vectors([UUID(int=1)], scope=other)[UUID(int=1)]
+    before = store.search(query, SparseVector((5, 6), (1.0, 1.0)), limit=9, scope=other)
+    assert files_with(canary, path.parent)
 
-    store.erase(scope=SCOPE)
+    store.erase(scope=canary)
 
-    assert rewrites == [True]
+    assert not files_with(canary, path.parent)
+    assert files_with(other, path.parent)
+    assert (store.count(scope=other), store.count(scope=canary)) == (1_300, 0)
+    assert store.search(query, SparseVector((5, 6), (1.0, 1.0)), limit=9, scope=other) == before
+    store.erase(scope=other)
+    assert not files_with(other, path.parent)
+    assert store.count(scope=other) == 0
+
+
+def test_a_replacement_that_was_interrupted_is_undone(store: EdgeStore, path: Path) -> None:
+    """Killed between moving the old files away and the new ones in, the old ones are back, whole."""
+    store.upsert([make_point(number, SCOPE) for number in (1, 2)], scope=SCOPE)
+    store.close()
+    path.rename(path.with_name("vectors.old"))
+    path.with_name("vectors.new").mkdir()
+
+    again = EdgeStore(path)
+
+    assert again.count(scope=SCOPE) == 2
+    assert [entry.name for entry in path.parent.iterdir()] == ["vectors"]
+    again.close()
+
+
+def test_a_replacement_that_was_finished_is_cleared_up(store: EdgeStore, path: Path) -> None:
+    """Killed before the old files were removed, they are removed at the next opening."""
+    store.upsert([make_point(1, SCOPE)], scope=SCOPE)
+    store.close()
+    shutil.copytree(path, path.with_name("vectors.old"))
+
+    again = EdgeStore(path)
+
+    assert again.count(scope=SCOPE) == 1
+    assert not path.with_name("vectors.old").exists()
+    again.close()
+
+
+def files_with(scope: OrgScope, folder: Path) -> list[Path]:
+    """Files in which the org's id can be read."""
+    wanted = str(scope.org_id).encode()
+    return [file for file in folder.rglob("*") if file.is_file() and wanted in file.read_bytes()]
 
 
 def _count_into(store: EdgeStore, answers: multiprocessing.queues.SimpleQueue[str]) -> None:

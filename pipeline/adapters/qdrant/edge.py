@@ -8,7 +8,6 @@ never to build a graph: at this size that is fast and finds everything.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import threading
@@ -17,12 +16,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import UUID
 
-import numpy as np
 import qdrant_edge as edge
 
+from pipeline.adapters.qdrant import edge_files
+from pipeline.adapters.qdrant.edge_files import told
+from pipeline.adapters.qdrant.edge_points import DENSE, SPARSE, dense_of, equals, id_of, only, to_point, to_record
 from pipeline.adapters.qdrant.gate import check_points, check_query, next_id, settle
-from pipeline.adapters.qdrant.identity import check_same, from_record, to_record
-from pipeline.errors import DataDirectoryBusy, DataDirectoryUnusable, DiskFull, ForeignPoint, VectorStoreUnavailable
+from pipeline.adapters.qdrant.identity import check_same
+from pipeline.errors import ForeignPoint, VectorStoreUnavailable
 from pipeline.model import (
     Candidates,
     Hit,
@@ -35,19 +36,11 @@ from pipeline.model import (
     Vector,
 )
 
-DENSE = "dense"
-SPARSE = "sparse"
 SLICE = 128
 """Points written while the interpreter lock is held: about 10 ms."""
 
 UNFLUSHED = 4_096
 """Points written or deleted between two flushes of everything: up to half a second with the lock kept."""
-
-LEAST_FREE = 64 * 2**20
-"""Bytes that must be free before a write. The engine maps its files: a full disk would kill the process."""
-
-NEVER_INDEXED = 2**40
-"""Kilobytes of vectors below which `optimize` builds no graph."""
 
 
 class EdgeStore:
@@ -69,7 +62,7 @@ class EdgeStore:
         self._shard: edge.EdgeShard | None = None
         self._identity: ModelIdentity | None = None
         self._unflushed = 0
-        if (path / "identity.json").exists():
+        if edge_files.mend(path):
             self._open()
 
     @property
@@ -81,7 +74,8 @@ class EdgeStore:
         """Make the store and its indexes for this model, or check that it was made for it."""
         with self._lock:
             if self._identity is None:
-                self._create(identity)
+                edge_files.build_aside(self._path, identity)
+                edge_files.put_in_place(self._path)
                 self._open()
             check_same(self._stored(), identity)
 
@@ -89,11 +83,11 @@ class EdgeStore:
         """Write points; when this returns they are on disk."""
         dimension = self._stored().dimension
         check_points(points, scope=scope, dimension=dimension)
-        self._check_space()
-        ours = _filter(scope)
+        edge_files.check_space(self._path)
+        ours = only(scope)
         for start in range(0, len(points), SLICE):
             part = points[start : start + SLICE]
-            written = edge.UpdateOperation.upsert_points([_to_edge(point) for point in part], condition=ours)
+            written = edge.UpdateOperation.upsert_points([to_point(point) for point in part], condition=ours)
             with self._engine() as shard:
                 self._check_owner(shard, [point.id for point in part], scope=scope)
                 shard.update(written)
@@ -106,11 +100,11 @@ class EdgeStore:
         for start in range(0, len(wanted), SLICE):
             part = set(wanted[start : start + SLICE])
             request = edge.ScrollRequest(
-                limit=len(part), filter=_filter(scope, ids=part), with_payload=False, with_vector=[DENSE]
+                limit=len(part), filter=only(scope, ids=part), with_payload=False, with_vector=[DENSE]
             )
             with self._engine() as shard:
                 records, _ = shard.scroll(request)
-            found.update({_id(record): _dense(record) for record in records})
+            found.update({id_of(record): dense_of(record) for record in records})
         return found
 
     def search(
@@ -124,7 +118,7 @@ class EdgeStore:
     ) -> Candidates:
         """The org's nearest points; BM25 weighs terms by their rarity among the org's own points."""
         check_query(dense, sparse, dimension=self._stored().dimension)
-        chosen = _filter(scope, where=where)
+        chosen = only(scope, where=where)
         by_meaning: tuple[Hit, ...] = ()
         by_words: tuple[Hit, ...] = ()
         if dense is not None:
@@ -132,7 +126,7 @@ class EdgeStore:
             by_meaning = self._nearest(meaning, limit, chosen, edge.SearchParams(exact=True))
         if sparse is not None and sparse.indices:
             words = edge.Query.Nearest(edge.SparseVector(list(sparse.indices), list(sparse.values)), using=SPARSE)
-            own_words = edge.SearchParams(idf=edge.IdfParams(corpus=_filter(scope)))
+            own_words = edge.SearchParams(idf=edge.IdfParams(corpus=only(scope)))
             by_words = self._nearest(words, limit, chosen, own_words)
         return Candidates(dense=by_meaning, sparse=by_words)
 
@@ -140,7 +134,7 @@ class EdgeStore:
         """Remove points of the org."""
         wanted = set(ids)
         if wanted:
-            self._remove(_filter(scope, ids=wanted), at_most=len(wanted))
+            self._remove(only(scope, ids=wanted), at_most=len(wanted))
 
     def scan(self, *, scope: OrgScope, after: UUID | None = None, limit: int = 1_000) -> list[PointRecord]:
         """The org's points in id order."""
@@ -148,20 +142,24 @@ class EdgeStore:
         if first is None:
             return []
         request = edge.ScrollRequest(
-            offset=first, limit=limit, filter=_filter(scope), with_payload=["org_id", "page_id"], with_vector=[DENSE]
+            offset=first, limit=limit, filter=only(scope), with_payload=["org_id", "page_id"], with_vector=[DENSE]
         )
         with self._engine() as shard:
             records, _ = shard.scroll(request)
-        return [_to_record(record) for record in records]
+        return [to_record(record) for record in records]
 
     def count(self, *, scope: OrgScope) -> int:
         """How many points the org has."""
         with self._engine() as shard:
-            return shard.count(edge.CountRequest(exact=True, filter=_filter(scope)))
+            return shard.count(edge.CountRequest(exact=True, filter=only(scope)))
 
     def erase(self, *, scope: OrgScope) -> None:
-        """Remove every point of the org."""
-        self._remove(_filter(scope), at_most=UNFLUSHED)
+        """Remove every point of the org, and every byte of it: what is left is copied into new files.
+
+        Keeps all others waiting meanwhile, about a second per 10,000 points that are left.
+        """
+        self._remove(only(scope), at_most=0)
+        self._rebuild()
 
     def compact(self) -> bool:
         """Rewrite the files without deleted points if these are a fifth or more; whether that was done.
@@ -169,7 +167,7 @@ class EdgeStore:
         Costs nothing when there is nothing to do, else keeps the interpreter lock for about half a
         second of CPU per 20,000 points. Happens by itself at opening and every few thousand writes.
         """
-        if shutil.disk_usage(self._path).free < LEAST_FREE:
+        if shutil.disk_usage(self._path).free < edge_files.LEAST_FREE:
             return False
         with self._engine() as shard:
             rewritten = shard.optimize()
@@ -182,36 +180,26 @@ class EdgeStore:
         """Let go of the directory."""
         with self._lock:
             if self._shard is not None and self._process == os.getpid():
-                with _told(self._path):
+                with told(self._path):
                     self._shard.close()
             self._shard = None
             self._identity = None
 
-    def _create(self, identity: ModelIdentity) -> None:
-        """Make the store aside and put it in place in one step, so that none is ever half made."""
-        aside = self._path.with_name(self._path.name + ".new")
-        try:
-            shutil.rmtree(aside, ignore_errors=True)
-            (aside / "shard").mkdir(parents=True)
-            with _told(self._path):
-                shard = edge.EdgeShard.create(str(aside / "shard"), _config(identity.dimension))
-                for field in ("org_id", "datasource_id", "page_id", "language"):
-                    index = edge.KeywordIndexParams(is_tenant=field == "org_id")
-                    shard.update(edge.UpdateOperation.create_field_index(field, index))
-                shard.close()
-            (aside / "identity.json").write_text(json.dumps(to_record(identity), indent=1))
-            _sync(aside / "identity.json")
-            aside.rename(self._path)
-            _sync(self._path.parent)
-        except OSError as error:
-            raise DataDirectoryUnusable(directory=self._path, problem=error.strerror) from error
-
     def _open(self) -> None:
-        identity = from_record(json.loads((self._path / "identity.json").read_text()))
-        with _told(self._path):
-            self._shard = edge.EdgeShard.load(str(self._path / "shard"), _config(identity.dimension))
-        self._identity = identity
+        self._shard, self._identity = edge_files.load(self._path)
         self.compact()
+
+    def _rebuild(self) -> None:
+        """Copy what is left into new files and drop the old ones, their log included."""
+        identity = self._stored()
+        with self._lock:
+            edge_files.check_space(self._path, for_copy=True)
+            with self._engine() as shard:
+                edge_files.build_aside(self._path, identity, points_of=shard)
+                shard.close()
+            self._shard = self._identity = None
+            edge_files.put_in_place(self._path)
+            self._open()
 
     def _stored(self) -> ModelIdentity:
         if self._identity is None:
@@ -223,19 +211,14 @@ class EdgeStore:
         """The engine, for one thread at a time, its failures told as ours."""
         if self._process != os.getpid():
             raise VectorStoreUnavailable(directory=self._path, problem="opened before a fork, by another process")
-        with self._lock, _told(self._path):
+        with self._lock, told(self._path):
             self._stored()
             assert self._shard is not None  # noqa: S101 - an identity is kept only beside an open shard
             yield self._shard
 
-    def _check_space(self) -> None:
-        free = shutil.disk_usage(self._path).free
-        if free < LEAST_FREE:
-            raise DiskFull(directory=self._path, free_bytes=free, needed_bytes=LEAST_FREE)
-
     def _check_owner(self, shard: edge.EdgeShard, ids: list[UUID], *, scope: OrgScope) -> None:
         """Refuse ids another org holds: an id belongs to whoever wrote it first."""
-        others = edge.Filter(must=[edge.HasIdCondition(set(ids))], must_not=[_is("org_id", scope.org_id)])
+        others = edge.Filter(must=[edge.HasIdCondition(set(ids))], must_not=[equals("org_id", scope.org_id)])
         if shard.count(edge.CountRequest(exact=True, filter=others)):
             raise ForeignPoint(org=scope.org_id, points=len(ids))
 
@@ -245,14 +228,13 @@ class EdgeStore:
         def ask(count: int) -> list[Hit]:
             request = edge.QueryRequest(limit=count, query=query, filter=chosen, params=params)
             with self._engine() as shard:
-                return [Hit(id=_id(point), score=point.score) for point in shard.query(request)]
+                return [Hit(id=id_of(point), score=point.score) for point in shard.query(request)]
 
         return settle(ask(limit + 1), limit=limit, more=ask)
 
     def _make_durable(self, written: int) -> None:
         """Put the engine's log on disk: it repeats the log when it is opened. Lets other threads run."""
-        for log in (self._path / "shard" / "wal").iterdir():
-            _sync(log)
+        edge_files.sync_log(self._path)
         with self._lock:
             self._unflushed += written
             if self._unflushed >= UNFLUSHED:
@@ -262,89 +244,3 @@ class EdgeStore:
         with self._engine() as shard:
             shard.update(edge.UpdateOperation.delete_points_by_filter(chosen))
         self._make_durable(at_most)
-
-
-def _sync(path: Path) -> None:
-    """Put a file's or a directory's content on disk; one that was just removed needs no more."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-@contextmanager
-def _told(path: Path) -> Iterator[None]:
-    """Tell the engine's failures as ours."""
-    try:
-        yield
-    except Exception as error:
-        if type(error) is not Exception:  # the engine raises the bare class; all others are not its own
-            raise
-        problem = str(error)
-        if "WouldBlock" in problem:
-            raise DataDirectoryBusy(directory=path) from error
-        if "No space left" in problem:
-            raise DiskFull(directory=path) from error
-        raise VectorStoreUnavailable(directory=path, problem=problem) from error
-
-
-def _config(dimension: int) -> edge.EdgeConfig:
-    return edge.EdgeConfig(
-        vectors={DENSE: edge.EdgeVectorParams(size=dimension, distance=edge.Distance.Cosine)},
-        sparse_vectors={SPARSE: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
-        optimizers=edge.EdgeOptimizersConfig(indexing_threshold=NEVER_INDEXED),
-    )
-
-
-def _is(field: str, value: object) -> edge.FieldCondition:
-    return edge.FieldCondition(field, match=edge.MatchValue(str(value)))
-
-
-def _any(field: str, values: Iterable[object]) -> edge.FieldCondition:
-    return edge.FieldCondition(field, match=edge.MatchAny(sorted(map(str, values))))
-
-
-def _filter(scope: OrgScope, *, ids: set[UUID] | None = None, where: SearchFilter | None = None) -> edge.Filter:
-    """The tenant, always, and what else was asked."""
-    must: list[edge.ConditionType] = [_is("org_id", scope.org_id)]
-    if ids is not None:
-        must.append(edge.HasIdCondition(set(ids)))
-    if where is not None and where.datasource_ids:
-        must.append(_any("datasource_id", where.datasource_ids))
-    if where is not None and where.languages:
-        must.append(_any("language", where.languages))
-    return edge.Filter(must=must)
-
-
-def _to_edge(point: Point) -> edge.Point:
-    sparse = edge.SparseVector(list(point.sparse.indices), list(point.sparse.values))
-    payload = {
-        "org_id": str(point.org_id),
-        "datasource_id": str(point.datasource_id),
-        "page_id": str(point.page_id),
-        "language": point.language,
-    }
-    return edge.Point(point.id, {DENSE: point.dense.tolist(), SPARSE: sparse}, payload)
-
-
-def _id(point: edge.ScoredPoint | edge.Record) -> UUID:
-    return point.id if isinstance(point.id, UUID) else UUID(str(point.id))
-
-
-def _dense(record: edge.Record) -> Vector:
-    assert isinstance(record.vector, dict)  # noqa: S101 - the dense vector was asked for by name
-    return np.asarray(record.vector[DENSE], dtype=np.float32)
-
-
-def _to_record(record: edge.Record) -> PointRecord:
-    payload = record.payload or {}
-    return PointRecord(
-        id=_id(record),
-        org_id=UUID(payload["org_id"]),
-        page_id=UUID(payload["page_id"]),
-        norm=float(np.linalg.norm(_dense(record))),
-    )
