@@ -11,7 +11,7 @@ PYTEST := $(RUN)/pytest $(PYTEST_ARGS)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help setup demo test check lint types imports docstrings settings-check coverage format services services-stop \
-	settings-reference lock bench bench-embed bench-crawl evaluate chaos clean
+	settings-reference lock bench bench-embed evaluate chaos clean
 
 help: ## list the recipes
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,7 +20,7 @@ setup: ## build .venv/ from the locked dependencies (no root needed)
 	@deploy/setup/setup.sh
 
 demo: setup ## crawl the sample site and ask it five questions (URL=https://… for another site)
-	@$(PYTHON_BIN) -m deploy.demo $(URL)
+	@$(PYTHON_BIN) -m deploy.demo $(if $(URL),'$(URL)')
 
 services: setup ## start PostgreSQL, Redis and Qdrant for the tests (containers, else native)
 	@$(PYTHON_BIN) -m deploy.services start
@@ -64,17 +64,14 @@ settings-reference: setup ## write deploy/settings.md from the code
 lock: setup ## resolve the dependencies anew and lock them by hash
 	$(PYTHON_BIN) -m deploy.setup.lock
 
-bench: setup ## crawl to answer, beside the same from stock parts (SITEWISE_EVAL_DATA adds a large site)
-	$(PYTHON_BIN) -m tests.benchmarks
+bench: setup ## crawl to answer, beside the same from stock parts (ARGS="--pages 100"; SITEWISE_EVAL_DATA adds a site)
+	$(PYTHON_BIN) -m tests.benchmarks $(ARGS)
 
 bench-embed: setup ## embedding, beside stock sentence-transformers
-	$(PYTHON_BIN) -m tests.benchmarks.embed
-
-bench-crawl: setup ## crawling alone
-	$(PYTHON_BIN) -m tests.benchmarks.crawl
+	$(PYTHON_BIN) -m tests.benchmarks.embed $(ARGS)
 
 evaluate: setup ## quality of answers on the evaluation sets (SITEWISE_EVAL_DATA names their folder)
-	$(PYTHON_BIN) -m tests.evaluation
+	$(PYTHON_BIN) -m tests.evaluation $(ARGS)
 
 chaos: setup ## the tests that kill things
 	@$(WITH_SERVICES) $(PYTEST) tests/chaos
