@@ -59,3 +59,4 @@ def set_up_logging(settings: Settings) -> None:
     root = logging.getLogger()
     root.handlers[:] = [output]
     root.setLevel(settings.log_level.upper())
+    logging.getLogger("alembic").setLevel(max(root.level, logging.WARNING))  # it tells of every plugin it has

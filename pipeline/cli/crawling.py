@@ -116,7 +116,7 @@ def report(watched: Watched, *, as_json: bool) -> None:
     print_line(f"{job.status.capitalize()} in {seconds:.1f} s.")
     for line in _counts(watched):
         print_line(f"  {line}")
-    for failure in job.failures:
+    for failure in (failure for failure in job.failures if failure.url not in (job.error_message or "")):
         print_line(f"  failed: {failure.url}  {failure.detail or failure.reason}")
     if job.limit_reached:
         say("The page limit was reached; --page-limit raises it.")

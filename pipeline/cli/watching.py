@@ -24,6 +24,7 @@ from pipeline.settings import Settings
 LOOK_SECONDS = 0.2
 PLAIN_SECONDS = 2.0
 STALLED_SECONDS = 20.0
+PROBE_SECONDS = 4.0
 AWAY_SECONDS = 60.0
 
 Show = Callable[[CrawlJob, Pace], None]
@@ -61,7 +62,7 @@ def phase(job: CrawlJob) -> str:
         return "starting"
     if not job.fetched_pages:
         return "opening"
-    return "fetching" if job.waiting_pages else "indexing"
+    return "indexing" if job.pending_pages and not job.waiting_pages else "fetching"
 
 
 def counts(job: CrawlJob) -> str:
@@ -98,37 +99,45 @@ class _Watcher:
 
     def follow(self, crawl_id: UUID, show: Show) -> CrawlJob:
         """The crawl, ended."""
-        answered = moved = time.monotonic()
+        moved = probed = time.monotonic()
         state: object = None
-        told = False
+        is_told = False
         while True:
-            try:
-                job = self._crawls.job(crawl_id, scope=self._scope)
-            except DatabaseUnavailable:
-                if time.monotonic() - answered > AWAY_SECONDS:
-                    raise
-                self._pause.wait(LOOK_SECONDS)
-                continue
-            now = answered = time.monotonic()
+            job = self._look(crawl_id)
+            now = time.monotonic()
             self._pace.look(job, now)
             show(job, self._pace)
             if job.has_ended:
                 return job
             if (seen := _movable(job)) != state:
-                state, moved, told = seen, now, False
-            elif not told and now - moved > STALLED_SECONDS:
-                told = True
+                state, moved, probed, is_told = seen, now, now, False
+            if now - probed > PROBE_SECONDS:
+                prepare_directory(self._settings)
+                probed = now
+            if now - moved > STALLED_SECONDS and not is_told:
                 self._tell_stalled(job)
+                is_told = True
+            self._pause.wait(LOOK_SECONDS)
+
+    def _look(self, crawl_id: UUID) -> CrawlJob:
+        """The crawl as it stands; a database that is away for a moment is waited for."""
+        since = time.monotonic()
+        while True:
+            try:
+                return self._crawls.job(crawl_id, scope=self._scope)
+            except DatabaseUnavailable:
+                if time.monotonic() - since > AWAY_SECONDS:
+                    raise
             self._pause.wait(LOOK_SECONDS)
 
     def _tell_stalled(self, job: CrawlJob) -> None:
-        prepare_directory(self._settings)
         if job.started_at is None:
             say("No worker has taken this crawl yet; `sitewise up` starts one, and the crawl is done then.")
-        else:
-            say(f"Nothing has moved for {STALLED_SECONDS:.0f} s; it may be a slow site, a wait it asked for, or work.")
-            logs = self._settings.data_dir / "logs"
-            say(f"The workers' own lines are in {logs}." if logs.is_dir() else "The workers' own lines may say more.")
+            return
+        say(f"Nothing has moved for {STALLED_SECONDS:.0f} s: a slow site, a wait it asked for, or workers in trouble.")
+        logs = self._settings.data_dir / "logs"
+        if logs.is_dir():
+            say(f"The workers' own lines are in {logs}.")
 
 
 @contextmanager
@@ -154,11 +163,12 @@ def _plain() -> Iterator[Show]:
     def show(job: CrawlJob, pace: Pace) -> None:
         nonlocal shown_at, shown
         now = time.monotonic()
-        state = f"{phase(job)}: {counts(job)} · {job.embedded_chunks} · {job.pending_pages}"
-        if state == shown or (now - shown_at < PLAIN_SECONDS and not job.has_ended):
+        state = f"{phase(job)}: {counts(job)}" if job.fetched_pages or job.has_ended else f"{phase(job)} …"
+        changing = f"{state} {job.embedded_chunks} {job.pending_pages}"
+        if changing == shown or (now - shown_at < PLAIN_SECONDS and not job.has_ended):
             return
-        shown_at, shown = now, state
-        parts = [f"{phase(job)}: {counts(job)}", speed(job, pace) if job.fetched_pages else "", job.current_url or ""]
+        shown_at, shown = now, changing
+        parts = [state, speed(job, pace) if job.fetched_pages else "", "" if job.has_ended else job.current_url]
         say(" · ".join(part for part in parts if part))
 
     yield show
