@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, ForeignKey, Index, case, delete, func, or_
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pipeline.db.base import Base, count_changed, insert_into
-from pipeline.model import CrawlProgress, Discovered
+from pipeline.model import CrawlProgress, Discovered, Reason
 
 WAITING, LEASED, DONE, REFUSED = "waiting", "leased", "done", "refused"
 NEW, UPDATED, UNCHANGED, REMOVED, FAILED, DECLINED = "new", "updated", "unchanged", "removed", "failed", "declined"
@@ -62,6 +62,20 @@ def add(session: Session, crawl_id: UUID, found: Iterable[Discovered], *, now: d
     }
     if rows:
         session.execute(insert_into(session, FrontierEntry).on_conflict_do_nothing(), list(rows.values()))
+
+
+def seen_before(session: Session, crawl_ids: Sequence[UUID]) -> list[FrontierEntry]:
+    """What earlier crawls fetched or had no room for: a page that answers "not modified" shows no links again."""
+    statement = (
+        select(FrontierEntry)
+        .where(
+            FrontierEntry.crawl_id.in_(crawl_ids),
+            or_(FrontierEntry.state != REFUSED, FrontierEntry.reason == Reason.PAGE_LIMIT),
+            or_(FrontierEntry.outcome.is_(None), FrontierEntry.outcome != REMOVED),
+        )
+        .order_by(FrontierEntry.depth, FrontierEntry.url_key)
+    )
+    return list(session.scalars(statement))
 
 
 def take(session: Session, crawl_id: UUID, *, token: UUID, limit: int, now: datetime) -> list[FrontierEntry]:

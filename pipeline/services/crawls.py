@@ -243,12 +243,12 @@ def _check_bounds(new: NewDatasource, *, floor: int) -> None:
 
 
 def _seed(session: Session, crawl: Crawl, datasource: Datasource, *, now: datetime) -> None:
-    """Put the start page and every page kept so far into the frontier, linked from somewhere or not."""
+    """Put the start page, every page kept so far and every URL fetched before into the frontier."""
     start = Discovered(url_key=datasource.url_key, url=datasource.url, depth=0)
-    known = (
-        Discovered(url_key=page.url_key, url=page.url, depth=page.depth) for page in pages.kept(session, datasource.id)
-    )
-    frontier.add(session, crawl.id, [start, *known], now=now)
+    kept = (Discovered(page.url_key, page.url, page.depth) for page in pages.kept(session, datasource.id))
+    earlier = frontier.seen_before(session, crawls.ended(session, datasource.id))
+    seen = (Discovered(entry.url_key, entry.url, entry.depth, entry.found_on) for entry in earlier)
+    frontier.add(session, crawl.id, [start, *seen, *kept], now=now)
 
 
 def _job(

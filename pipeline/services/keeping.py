@@ -175,7 +175,7 @@ class Keeper:
             self._decline(entry, page, reason)
 
     def _doubt(self, entry: FrontierEntry, page: Page, reason: Reason, outcome: Outcome) -> None:
-        """A page that serves is not forgotten on one bad answer; a 404 or 410 seen twice removes it."""
+        """A page that serves is not forgotten on one bad answer: only on a second 404 or 410, or when told to."""
         page.last_crawl_id, page.updated_at = self._crawl.id, self._now
         page.http_status, page.detail = outcome.http_status, outcome.detail
         is_missing = outcome.http_status in GONE
@@ -184,7 +184,7 @@ class Keeper:
             page.status, page.reason = PageStatus.EXCLUDED, Reason.GONE
             self._close(entry, frontier.REMOVED, Reason.GONE)
             return
-        if reason is Reason.NOINDEX:
+        if reason in {Reason.NOINDEX, Reason.EXCLUDED_RULE}:
             page.live_version = None
             self._decline(entry, page, reason)
             return

@@ -11,7 +11,7 @@ from pipeline.errors import AddressRefused, CrawlAlreadyRunning, InvalidInput, I
 from pipeline.model import CrawlStatus, OrgScope, Reason, ScenarioType, Verification
 from pipeline.services.crawls import NewDatasource
 from pipeline.services.training import NewScenario
-from tests.fakes.knowledge import SITE, Answer, Knowledge, at, paragraphs, walk
+from tests.fakes.knowledge import SITE, Answer, Knowledge, at, outcome, paragraphs, walk
 
 SHOP: dict[str, Answer] = {
     "/": "<p>Welcome to the shop that sells lamps and chairs to everybody.</p>",
@@ -161,6 +161,19 @@ def test_the_page_limit_counts_pages_kept_and_is_said(knowledge: Knowledge) -> N
     assert job.new_pages == 2
     assert job.limit_reached
     assert job.refusals == {Reason.PAGE_LIMIT: 2}
+
+
+def test_what_had_no_room_is_found_again_without_its_link(knowledge: Knowledge) -> None:
+    """A later crawl with room for more takes the URLs an earlier one had to leave, linked again or not."""
+    knowledge.crawl(SHOP, page_limit=2)
+
+    datasource_id = knowledge.add_site(page_limit=100)
+    ledger, claim = knowledge.start(datasource_id)
+    while taken := ledger.take(4):
+        ledger.record([outcome(url, SHOP, knowledge.clock) for url in taken])
+    ledger.finish()
+
+    assert knowledge.services.crawls.job(claim.crawl_id, scope=knowledge.org).new_pages == 2
 
 
 def test_a_second_holder_takes_over_where_the_first_stopped(knowledge: Knowledge) -> None:
