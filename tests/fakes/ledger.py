@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from threading import Event, Lock
+from time import monotonic
 from uuid import uuid4
 
 from pipeline.errors import LeaseLost
@@ -106,6 +107,18 @@ class FakeLedger:
     def lose(self) -> None:
         """Let another worker hold the crawl."""
         self.lost = True
+
+    def wait_for_pages(self, count: int, *, seconds: float = 60) -> None:
+        """Return once so many pages were kept.
+
+        Raises:
+            TimeoutError: If that takes longer than `seconds`.
+        """
+        end = monotonic() + seconds
+        while len(self.kept()) < count:
+            if not self.recorded.wait(max(end - monotonic(), 0)):
+                raise TimeoutError(f"{len(self.kept())} of {count} pages after {seconds} s")
+            self.recorded.clear()
 
     def release(self) -> None:
         """Take leases back, as the reaper does after a spider was killed."""

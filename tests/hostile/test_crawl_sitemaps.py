@@ -1,0 +1,107 @@
+"""Sitemaps in every form they have, and in forms they should not have."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spiders.sitemap import ENTRY_LIMIT, SitemapBroken, SitemapEntry, read_sitemap
+
+NAMESPACE = 'xmlns="http://www.sitemaps.org/schemas/sitemap/0.9"'
+
+
+def test_pages_come_with_their_date_and_their_other_languages() -> None:
+    """`lastmod` and `hreflang` alternates belong to the page they stand with."""
+    body = f"""<?xml version="1.0" encoding="UTF-8"?>
+    <urlset {NAMESPACE} xmlns:xhtml="http://www.w3.org/1999/xhtml" xmlns:image="http://www.google.com/schemas/sitemap-image/1.1">
+      <url>
+        <loc> https://example.com/a?b=1&amp;c=2 </loc><lastmod>2026-01-02</lastmod>
+        <xhtml:link rel="alternate" hreflang="de" href="https://example.com/de/a"/>
+        <image:image><image:loc>https://example.com/a.png</image:loc></image:image>
+      </url>
+      <url><loc>https://example.com/b</loc></url>
+      <url><lastmod>2026-01-02</lastmod></url>
+    </urlset>""".encode()
+
+    found = read_sitemap(body)
+
+    assert found.children == []
+    assert found.entries == [
+        SitemapEntry("https://example.com/a?b=1&c=2", "2026-01-02", ("https://example.com/de/a",)),
+        SitemapEntry("https://example.com/b"),
+    ]
+
+
+def test_an_index_names_further_sitemaps() -> None:
+    """Their dates are theirs, not a page's."""
+    body = (
+        f"<sitemapindex {NAMESPACE}><sitemap><loc>/a.xml</loc><lastmod>2026</lastmod></sitemap></sitemapindex>".encode()
+    )
+
+    found = read_sitemap(body)
+
+    assert found.children == ["/a.xml"]
+    assert found.entries == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"<urlset><url><loc>https://example.com/a</loc></url></urlset>",
+        b"\xef\xbb\xbf<urlset><url><loc>https://example.com/a</loc></url></urlset>",
+        b"<urlset><url><loc><![CDATA[https://example.com/a]]></loc></url></urlset>",
+        b"<urlset><url><loc>https://example.com/a</loc></url><url><loc>https://exam",
+        b"<rss><channel><item><link>https://example.com/a</link></item></channel></rss>",
+        b'<feed xmlns="http://www.w3.org/2005/Atom"><entry><link href="https://example.com/a"/></entry></feed>',
+        b"https://example.com/a\n",
+        b"\xef\xbb\xbfhttps://example.com/a\r\nnot a url\r\n",
+        "<urlset><url><loc>https://example.com/a</loc></url></urlset>".encode("utf-16"),
+    ],
+)
+def test_every_common_form_is_read(body: bytes) -> None:
+    """With and without namespaces, marks, CDATA, broken off, feeds and plain lists."""
+    assert [entry.url for entry in read_sitemap(body).entries] == ["https://example.com/a"]
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"<!doctype html><title>Not found</title>",
+        b'<!DOCTYPE u [<!ENTITY a "b">]><urlset><url><loc>https://example.com/&a;</loc></url></urlset>',
+        b'<!DOCTYPE u [<!ENTITY a SYSTEM "file:///etc/hostname">]><urlset><url><loc>&a;</loc></url></urlset>',
+        b'<!DOCTYPE u [<!ENTITY % a SYSTEM "http://127.0.0.1/"> %a;]><urlset/>',
+        b'<?xml version="1.0" encoding="no-such"?><urlset><url><loc>a</loc></url></urlset>',
+        b"\x00\x01\x02",
+    ],
+)
+def test_what_is_no_sitemap_is_said_to_be_none(body: bytes) -> None:
+    """Error pages, entities of any kind and noise."""
+    with pytest.raises(SitemapBroken):
+        read_sitemap(body)
+
+
+def test_one_file_gives_no_more_than_it_may() -> None:
+    """The fifty-thousandth URL is the last."""
+    body = b"<urlset>" + b"<url><loc>https://example.com/a</loc></url>" * (ENTRY_LIMIT + 10) + b"</urlset>"
+
+    assert len(read_sitemap(body).entries) == ENTRY_LIMIT
+
+
+def test_deep_nesting_costs_nothing() -> None:
+    """The file is read as a stream; no tree is built."""
+    body = b"<urlset>" + b"<a>" * 100_000 + b"<url><loc>https://example.com/a</loc></url>"
+
+    assert len(read_sitemap(body).entries) == 1
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_a_sitemap_or_none(body: bytes) -> None:
+    """No file makes the reader fail in another way."""
+    for start in (b"", b"<urlset><url><loc>", b"http"):
+        try:
+            found = read_sitemap(start + body)
+        except SitemapBroken:
+            continue
+        assert len(found.entries) <= ENTRY_LIMIT

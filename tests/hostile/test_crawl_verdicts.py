@@ -1,0 +1,181 @@
+"""Whether a page that was read is kept, when a host is asked again, and where redirects end."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from pipeline.model import Document, FrontierUrl, Reason
+from spiders.fetch import Answer
+from spiders.pace import LONGEST_PATIENCE, MAXIMUM_TRIES, Pace
+from spiders.redirects import MAXIMUM_REDIRECTS, Redirects
+from spiders.verdict import Verdict, is_login, judge, links_of
+
+URL = "https://example.com/a"
+PAGE = Document(url=URL, title="A page", markdown="word " * 50, text_hash="", fact_hash="")
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def judged(
+    document: Document, html: bytes = b"", *, url: str = URL, found_on: str | None = None, header: str | None = None
+) -> Verdict | None:
+    """The verdict on a document without robots headers."""
+    return judge(
+        document,
+        html,
+        url=url,
+        found_on=found_on,
+        directives=frozenset(),
+        canonical_header=header,
+        minimum_words=5,
+    )
+
+
+@pytest.mark.parametrize(
+    ("document", "html", "reason"),
+    [
+        (PAGE, b"", None),
+        (replace(PAGE, canonical=URL + "/?utm_source=x"), b"", None),
+        (replace(PAGE, canonical="https://example.com/b"), b"", Reason.CANONICAL_TO),
+        (replace(PAGE, canonical="/b"), b"", Reason.CANONICAL_TO),
+        (replace(PAGE, canonical="https://example.org/b"), b"", None),
+        (replace(PAGE, canonical="https://example.com/"), b"", None),
+        (replace(PAGE, canonical="http://["), b"", None),
+        (replace(PAGE, refresh="/b"), b"", Reason.DUPLICATE_OF),
+        (replace(PAGE, refresh=URL), b"", None),
+        (replace(PAGE, noindex=True), b"", Reason.NOINDEX),
+        (PAGE, b'<input type="password">', Reason.LOGIN_WALL),
+        (replace(PAGE, markdown="word " * 400), b'<input type="password">', None),
+        (replace(PAGE, title="404 - Page not found"), b"", Reason.SOFT_404),
+        (replace(PAGE, title="Seite nicht gefunden"), b"", Reason.SOFT_404),
+        (replace(PAGE, markdown="# Page not found\n\nSorry, nothing is here at all."), b"", Reason.SOFT_404),
+        (replace(PAGE, title="What to do when a file is not found", markdown="word " * 400), b"", None),
+        (replace(PAGE, markdown="one two"), b"", Reason.THIN),
+    ],
+)
+def test_a_page_is_kept_or_has_a_reason(document: Document, html: bytes, reason: Reason | None) -> None:
+    """Canonicals, refreshes, forms, errors in disguise and empty pages are told apart from pages."""
+    verdict = judged(document, html)
+
+    assert (verdict.reason if verdict else None) is reason
+
+
+def test_two_pages_that_name_each_other_are_not_both_lost() -> None:
+    """The one found through the other's canonical is kept."""
+    document = replace(PAGE, canonical="https://example.com/b")
+
+    assert judged(document, found_on="https://example.com/b") is None
+
+
+def test_a_canonical_in_the_header_counts_as_one_in_the_page() -> None:
+    """And it goes before it."""
+    verdict = judged(replace(PAGE, canonical=URL), header="https://example.com/c")
+
+    assert verdict is not None
+    assert verdict.instead == "https://example.com/c"
+
+
+@pytest.mark.parametrize(
+    ("url", "login"),
+    [
+        ("https://example.com/login", True),
+        ("https://example.com/account/sign-in?next=/a", True),
+        ("https://example.com/oauth2/authorize", True),
+        ("https://example.com/blog/login-page-design", True),
+        ("https://example.com/blog/logins", False),
+        ("https://example.com/authors/anna", False),
+    ],
+)
+def test_an_address_where_people_sign_in_is_known_by_its_path(url: str, *, login: bool) -> None:
+    """Words for signing in, as parts of the path of their own."""
+    assert is_login(url) is login
+
+
+def test_link_headers_are_read() -> None:
+    """Several links in one header, relations quoted or not."""
+    values = ['</a?p=2>; rel="next", </a>; rel=canonical', '<https://example.com/x>; title="a, b"; rel="prev next"']
+
+    assert links_of(values, "next") == ["/a?p=2", "https://example.com/x"]
+    assert links_of(values, "canonical") == ["/a"]
+    assert links_of(["nonsense <"], "next") == []
+
+
+@pytest.mark.parametrize(
+    ("value", "asked"),
+    [
+        ("120", timedelta(seconds=120)),
+        ("Fri, 02 Jan 2026 03:05:05 GMT", timedelta(seconds=60)),
+        ("Thu, 01 Jan 2026 00:00:00 GMT", timedelta(0)),
+        ("Fri, 02 Jan 2026 03:05:05", timedelta(seconds=60)),
+        ("9" * 500, timedelta(seconds=10**8)),
+        ("soon", None),
+        ("", None),
+        ("-5", None),
+        ("٣", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(value: str, asked: timedelta | None) -> None:
+    """Anything else says nothing."""
+    assert Answer(URL, 503, b"", {"retry-after": [value]}).retry_after(NOW) == asked
+
+
+def test_a_url_is_tried_three_times_with_growing_waits() -> None:
+    """One second, two seconds, and then it has failed."""
+    pace = Pace(lambda: NOW)
+    taken = FrontierUrl("key", URL, 1, attempts=1)
+
+    waits = [pace.retry(taken) for _ in range(MAXIMUM_TRIES)]
+
+    assert waits == [NOW + timedelta(seconds=1), NOW + timedelta(seconds=2), None]
+
+
+def test_tries_of_an_earlier_spider_count() -> None:
+    """A spider that was killed does not begin anew."""
+    assert Pace(lambda: NOW).retry(FrontierUrl("key", URL, 1, attempts=MAXIMUM_TRIES)) is None
+
+
+def test_what_a_host_asks_for_stands() -> None:
+    """A longer wait is kept, one beyond patience is a failure."""
+    pace = Pace(lambda: NOW)
+    taken = FrontierUrl("key", URL, 1)
+
+    assert pace.retry(taken, timedelta(seconds=90)) == NOW + timedelta(seconds=90)
+    assert pace.retry(taken, LONGEST_PATIENCE * 2) is None
+
+
+def test_a_host_that_asked_for_a_pause_is_left_alone() -> None:
+    """Every visit to it waits; visits elsewhere do not."""
+    clock = [NOW]
+    pace = Pace(lambda: clock[0])
+    pace.hold("example.com", timedelta(seconds=0.05))
+
+    async def turns() -> list[bool]:
+        waiting = asyncio.ensure_future(pace.turn("example.com"))
+        await pace.turn("example.org")
+        before = waiting.done()
+        clock[0] += timedelta(seconds=1)
+        await waiting
+        return [before, waiting.done()]
+
+    assert asyncio.run(turns()) == [False, True]
+
+
+def test_a_circle_of_redirects_ends() -> None:
+    """The step that would close it is refused."""
+    redirects = Redirects()
+
+    assert redirects.follow("a", "b")
+    assert redirects.follow("b", "c")
+    assert not redirects.follow("c", "a")
+    assert not redirects.follow("d", "d")
+
+
+def test_a_chain_of_redirects_ends() -> None:
+    """Five hops are followed, a sixth is not."""
+    redirects = Redirects()
+    steps = [redirects.follow(str(hop), str(hop + 1)) for hop in range(MAXIMUM_REDIRECTS + 1)]
+
+    assert steps == [True] * MAXIMUM_REDIRECTS + [False]
