@@ -32,7 +32,7 @@ from pipeline.stages.extract.structured import facts_markdown, read_structured
 EXTRACTOR = f"sitewise-extract/1 (trafilatura {version('trafilatura')}, lxml {version('lxml')})"
 """What made a text. It is kept with every version, so that a better extractor is not taken for a changed site."""
 
-__all__ = ["EXTRACTOR", "extract"]
+__all__ = ["EXTRACTOR", "extract", "parse"]
 
 
 def extract(html: bytes, *, url: str, content_type: str | None = None) -> Document:
@@ -48,7 +48,7 @@ def extract(html: bytes, *, url: str, content_type: str | None = None) -> Docume
         ExtractionFailed: If there is nothing to parse.
     """
     check_complexity(html)
-    root = _parse(decode(html, content_type))
+    root = parse(decode(html, content_type))
     base = base_url(root, url)
     canonical, alternates, neighbours = find_relations(root, base)
     links = find_links(root, base)
@@ -90,8 +90,14 @@ def extract(html: bytes, *, url: str, content_type: str | None = None) -> Docume
     )
 
 
-def _parse(text: str) -> html_parser.HtmlElement:
-    parser = html_parser.HTMLParser(encoding="utf-8", huge_tree=True, remove_pis=True)
+def parse(text: str) -> html_parser.HtmlElement:
+    """The tree of a page.
+
+    Raises:
+        ExtractionFailed: If there is nothing to parse.
+    """
+    parser = etree.HTMLParser(encoding="utf-8", huge_tree=True, remove_pis=True)
+    parser.set_element_class_lookup(etree.ElementDefaultClassLookup(element=html_parser.HtmlElement))
     try:
         root = etree.fromstring(text.encode("utf-8", "replace"), parser)
     except (etree.XMLSyntaxError, ValueError) as error:

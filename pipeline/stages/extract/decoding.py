@@ -24,7 +24,7 @@ _BROWSER_NAMES = {
 }
 """What browsers read instead of what a page says."""
 
-_UNPRINTABLE = dict.fromkeys([*range(9), 11, *range(14, 32), 127])
+_CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f]+")
 
 
 def decode(html: bytes, content_type: str | None = None) -> str:
@@ -78,4 +78,4 @@ def _is_mostly_utf8(html: bytes, invalid_at: int) -> bool:
 
 
 def _clean(text: str) -> str:
-    return text if text.isprintable() else text.translate(_UNPRINTABLE)
+    return _CONTROL.sub("", text) if _CONTROL.search(text) else text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ _LEGAL = re.compile(r"\u00a9|all rights reserved|\(c\) (?:19|20)\d\d|copyright",
 _TIME = re.compile(r"\b(?:19|20)\d\d\b|\b\d{1,2}:\d\d\b|\bago\b|\b\d{1,2}[./]\d{1,2}[./]")
 _PRICE = re.compile(r"[$\u20ac\u00a3\u00a5]\s?\d|\d\s?(?:[$\u20ac\u00a3\u00a5]|USD|EUR|kr\b|z\u0142)")
 _COMMA = re.compile(r"[,;:\u3001\uff0c]")
-_LOWER = re.compile(r"(?:^|\s)[a-z\u00e0-\u00ff\u0430-\u044f\u3040-\u30ff\u4e00-\u9fff]")
+_LOWER = re.compile(r"(?<!\S)[a-z\u00e0-\u00ff\u0430-\u044f\u3040-\u30ff\u4e00-\u9fff]")
 
 Matrix = NDArray[np.float32]
 
@@ -48,7 +49,7 @@ def _own(piece: Piece) -> list[float]:
     return [
         _log(words),
         min(1.0, piece.link_words / divisor),
-        1.0 if _SENTENCE.search(text) else 0.0,
+        1.0 if _SENTENCE.search(text[-2:]) else 0.0,
         len(_LOWER.findall(text)) / divisor,
         1.0 if piece.kind == "heading" else 0.0,
         min(4.0, len(_COMMA.findall(text)) / divisor * 10),
@@ -245,4 +246,4 @@ def _outermost(place: Place | None, tag: str) -> Place | None:
 
 
 def _log(count: float) -> float:
-    return float(np.log1p(count)) / 4
+    return math.log1p(count) / 4

@@ -15,6 +15,9 @@ MAX_ATTRIBUTES = 1_000
 MAX_TAGS = 400_000
 """Start tags of a page. The longest real pages have some tens of thousands."""
 
+_SMALL = 32_768
+"""Bytes in which no single element can hold so many attributes that they take a second."""
+
 _NEVER_OPEN = frozenset(
     b"area base br col embed hr img input link meta param source track wbr "
     b"p li dt dd tr td th option html head body".split()
@@ -39,7 +42,7 @@ def check_complexity(html: bytes) -> None:
     Raises:
         PageTooComplex: If it has too many tags, or one with too many attributes, or too deep a nesting.
     """
-    if html.count(b"<") <= MAX_DEPTH and len(html) <= MAX_ATTRIBUTES * 2:
+    if len(html) <= _SMALL and html.count(b"<") <= MAX_DEPTH:
         return
     depth = tags = position = 0
     match = _MARKUP.search(html)

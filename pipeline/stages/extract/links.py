@@ -29,7 +29,9 @@ def base_url(root: Element, url: str) -> str:
 
 def absolute(base: str, href: str) -> str | None:
     """An http or https address without fragment, or None when it leads elsewhere or nowhere."""
-    href = href.strip().translate(_CONTROLS)
+    href = href.strip()
+    if not href.isprintable():
+        href = href.translate(_CONTROLS)
     if not href.startswith(("http://", "https://")) or "[" in href:
         scheme = href.partition(":")[0]
         if scheme != href and scheme.isalpha() and scheme.lower() not in {"http", "https"}:

@@ -94,9 +94,11 @@ class _Network:
         count, reach = len(scaled), self.around.shape[1]
         total = np.zeros(count, dtype=np.float32)
         for number in range(len(self.inner)):
-            hidden = np.maximum(scaled @ self.inner[number] + self.inner_bias[number], 0)
-            padded = np.pad(hidden, ((reach // 2, reach // 2), (0, 0)))
-            near = sum(padded[step : step + count] @ self.around[number, step] for step in range(reach))
+            padded = np.zeros((count + reach - 1, self.inner.shape[2]), dtype=np.float32)
+            hidden = padded[reach // 2 : reach // 2 + count]
+            np.maximum(scaled @ self.inner[number] + self.inner_bias[number], 0, out=hidden)
+            windows = np.hstack([padded[step : step + count] for step in range(reach)])
+            near = windows @ self.around[number].reshape(windows.shape[1], -1)
             context = np.maximum(near + self.around_bias[number], 0)
             score = np.hstack((hidden, context)) @ self.outer[number] + self.outer_bias[number]
             total += 1 / (1 + np.exp(-np.clip(score, -30, 30)))
