@@ -17,7 +17,7 @@ from uuid import UUID
 import numpy as np
 import pytest
 
-from pipeline.adapters.qdrant import wire
+from pipeline.adapters.qdrant import serve, wire
 from pipeline.adapters.qdrant.opening import beside_owner, edge_path, open_store, store_socket
 from pipeline.adapters.qdrant.remote import RemoteStore, owner_answers
 from pipeline.adapters.qdrant.serve import StoreServer
@@ -167,6 +167,23 @@ def test_closing_lets_running_calls_finish(path: Path, remote: RemoteStore) -> N
 
         assert counted.result(20) == 1
         closed.result(20)
+
+
+def test_a_neighbour_that_does_not_read_is_hung_up_on(
+    path: Path, owned: MemoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An answer nobody takes holds neither a thread nor the owner's end."""
+    monkeypatch.setattr(serve, "SEND_TIMEOUT", timedelta(milliseconds=50))
+    points = [make_point(number, SCOPE) for number in range(1, 12_001)]
+    owned.upsert(points, scope=SCOPE)
+    server = StoreServer(owned, path)
+    with socket.socket(socket.AF_UNIX) as deaf:
+        deaf.connect(str(path))
+        ids = wire.pack_ids(point.id for point in points)
+        wire.send(deaf, Message({"call": "vectors", "org": str(SCOPE.org_id)}, [ids]))
+
+        with ThreadPoolExecutor(1) as threads:
+            threads.submit(server.close).result(20)
 
 
 def test_errors_travel_with_their_facts(path: Path, owned: MemoryStore, remote: RemoteStore) -> None:

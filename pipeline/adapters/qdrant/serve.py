@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import socket
+import struct
 import tempfile
 import threading
 from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,6 +22,12 @@ from pipeline.model import OrgScope
 
 WAITING = 64
 """Connections that may wait to be accepted."""
+
+SEND_TIMEOUT = timedelta(seconds=10)
+"""A neighbour that does not read its answer for so long is hung up on; one may be silent as long as it likes."""
+
+
+PAUSE_SECONDS = 0.1
 
 
 class StoreServer:
@@ -37,6 +45,7 @@ class StoreServer:
         self._store = store
         self._path = path
         self._lock = threading.Lock()
+        self._closing = threading.Event()
         self._connections: dict[socket.socket, threading.Thread] = {}
         self._listener = _listen(path)
         self._inode = path.stat().st_ino
@@ -54,8 +63,9 @@ class StoreServer:
     def close(self) -> None:
         """Stop accepting, end every connection, let running calls finish, remove the socket."""
         with self._lock:
-            if self._listener.fileno() < 0:
+            if self._closing.is_set():
                 return
+            self._closing.set()
             if self._path.exists() and self._path.stat().st_ino == self._inode:
                 self._path.unlink()
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -71,8 +81,13 @@ class StoreServer:
         while True:
             try:
                 connection, _ = self._listener.accept()
-            except OSError:  # the listener was shut down
-                return
+            except OSError:  # the listener was shut down, or this process has no descriptor left for now
+                if self._closing.wait(PAUSE_SECONDS):
+                    return
+                continue
+            seconds, rest = divmod(SEND_TIMEOUT, timedelta(seconds=1))
+            interval = struct.pack("ll", seconds, rest.microseconds)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, interval)
             thread = threading.Thread(target=self._serve, args=(connection,), name="vector-store", daemon=True)
             with self._lock:
                 self._connections[connection] = thread
