@@ -225,10 +225,10 @@ class Visitor:
             urls += [url for _, url in document.alternates] + links_of(link_headers, "next")
             found += self.scope.discover_all(urls, base=answer.url, depth=taken.depth + 1, found_on=taken.url)
         outcome = replace(outcome, discovered=found)
-        if verdict is not None:
-            return replace(outcome, reason=verdict.reason, detail=verdict.detail)
         if refusal is not None:
             return replace(outcome, reason=refusal, detail="the start page, read for its links")
+        if verdict is not None:
+            return replace(outcome, reason=verdict.reason, detail=verdict.detail)
         return replace(outcome, document=document, html=answer.body)
 
     def _put_back(self, taken: FrontierUrl, outcome: Outcome, setback: _Setback) -> Outcome:

@@ -25,7 +25,7 @@ _VOCABULARY = (
     "address telephone engineer factory material cotton leather wooden silent gentle sturdy narrow modern simple "
     "arrives contains protects replaces measures supports includes explains requires prevents improves follows"
 )
-_SENTENCES = 6
+_SENTENCES = 12
 _SENTENCE_WORDS = 9
 
 
