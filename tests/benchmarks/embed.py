@@ -1,6 +1,6 @@
 """Embedding, measured: stock sentence-transformers and each of our backends on the same chunks, in turn.
 
-`python -m tests.benchmarks.embed [--seconds N] [--json PATH] [--retrieval]`. The chunks are the sample
+`python -m tests.benchmarks.embed [--seconds N] [--json PATH]`. The chunks are the sample
 site's, cut by the product; `SITEWISE_EVAL_DATA` adds those of the `vahelp` pages. Rates count CPU time
 of the whole process, all threads, because that is what a deployment pays for.
 """
@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -33,7 +34,6 @@ from pipeline.model import Vector
 from pipeline.settings import ChunkSettings, EmbedSettings
 from pipeline.stages.chunk import chunk
 from pipeline.stages.extract import extract
-from tests.benchmarks.embed_loss import retrieval_loss
 from tests.evaluation import datasets
 
 BLOCK = 64
@@ -41,11 +41,13 @@ BLOCK = 64
 
 STOCK = "stock SentenceTransformer.encode"
 COLD = """
-import resource, time
+import time
 from pathlib import Path
 {code}
-used = resource.getrusage(resource.RUSAGE_SELF)
-print(used.ru_utime + used.ru_stime, used.ru_maxrss / 1024)
+cpu = time.process_time()
+status = Path("/proc/self/status")
+peak = [line.split()[1] for line in status.read_text().splitlines() if "VmHWM" in line] if status.exists() else [0]
+print(cpu, int(peak[0]) / 1024)
 """
 COLD_OURS = """
 from pipeline.adapters.embedder import open_embedder
@@ -161,7 +163,7 @@ def summarise(ways: Sequence[Runner], rounds: int) -> list[dict[str, object]]:
 
 
 def cold_starts(cache: Path) -> dict[str, dict[str, float]]:
-    """CPU seconds and peak MB from a new process to its first vector."""
+    """CPU seconds and peak MB (0 where the system does not tell) from a new process to its first vector."""
     path = find("all-MiniLM-L6-v2", revision=None, cache_dir=cache).path
     codes = {STOCK: COLD_STOCK.format(path=path)}
     codes |= {f"openvino {kind}": COLD_OURS.format(precision=kind, cache=cache) for kind in ("auto", "int8")}
@@ -174,19 +176,15 @@ def cold_starts(cache: Path) -> dict[str, dict[str, float]]:
     return found
 
 
-def show(report: dict[str, object], console: Console) -> None:
-    """The report as tables."""
-    for name, part in report["corpora"].items():  # type: ignore[attr-defined] # written by main, below
-        title = f"{name}: {part['chunks']} chunks, {part['mean_tokens']} tokens on average, {part['rounds']} rounds"
-        table = Table(title=title, title_justify="left")
-        for column in part["rows"][0]:
-            table.add_column(column.replace("_", " "), justify="left" if column == "name" else "right")
-        for row in part["rows"]:
-            table.add_row(*map(str, row.values()))
-        console.print(table)
-    for kind in ("cold_start", "retrieval"):
-        for name, figures in report[kind].items():  # type: ignore[attr-defined] # likewise
-            console.print(kind.replace("_", " "), name, figures)
+def show(name: str, part: dict[str, Any], console: Console) -> None:
+    """One corpus as a table."""
+    title = f"{name}: {part['chunks']} chunks, {part['mean_tokens']} tokens on average, {part['rounds']} rounds"
+    table = Table(title=title, title_justify="left")
+    for column in part["rows"][0]:
+        table.add_column(column.replace("_", " "), justify="left" if column == "name" else "right")
+    for row in part["rows"]:
+        table.add_row(*map(str, row.values()))
+    console.print(table)
 
 
 def main() -> None:
@@ -194,27 +192,29 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.embed", description=main.__doc__)
     parser.add_argument("--seconds", type=float, default=60, help="time for each corpus")
     parser.add_argument("--json", type=Path, help="write the report here too")
-    parser.add_argument("--retrieval", action="store_true", help="what bf16 and int8 cost in nDCG@10 (minutes)")
     options = parser.parse_args()
+    console = Console(width=140)
     with tempfile.TemporaryDirectory() as folder:
         cache = Path(folder)
+        started = cold_starts(cache)
+        for name, figures in started.items():
+            console.print("cold start:", name, figures)
         tokenizer = open_tokenizer(EmbedSettings(), cache_dir=cache)
         ways = runners(cache)
-        corpora: dict[str, object] = {}
+        corpora: dict[str, Any] = {}
         for name, texts in sample_chunks(cache).items():
             rounds = measure(ways, texts, seconds=options.seconds)
             mean_tokens = round(float(np.mean(tokenizer.count(texts))))
             rows = summarise(ways, rounds)
             corpora[name] = {"chunks": len(texts), "mean_tokens": mean_tokens, "rounds": rounds, "rows": rows}
-        report: dict[str, object] = {
+            show(name, corpora[name], console)
+    if options.json:
+        report = {
             "machine": {"processor": platform.processor() or platform.machine(), "bf16": computes_bf16()},
             "versions": {name: version(name) for name in ("torch", "sentence-transformers", "openvino", "tokenizers")},
             "corpora": corpora,
-            "cold_start": cold_starts(cache),
-            "retrieval": retrieval_loss(cache) if options.retrieval else {},
+            "cold_start": started,
         }
-    show(report, Console(width=140))
-    if options.json:
         options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 

@@ -1,7 +1,12 @@
-"""What rounding costs in retrieval: nDCG@10 of bf16 and int8 beside fp32, question by question."""
+"""What rounding costs in retrieval: nDCG@10 of bf16 and int8 beside fp32, question by question.
+
+`python -m tests.benchmarks.embed_loss [SET …]` with `SITEWISE_EVAL_DATA` set.
+"""
 
 from __future__ import annotations
 
+import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -18,19 +23,23 @@ SETS = ("vahelp", "taubank")
 PRECISIONS = ("fp32", "bf16", "int8")
 
 
-def retrieval_loss(cache: Path) -> dict[str, dict[str, str]]:
-    """Mean nDCG@10 in fp32, and the paired difference of the others with its 95 % interval.
+def main() -> None:
+    """Print mean nDCG@10 in fp32, and the paired difference of the others with its 95 % interval.
 
-    A page scores as its best chunk, by cosine alone. Empty where `SITEWISE_EVAL_DATA` is not set.
+    A page scores as its best chunk, by cosine alone. Some minutes of CPU.
     """
     root = datasets.root()
     if root is None:
-        return {}
-    ways = {
-        kind: open_embedder(EmbedSettings.model_validate({"backend": "openvino", "precision": kind}), cache_dir=cache)
-        for kind in PRECISIONS
-    }
-    return {name: _losses(datasets.read(name, root), ways) for name in SETS}
+        sys.exit(f"set {datasets.VARIABLE} to the folder of the question sets")
+    with tempfile.TemporaryDirectory() as folder:
+        ways = {kind: _open(kind, Path(folder)) for kind in PRECISIONS}
+        for name in sys.argv[1:] or SETS:
+            print(name, _losses(datasets.read(name, root), ways), flush=True)  # noqa: T201 - the report of a command
+
+
+def _open(precision: str, cache: Path) -> Embedder:
+    values = {"backend": "openvino", "precision": precision}
+    return open_embedder(EmbedSettings.model_validate(values), cache_dir=cache)
 
 
 def _losses(questions: datasets.QuestionSet, ways: dict[str, Embedder]) -> dict[str, str]:
@@ -61,3 +70,7 @@ def _scores(
         ranking = [questions.pages[number].id for number in np.argsort(-best, kind="stable")[:10]]
         found.append(ndcg(ranking, questions.gains[question.id]))
     return np.array(found)
+
+
+if __name__ == "__main__":
+    main()
