@@ -1,0 +1,116 @@
+"""The `sitewise` command as a person runs it: in a process of its own, with an exit status and two streams."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.lab.waiting import eventually
+
+COMMAND = [sys.executable, "-m", "pipeline.cli"]
+PATIENCE_SECONDS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """How a command ended, and what it wrote."""
+
+    status: int
+    out: str
+    err: str
+
+    def json(self) -> Any:  # noqa: ANN401 - whatever the command prints
+        """What it printed as JSON; nothing else may stand on stdout."""
+        return json.loads(self.out)
+
+
+class Running:
+    """A command at work. What it says on stderr is read as it comes."""
+
+    def __init__(self, child: subprocess.Popen[str]) -> None:
+        self._child = child
+        self._lines: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._child.pid
+
+    @property
+    def err(self) -> str:
+        """What it has said so far."""
+        return "".join(self._lines)
+
+    def until_said(self, text: str) -> None:
+        """Wait for these words on stderr; a command that ends without them fails."""
+        eventually(lambda: text in self.err or self._child.poll() is not None, seconds=60, what=text)
+        assert text in self.err, self.err
+
+    def interrupt(self) -> None:
+        """Ctrl-C."""
+        self._child.send_signal(signal.SIGINT)
+
+    def wait(self) -> Finished:
+        """How it ended."""
+        out = self._child.stdout.read() if self._child.stdout else ""
+        status = self._child.wait(PATIENCE_SECONDS)
+        self._reader.join()
+        if self._child.stdout:
+            self._child.stdout.close()
+        return Finished(status, out, self.err)
+
+    def _read(self) -> None:
+        if self._child.stderr is not None:
+            with self._child.stderr as lines:
+                self._lines.extend(lines)
+
+
+class Sitewise:
+    """The command, for one data directory, loopback allowed. `settings` are further environment variables."""
+
+    def __init__(self, data_dir: Path, **settings: str) -> None:
+        self.data_dir = data_dir
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith("SITEWISE_")}
+        own = {
+            "SITEWISE_DATA_DIR": str(data_dir),
+            "SITEWISE_CRAWL__ALLOWED_ADDRESSES": "127.0.0.0/8",
+            "SITEWISE_EXTRACT__PROCESSES": "1",
+        }
+        self._environment = inherited | own | settings
+
+    def start(
+        self, *arguments: str, prepare: Callable[[], None] | None = None, settings: Mapping[str, str] | None = None
+    ) -> Running:
+        """Begin a command."""
+        child = subprocess.Popen(  # noqa: S603 - our own command
+            [*COMMAND, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=self._environment | dict(settings or {}),
+            preexec_fn=prepare,  # noqa: PLW1509 - only sets a limit, before any thread of the child
+        )
+        return Running(child)
+
+    def run(
+        self, *arguments: str, settings: Mapping[str, str] | None = None, file_limit: int | None = None
+    ) -> Finished:
+        """Run a command to its end. With a `file_limit`, no file it writes may become longer (bytes)."""
+
+        def limit() -> None:
+            if file_limit is not None:
+                resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
+
+        return self.start(*arguments, prepare=limit if file_limit is not None else None, settings=settings).wait()
