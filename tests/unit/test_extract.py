@@ -82,7 +82,7 @@ def test_code_keeps_its_lines_and_language() -> None:
 def test_definitions_quotes_and_line_breaks() -> None:
     """Terms stand above their definitions, quotes are marked, line breaks stay."""
     document = read(
-        f"{PROSE}<dl><dt>Lead time</dt><dd>Two days for all parts in stock.</dd></dl>"
+        f"{PROSE}<dl><dt>Lead time</dt><dd><p>Two days for all parts in stock.</p></dd></dl>"
         "<blockquote><p>It has run for ten years without a single fault.</p></blockquote>"
         "<p>Mill Lane 4<br>Oxford, which is where we are at home</p>"
     )
@@ -106,9 +106,10 @@ def test_text_cannot_pose_as_markdown() -> None:
         "<footer><p>Copyright 2024 Example Ltd. All rights reserved.</p></footer>",
         '<div class="cookie-banner" role="dialog"><p>We use cookies. Accept them all, please.</p></div>',
         '<aside class="related"><h2>Related</h2><ul><li><a href=/x>Other pumps</a></li></ul></aside>',
+        '<ol class="breadcrumbs"><li><a href="/">Help</a></li><li><a href="/p">Pumps and hoses</a></li></ol>',
         '<ul class="share"><li><a href="#">Share on Facebook</a></li><li><a href="#">Tweet</a></li></ul>',
     ],
-    ids=["navigation", "footer", "cookies", "related", "share"],
+    ids=["navigation", "footer", "cookies", "related", "trail", "share"],
 )
 def test_what_is_on_every_page_is_left_out(block: str) -> None:
     """Navigation, footers, cookie bars, related links and share bars are no knowledge."""

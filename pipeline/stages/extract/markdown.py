@@ -33,11 +33,15 @@ def _belong(before: Piece, piece: Piece) -> bool:
     """Whether two pieces stand without an empty line between them."""
     if piece.kind == "row":
         return before.kind == "row" and before.group == piece.group
-    if piece.kind == "definition":
-        return before.kind in {"term", "definition"}
+    if _defines(piece):
+        return before.kind == "term" or _defines(before)
     if piece.kind == "term":
         return before.kind == "term"
     return piece.kind == "item" and before.kind == "item"
+
+
+def _defines(piece: Piece) -> bool:
+    return piece.kind == "definition" or piece.marker == ":"
 
 
 def _lines(piece: Piece) -> list[str]:
@@ -52,7 +56,7 @@ def _lines(piece: Piece) -> list[str]:
     if piece.kind == "item":
         hanging = indent + " " * (len(piece.marker) + 1)
         return [f"{indent}{piece.marker} {first}", *(hanging + line for line in rest)]
-    if piece.kind == "definition":
+    if _defines(piece):
         return [f": {first}", *(f"  {line}" for line in rest)]
     if piece.kind == "summary":
         return [f"**{' '.join((first, *rest))}**"]

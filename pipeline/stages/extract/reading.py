@@ -108,6 +108,7 @@ _APART = frozenset(("a", "button", "label", "time"))
 """Inline elements that visitors see apart from what follows, even without white space between."""
 
 _MAX_DEPTH = 200
+_MAX_PIECES = 40_000
 _MAX_EVIDENCE = 100
 _EVIDENCE_LENGTH = 500
 _COMMENT_WORDS = 4
@@ -387,6 +388,11 @@ class Reading:
                 if not current.marked and kind == "paragraph":
                     kind, marker = "item", current.next_marker()
             current.marked = True
+        if len(self.pieces) >= _MAX_PIECES:
+            self._evidence("page too long", text)
+            return
+        if kind == "paragraph" and not marker and self._defines():
+            marker = ":"
         words = _count(text)
         piece = Piece(
             kind=kind,
@@ -404,6 +410,13 @@ class Reading:
         self._link_words = 0
         self._place.count(piece)
         self.pieces.append(piece)
+
+    def _defines(self) -> bool:
+        """Whether a paragraph here is the first one of a definition."""
+        place: Place | None = self._place
+        while place is not None and place.tag in {"p", "div", "span"}:
+            place = place.parent
+        return place is not None and place.tag == "dd" and bool(self.pieces) and self.pieces[-1].kind == "term"
 
     def _seen(self, text: str) -> str:
         """The text without characters that print nothing; smuggled words become evidence."""

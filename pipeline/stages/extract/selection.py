@@ -22,6 +22,8 @@ THRESHOLD = 0.35
 """Pieces judged at least this likely are kept: losing an answer costs more than keeping a line too many."""
 
 _NEVER = int(Hint.COOKIE)
+_TRAIL = int(Hint.BREADCRUMB)
+_SMALL_PRINT = 12
 _APART = int(Hint.NAVIGATION | Hint.FOOTER | Hint.ASIDE | Hint.DIALOG)
 _FAR = 6.0
 """Features are cut off this many standard deviations from their mean."""
@@ -35,11 +37,11 @@ def judge(pieces: Sequence[Piece]) -> NDArray[np.float32]:
 
 
 def keep(pieces: Sequence[Piece], likelihood: NDArray[np.float32]) -> list[Piece]:
-    """The pieces likely enough, in order, with the headings they stand under; never navigation or a cookie bar."""
+    """The pieces likely enough, with the headings they stand under; never navigation, cookies or small print."""
     chosen: list[Piece] = []
     under: Piece | None = None
     for piece, likely in zip(reversed(pieces), reversed(likelihood), strict=True):
-        if piece.place.inherited & _NEVER or _is_navigation(piece):
+        if piece.place.inherited & _NEVER or _is_navigation(piece) or _is_small_print(piece):
             continue
         if likely >= THRESHOLD or _announces(piece, under, likely):
             chosen.append(piece)
@@ -55,6 +57,13 @@ def _is_navigation(piece: Piece) -> bool:
     while place is not None and place.tag != "nav":
         place = place.parent
     return place is not None
+
+
+def _is_small_print(piece: Piece) -> bool:
+    """Whether this is a crumb of the trail above the page, or the line of who owns it."""
+    if piece.words > _SMALL_PRINT or piece.kind == "heading":
+        return False
+    return bool(piece.place.inherited & _TRAIL) or piece.text.lower().startswith(("\u00a9", "copyright", "(c) "))
 
 
 def _announces(piece: Piece, under: Piece | None, likely: float) -> bool:
