@@ -13,7 +13,8 @@ from tests.architecture.source import CODE, ROOT, files, modules, relative
 
 WITHOUT_SUBJECT = {"utils", "helpers", "common", "misc", "manager", "handler", "process", "data", "info"}
 LINES_MAXIMUM = 500
-COME_ALONG = {"coverage", "httpx", "justext", "packaging"}  # of pytest-cov, the Qdrant client, trafilatura, pytest
+COME_ALONG = {"coverage", "cryptography", "httpx", "justext", "packaging"}
+"""Of pytest-cov, pyOpenSSL, the Qdrant client, trafilatura, pytest."""
 PLACES = {*CODE, ".ci", "requirements"}
 
 
