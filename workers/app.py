@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from celery import Celery, Task
+from celery.worker.request import Request
 from kombu import Queue
 
 from pipeline.adapters.celery import (
@@ -20,6 +21,14 @@ from pipeline.settings import Settings
 from workers.schedule import schedule
 
 log = get_logger(__name__)
+
+
+class Unacknowledged(Request):  # type: ignore[misc] # Celery has no types
+    """A message of a queue that keeps no account of what was fetched. Celery acknowledges those as well."""
+
+    def acknowledge(self) -> None:
+        """Say nothing to the broker: there is nothing to say, and a failure here stalls the consumer."""
+        self.acknowledged = True
 
 
 class Hint(Task):  # type: ignore[misc] # Celery has no types
@@ -80,6 +89,7 @@ def configure(settings: Settings, *, scheduled_crawls: bool = True) -> None:
     """
     url = broker_url(settings)
     is_redis = url.startswith(("redis", "rediss", "sentinel"))
+    Hint.Request = Unacknowledged if is_redis else Request
     app.conf.update(
         broker_url=url,
         broker_transport_options=_redis_options() if is_redis else {},

@@ -16,8 +16,8 @@ from typing import IO, Self
 
 from pipeline.logs import get_logger
 
-FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 30.0
-HEALTHY_SECONDS = 60.0
+FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 10.0
+HEALTHY_SECONDS = 20.0
 """A child that lived this long starts again at once; the pause before a restart doubles otherwise."""
 
 LARGEST_LOG = 5 * 2**20
@@ -30,7 +30,7 @@ log = get_logger(__name__)
 class Program:
     """A child to keep alive.
 
-    `stays_quiet_until` delays its first start by so many seconds, to leave the cores to others.
+    `start_after_seconds` delays its first start, to leave the cores to others. `prepare` runs before each.
     `log_file` takes its stderr; without one it shares its parent's.
     """
 
