@@ -16,8 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
+from safetensors.numpy import save_file
 
 from pipeline.adapters.embedder import identify, open_embedder, open_tokenizer
+from pipeline.adapters.embedder.description import UNLIMITED
 from pipeline.adapters.embedder.int8 import quantise
 from pipeline.adapters.embedder.sources import PACKAGED, ModelSource, find
 from pipeline.adapters.embedder.wordpieces import WordPieces
@@ -40,7 +42,8 @@ from pipeline.adapters.embedder import identify
 from pipeline.errors import ModelNotFound
 from pipeline.settings import EmbedSettings
 try:
-    identify(EmbedSettings(model="somebody/some-model"), cache_dir=Path(sys.argv[1]))
+    identity = identify(EmbedSettings(model="somebody/some-model"), cache_dir=Path(sys.argv[1]))
+    print(identity.name, identity.revision)
 except ModelNotFound as error:
     print(error)
 """
@@ -148,6 +151,19 @@ def test_a_hub_model_that_cannot_be_had_is_not_found(environment: dict[str, str]
     assert "SITEWISE_EMBED__MODEL" in told
 
 
+def test_a_hub_model_in_the_cache_needs_no_hub(tmp_path: Path) -> None:
+    """What was fetched once is used offline, and its revision is its commit."""
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    repository = tmp_path / "hub" / "hub" / "models--somebody--some-model"
+    write_tiny_bert(repository / "snapshots" / commit)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(commit, encoding="utf-8")
+
+    told = run(HUB, str(tmp_path), HF_HOME=str(tmp_path / "hub"), HF_HUB_OFFLINE="1")
+
+    assert told.split() == ["somebody/some-model", commit]
+
+
 # --- read ----------------------------------------------------------------------------------
 
 
@@ -196,6 +212,48 @@ def test_prompts_change_what_is_embedded(tmp_path: Path) -> None:
     documents = embedder.encode_documents(["refund", "query refund"])
     assert not np.allclose(question, documents[0], atol=1e-3)
     assert np.allclose(question, documents[1], atol=1e-3)
+
+
+def test_a_folder_without_modules_is_a_bare_transformer(tiny: Path, tmp_path: Path) -> None:
+    """As in the library, it gets mean pooling and no normalisation."""
+    (tiny / "modules.json").unlink()
+
+    identity = identify(settings(tiny), cache_dir=tmp_path)
+
+    assert (identity.pooling, identity.normalised, identity.backend) == ("mean", False, "openvino")
+
+
+def test_a_pooling_may_be_named_by_a_word(tiny: Path, tmp_path: Path) -> None:
+    """Newer folders say `pooling_mode` where older ones have a switch for each."""
+    (tiny / "1_Pooling" / "config.json").write_text('{"pooling_mode": "cls", "embedding_dimension": 32}')
+
+    assert identify(settings(tiny), cache_dir=tmp_path).pooling == "cls"
+
+
+def test_a_last_layer_of_its_own_decides_the_dimension(tiny: Path, tmp_path: Path) -> None:
+    """A dense module after the pooling names the width, and makes the model one for the library."""
+    modules = json.loads((tiny / "modules.json").read_text(encoding="utf-8"))
+    modules.append({"idx": 3, "name": "3", "path": "3_Dense", "type": "sentence_transformers.models.Dense"})
+    (tiny / "modules.json").write_text(json.dumps(modules), encoding="utf-8")
+    (tiny / "3_Dense").mkdir()
+    (tiny / "3_Dense" / "config.json").write_text('{"in_features": 32, "out_features": 12}', encoding="utf-8")
+
+    identity = identify(settings(tiny), cache_dir=tmp_path)
+
+    assert (identity.dimension, identity.backend) == (12, "torch")
+
+
+def test_a_table_of_word_vectors_is_a_model_too(tiny: Path, tmp_path: Path) -> None:
+    """A static model has no transformer: its table's width is the dimension, and it reads any length."""
+    kind = "sentence_transformers.models.StaticEmbedding"
+    (tiny / "modules.json").write_text(json.dumps([{"idx": 0, "name": "0", "path": "", "type": kind}]))
+    for name in ("config.json", "sentence_bert_config.json", "tokenizer_config.json"):
+        (tiny / name).unlink()
+    save_file({"embedding.weight": np.zeros((9, 24), np.float32)}, tiny / "model.safetensors")
+
+    identity = identify(settings(tiny), cache_dir=tmp_path)
+
+    assert (identity.dimension, identity.max_tokens, identity.pooling) == (24, UNLIMITED, "none")
 
 
 @pytest.mark.parametrize("name", ["tokenizer.json", "config.json", "1_Pooling/config.json", "model.safetensors"])
