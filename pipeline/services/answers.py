@@ -16,7 +16,7 @@ from pipeline.db.chunks import LiveChunk
 from pipeline.db.engine import Database
 from pipeline.db.scenarios import ActiveScenario
 from pipeline.errors import InvalidQuestion
-from pipeline.model import Briefing, Candidates, OrgScope, ScenarioType, SearchFilter, SparseVector, Vector
+from pipeline.model import Briefing, Candidates, OrgScope, ScenarioType, SearchFilter, Vector
 from pipeline.retrieval import fusion, passages, prompt
 from pipeline.retrieval import scenarios as matching
 from pipeline.services.clock import Clock
@@ -120,7 +120,7 @@ class AnswerService:
         self, question: Question, vector: Vector, languages: Sequence[str], *, scope: OrgScope, embedder: Embedder
     ) -> Candidates:
         store = self._prepared_store(embedder)
-        terms = self._terms(question.message, languages)
+        terms = self._sparse().encode_query(question.message, *languages)
         limit = max(self._settings.retrieve.candidates, 2 * (question.top_k or 0))
         return store.search(vector, terms, limit=limit, scope=scope, where=question.where)
 
@@ -131,16 +131,6 @@ class AnswerService:
             store.prepare(embedder.identity)
             self._is_prepared = True
         return store
-
-    def _terms(self, message: str, languages: Sequence[str]) -> SparseVector:
-        """The message's terms in every language the org's pages are written in: a short question names none."""
-        sparse = self._sparse()
-        weights: dict[int, float] = {}
-        for language in languages or [""]:
-            encoded = sparse.encode_query(message, language or None)
-            weights.update(zip(encoded.indices, encoded.values, strict=True))
-        ordered = sorted(weights)
-        return SparseVector(indices=tuple(ordered), values=tuple(weights[index] for index in ordered))
 
     def _dispose(self, candidates: Candidates, *, scope: OrgScope) -> dict[UUID, LiveChunk]:
         ids = {hit.id for half in (candidates.dense, candidates.sparse) for hit in half}

@@ -32,7 +32,12 @@ class Deployment:
 
     def __init__(self, data_dir: Path, **variables: str) -> None:
         kept = {name: value for name, value in os.environ.items() if not name.startswith("SITEWISE_")}
-        own = {"SITEWISE_CRAWL__ALLOWED_ADDRESSES": "127.0.0.0/8", "SITEWISE_DATA_DIR": str(data_dir), **variables}
+        own = {
+            "SITEWISE_CRAWL__ALLOWED_ADDRESSES": "127.0.0.0/8",
+            "SITEWISE_DATA_DIR": str(data_dir),
+            "SITEWISE_WORK__SWEEP_AFTER": "0",
+            **variables,
+        }
         self.environment = {**kept, **own}
         with pytest.MonkeyPatch.context() as patch:
             for name, value in own.items():
@@ -96,7 +101,8 @@ def test_both_modes_know_and_answer_the_same(
             known_served = knowledge_of(served, site)
 
     assert known_embedded["pages"] == known_served["pages"]
-    assert known_embedded["answers"] == known_served["answers"]
+    for one, other in zip(known_embedded["answers"], known_served["answers"], strict=True):
+        assert one == other
 
 
 def knowledge_of(deployment: Deployment, site: SampleSite) -> dict[str, Any]:
@@ -106,6 +112,7 @@ def knowledge_of(deployment: Deployment, site: SampleSite) -> dict[str, Any]:
     questions = [question["question"] for question in json.loads(QUESTIONS.read_text())]
     with opened_with_store(deployment.settings) as (services, scope):
         pages = services.pages.list_pages(scope=scope, limit=1_000)
+        services.upkeep.tick(schedules=False)  # sweeps twins that were indexed before they were seen to be twins
         answers = [answer(services, question, scope=scope) for question in questions]
         assert services.verification.verify(scope=scope).is_clean
     return {"pages": [tuple(getattr(page, name) for name in TOLD) for page in pages], "answers": answers}
@@ -114,5 +121,5 @@ def knowledge_of(deployment: Deployment, site: SampleSite) -> dict[str, Any]:
 def answer(services: Services, question: str, *, scope: OrgScope) -> tuple[object, ...]:
     """A briefing without ids."""
     briefing = services.answers.brief(Question(question), scope=scope)
-    passages = [(row.url, row.heading_path, row.text, round(row.score, 4)) for row in briefing.passages]
+    passages = [(round(row.score, 4), row.url, row.heading_path, row.text) for row in briefing.passages]
     return (briefing.answerable, *passages)
