@@ -121,7 +121,10 @@ class Fetcher:
 
     def set_delay(self, url: str, delay: timedelta) -> None:
         """Leave at least `delay` between two requests to a URL's host, and send one at a time."""
-        slot = self._crawler.engine.downloader.slots.get(split(url).host)
+        host = split(url).host
+        downloader = self._crawler.engine.downloader
+        downloader.per_slot_settings[host] = {"delay": delay.total_seconds(), "concurrency": 1}
+        slot = downloader.slots.get(host)
         if slot is not None:
             slot.delay = max(slot.delay, delay.total_seconds())
             slot.concurrency = 1

@@ -79,15 +79,18 @@ class SiteSpider(scrapy.Spider):
         yield
 
     async def _crawl(self) -> None:
-        with (
-            ThreadPoolExecutor(1, thread_name_prefix="ledger") as ledger_thread,
-            ThreadPoolExecutor(self._settings.extract.processes, thread_name_prefix="extract") as extract_threads,
-        ):
+        ledger_thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
+        extract_threads = ThreadPoolExecutor(self._settings.extract.processes, thread_name_prefix="extract")
+        try:
             calls = LedgerCalls(self._ledger, ledger_thread)
             plan = await calls.call(self._ledger.plan)
             feed = Feed(calls, self._settings.crawl, page_limit=plan.page_limit)
             await self._walk(plan, calls, feed, extract_threads)
             await calls.call(self._ledger.finish)
+        finally:
+            # A crawl that fails does not wait for pages at hand: closing the parser ends those.
+            for threads in (ledger_thread, extract_threads):
+                threads.shutdown(wait=False, cancel_futures=True)
 
     async def _walk(self, plan: CrawlPlan, calls: LedgerCalls, feed: Feed, threads: ThreadPoolExecutor) -> None:
         crawl = self._settings.crawl

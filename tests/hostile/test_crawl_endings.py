@@ -77,6 +77,22 @@ def test_a_spider_whose_parent_died_ends_at_once() -> None:
         assert not ledger.is_finished
 
 
+def test_a_spider_that_is_asked_to_end_does() -> None:
+    """SIGTERM stops it within seconds, to be started again."""
+    with LabSite() as site:
+        gate = Event()
+        chained(site, gate, open_until=5)
+        ledger = FakeLedger(make_plan(f"{site.url}/"))
+        with SpiderProcess(ledger) as spider:
+            ledger.wait_for_pages(1)
+
+            spider.process.terminate()
+
+            assert spider.wait(20) == STOPPED
+        gate.set()
+        assert not ledger.is_finished
+
+
 def test_a_spider_that_lost_its_lease_says_so() -> None:
     """Another worker holds the crawl: exit status 76, and nothing more is written."""
     with LabSite() as site:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Iterator
+from itertools import pairwise
 
 import pytest
 
@@ -11,7 +12,7 @@ from pipeline.model import Reason
 from tests.fakes.ledger import FakeLedger, make_plan
 from tests.lab import LabSite, Reply
 from tests.lab.crawl import crawl
-from tests.lab.site import make_page
+from tests.lab.site import make_page, prose
 
 PDF = [("Content-Type", "application/pdf")]
 PAGE = [("Content-Type", "text/html; charset=utf-8")]
@@ -44,7 +45,8 @@ def build(site: LabSite) -> None:
     links += ["/old", "/slash", "/loop-1", "/self", "/cookie", "/missing", "/file.pdf", "/like.html", "/canonical"]
     links += ["/hidden-by-tag", "/hidden-by-header", "/nofollow", "/login", "/account", "/lost", "/thin", "/refresh"]
     links += ["/list?page=1", "/private/x", "/a/a/a/a", "/Link-canonical", "/outside", "/binary", "/typeless"]
-    site.page("/", links=links)
+    links += ["/busy", "/broken"]
+    site.page("/", text=" ".join(prose(f"Part {number}") for number in range(4)), links=links)
     site.page("/a", links=["/a/deeper"])
     site.page("/a/deeper")
     site.page("/b/")
@@ -60,6 +62,8 @@ def build(site: LabSite) -> None:
     site.redirect("/outside", "https://example.org/")
     wants_cookie = Reply(302, b"", (("Location", "/cookie"), ("Set-Cookie", "seen=1; Path=/")))
     site.answers("/cookie", wants_cookie, _page("Cookie"))
+    site.answers("/busy", Reply(429, b"", (("Retry-After", "2"),)), _page("Busy"))
+    site.answers("/broken", Reply(500), Reply(502), _page("Broken"))
     site.respond("/file.pdf", body=b"%PDF-1.7", headers=PDF)
     site.respond("/like.html", body=b"%PDF-1.7", headers=PAGE)
     site.respond("/binary", body=bytes(range(256)) * 8, headers=PAGE)
@@ -122,6 +126,8 @@ def test_the_crawl_ends_by_itself(crawled: Crawled) -> None:
         "/nofollow",
         "/only-in-nested",
         "/only-named",
+        "/busy",
+        "/broken",
     ],
 )
 def test_a_page_reached_any_way_is_kept(crawled: Crawled, path: str) -> None:
@@ -165,7 +171,7 @@ def test_twins_are_fetched_once(crawled: Crawled) -> None:
 
     assert asked.count("/b/") + asked.count("/b") == 1
     assert asked.count("/c?utm_source=mail") + asked.count("/c") == 1
-    assert max(asked.count(path) for path in set(asked) - {"/cookie", "/self"}) == 1
+    assert max(asked.count(path) for path in set(asked) - {"/cookie", "/self", "/busy", "/broken"}) == 1
 
 
 def test_other_sites_are_not_even_remembered(crawled: Crawled) -> None:
@@ -187,6 +193,16 @@ def test_robots_txt_keeps_us_out(crawled: Crawled) -> None:
 def test_one_path_is_fetched_with_fifty_queries_at_most(crawled: Crawled) -> None:
     """Endless pagination ends."""
     assert sum(path.startswith("/list?") for path in crawled.site.paths()) <= 50
+
+
+def test_a_host_that_asks_for_a_pause_gets_it(crawled: Crawled) -> None:
+    """`Retry-After: 2` keeps every visit away for two seconds, those already sent excepted."""
+    times = [request.at for request in crawled.site.requests]
+    refused = next(request.at for request in crawled.site.requests if request.path == "/busy")
+
+    longest = max(later - earlier for earlier, later in pairwise(times) if later > refused)
+
+    assert longest > 1
 
 
 def test_a_sitemaps_date_is_kept(crawled: Crawled) -> None:
