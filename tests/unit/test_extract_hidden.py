@@ -170,3 +170,15 @@ def test_a_page_that_needs_scripts_is_read_without_them() -> None:
     document = extract(html.encode(), url="https://www.example.com/")
 
     assert "The pump is delivered" in document.markdown
+
+
+def test_parts_streamed_after_the_page_are_read() -> None:
+    """What React sends hidden, to be put in its place by a script, is part of the page."""
+    html = (
+        '<html lang=en><body><main><template id="B:0"></template></main>'
+        f'<div hidden id="S:0"><article>{PROSE * 3}</article></div><script>$RC("B:0","S:0")</script></body></html>'
+    )
+
+    document = extract(html.encode(), url="https://www.example.com/")
+
+    assert "The pump is delivered" in document.markdown

@@ -89,7 +89,9 @@ class Visibility:
     def _comes_later(self, element: Element, attributes: Attributes, reason: str) -> bool:
         """Whether scripts are sure to show this: a streamed part, or what holds most of the page's text."""
         if reason == "hidden attribute" and _STREAMED.match(attributes.get("id", "")):
-            return any("$RC" in (script.text or "") for script in self._root.iter("script"))
+            return any(place.get("id", "").startswith(("B:", "P:")) for place in self._root.iter("template")) or any(
+                "$R" in (script.text or "") for script in self._root.iter("script")
+            )
         if reason not in {"opacity:0", "visibility:hidden"}:
             return False
         length = _text_length(element)
