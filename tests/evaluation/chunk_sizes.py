@@ -40,7 +40,7 @@ class Cut:
 
 SIZES = [Cut(size) for size in (254, 192, 128, 96)]
 OVERLAPS = [Cut(size, overlap_tokens=32) for size in (254, 128)]
-MERGES = [Cut(merge=merge) for merge in (0, 128, 254)]
+MERGES = [Cut(merge=merge) for merge in (0, 64, 254)]
 PATHS = [Cut(path=path) for path in ("none", "dense", "sparse")]
 
 

@@ -15,7 +15,7 @@ from pipeline.stages.chunk.units import Rank, Ruler, Unit, tear
 
 __all__ = ["Tokenizer", "chunk"]
 
-MERGE_TOKENS = 64
+MERGE_TOKENS = 128
 """Small sections under one heading share a chunk up to this size."""
 
 _LEAD_TOKENS = 48
