@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Protocol
@@ -49,6 +49,7 @@ class _Known:
     problem: NoRobots | None = None
     again_at: datetime | None = None
     wait: timedelta = timedelta(seconds=1)
+    asking: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class RobotsGate:
@@ -61,7 +62,6 @@ class RobotsGate:
         self._pace = pace
         self._agent = product_token(user_agent)
         self._known: dict[str, _Known] = {}
-        self._asking = asyncio.Lock()
 
     async def rules(self, url: str) -> RobotsRules:
         """What the origin of `url` asks of us.
@@ -70,10 +70,11 @@ class RobotsGate:
             NoRobots: If it did not answer, and so nobody may crawl it now.
         """
         origin = split(url).origin
-        async with self._asking:
-            known = self._known.setdefault(origin, _Known())
-            if known.rules is None:
-                await self._ask(origin, known)
+        known = self._known.setdefault(origin, _Known())
+        if known.rules is None:
+            async with known.asking:
+                if known.rules is None:
+                    await self._ask(origin, known)
         if known.rules is None:
             raise known.problem or NoRobots(Reason.ROBOTS, "robots.txt was not read")
         return known.rules
