@@ -15,7 +15,8 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import Enum
-from typing import Protocol
+from types import TracebackType
+from typing import Protocol, Self
 from uuid import UUID
 
 from pipeline.errors import DatabaseUnavailable, LeaseLost
@@ -102,15 +103,11 @@ def run(
     if claim is None:
         return
     began = time.monotonic()
-    watch = Watch((command or spider_command)(claim))
-    shutdown.enter(watch)
-    try:
+    with Watch((command or spider_command)(claim)) as watch:
         end = watch.until_end(lambda: crawls.renew(claim), every=claim.lease.total_seconds() / 3)
-        if end is End.LEASE_LOST:
-            watch.wait(FAREWELL_SECONDS)
+        if end is End.LEASE_LOST and watch.wait(FAREWELL_SECONDS):
+            end = End.BY_ITSELF
         status = watch.stop(grace=0 if end is End.LEASE_LOST else GRACE_SECONDS)
-    finally:
-        shutdown.leave(watch)
     log.info(
         "spider ended",
         crawl=str(crawl_id),
@@ -138,7 +135,7 @@ def spider_command(claim: CrawlClaim) -> list[str]:
 
 
 class Watch:
-    """One child in a session of its own, so that it can be ended with all its children."""
+    """One child in a session of its own, so that it can be ended with all its children. Left, it has ended."""
 
     def __init__(self, command: Sequence[str]) -> None:
         self.wake = threading.Event()
@@ -148,6 +145,17 @@ class Watch:
         )
         self._waiter = threading.Thread(target=self._wait, name="spider-wait", daemon=True)
         self._waiter.start()
+
+    def __enter__(self) -> Self:
+        shutdown.enter(self)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        shutdown.leave(self)
+        if self._child.returncode is None:
+            self.stop(grace=0)
 
     def until_end(self, renew: Callable[[], None], *, every: float) -> End:
         """Renew the lease every so many seconds while the child lives.
@@ -163,9 +171,9 @@ class Watch:
                 log.warning("lease not renewed: database away")
         return End.BY_ITSELF if self._has_ended.is_set() else End.WORKER_STOPS
 
-    def wait(self, seconds: float) -> None:
-        """Give the child time to end by itself."""
-        self._has_ended.wait(seconds)
+    def wait(self, seconds: float) -> bool:
+        """Give the child time to end by itself; whether it did."""
+        return self._has_ended.wait(seconds)
 
     def stop(self, *, grace: float) -> int:
         """End the child and all its children: asked first, killed after `grace` seconds. Its exit status."""

@@ -141,6 +141,21 @@ def test_a_database_that_is_away_stops_no_spider(beside: ThreadPoolExecutor) -> 
     watch.result(timeout=10)
 
 
+def test_a_watch_that_fails_leaves_no_spider(tmp_path: Path) -> None:
+    """Whatever goes wrong in the worker, nobody fetches unwatched."""
+
+    class Broken(OneCrawl):
+        def renew(self, claim: CrawlClaim) -> None:
+            del claim
+            eventually(lambda: _text(tmp_path / "pid"), seconds=10)
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        _run(Broken(), STARTS_ANOTHER.format(path=str(tmp_path / "pid")))
+
+    eventually(lambda: not _runs(int(_text(tmp_path / "pid"))), seconds=10, what="grandchild gone")
+
+
 @pytest.mark.parametrize("code", [UNTIL_STDIN_CLOSES, DEAF], ids=["listens", "deaf"])
 def test_a_worker_that_stops_gives_its_crawls_back_unharmed(
     beside: ThreadPoolExecutor, code: str, monkeypatch: pytest.MonkeyPatch
