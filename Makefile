@@ -6,7 +6,9 @@ CODE := pipeline spiders workers deploy tests
 
 # Test servers started by `make services` that still answer; addresses set by hand stay as they are.
 WITH_SERVICES = eval "$$($(PYTHON_BIN) -m deploy.services addresses)";
-PYTEST := $(RUN)/pytest $(PYTEST_ARGS)
+# Much of a test's time is waiting for processes: two at a time. 0 tests in this process, for a debugger.
+TEST_PROCESSES ?= 2
+PYTEST = $(RUN)/pytest -n $(TEST_PROCESSES) $(PYTEST_ARGS)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
