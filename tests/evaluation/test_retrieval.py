@@ -55,6 +55,14 @@ def test_each_system_is_scored_on_the_questions_that_have_answers(
     assert "small: 3 pages, 2 questions" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(("reached", "status"), [(0.9, 0), (0.5, 1)])
+def test_a_floor_holds(reached: float, status: int) -> None:
+    """A set whose answers fell below its floor fails the evaluation."""
+    score = retrieval.Score("sitewise", {"ndcg@10": [reached] * 20})
+
+    assert retrieval.judge("vahelp", score) == status
+
+
 def test_without_question_sets_nothing_passes(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
