@@ -258,3 +258,14 @@ def test_nothing_is_not_a_page(html: bytes) -> None:
     """An empty body cannot be read, and says so."""
     with pytest.raises(ExtractionFailed):
         extract(html, url=URL)
+
+
+@pytest.mark.parametrize("opening", ["<main><p>", "<article><p>", "<section><div>", "<my-part><p>"])
+def test_a_page_without_body_tags_is_read_whole(opening: str) -> None:
+    """HTML 5 lets a page leave out `<head>` and `<body>`; its first visible element ends the head."""
+    page = f"<!doctype html><html lang=en><title>Lamps</title>{opening}Lamps may be returned within thirty days."
+
+    document = extract(page.encode(), url="https://shop.example/")
+
+    assert document.title == "Lamps"
+    assert "Lamps may be returned within thirty days." in document.markdown

@@ -90,6 +90,10 @@ def extract(html: bytes, *, url: str, content_type: str | None = None) -> Docume
     )
 
 
+HEAD_TAGS = frozenset({"title", "base", "link", "meta", "style", "script", "noscript", "template", etree.Comment})
+"""What may stand in a head; anything else ends it."""
+
+
 def parse(text: str) -> html_parser.HtmlElement:
     """The tree of a page.
 
@@ -104,4 +108,19 @@ def parse(text: str) -> html_parser.HtmlElement:
         raise ExtractionFailed(problem="no HTML in it") from error
     if root is None:
         raise ExtractionFailed(problem="no HTML in it")
+    _end_head(root)
     return root
+
+
+def _end_head(root: html_parser.HtmlElement) -> None:
+    """Move into the body what a page without `<body>` starts with: libxml2 leaves HTML 5's elements in the head."""
+    head, body = root.find("head"), root.find("body")
+    if head is None:
+        return
+    first = next((place for place, child in enumerate(head) if child.tag not in HEAD_TAGS), None)
+    if first is None:
+        return
+    if body is None:
+        body = etree.SubElement(root, "body")
+    for place, child in enumerate(list(head)[first:]):
+        body.insert(place, child)

@@ -7,7 +7,7 @@ itself an article, trafilatura is heard as well.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -20,6 +20,9 @@ from pipeline.stages.extract.pieces import Hint, Piece, Place
 
 THRESHOLD = 0.35
 """Pieces judged at least this likely are kept: losing an answer costs more than keeping a line too many."""
+
+FEW_WORDS, MANY_WORDS = 25, 200
+"""Where fewer words are kept than the first, the declared main element is kept whole, up to the second."""
 
 _NEVER = int(Hint.COOKIE)
 _TRAIL = int(Hint.BREADCRUMB)
@@ -49,12 +52,31 @@ def keep(pieces: Sequence[Piece], likelihood: NDArray[np.float32]) -> list[Piece
         elif piece.kind != "heading":
             under = None
     chosen.reverse()
+    if sum(piece.words for piece in chosen) < FEW_WORDS:
+        chosen = _declared(pieces) or chosen
     return _without_bare_headings(chosen)
 
 
+def _declared(pieces: Sequence[Piece]) -> list[Piece]:
+    """What stands inside `<main>` or `<article>`: a page of a line or two gives the network nothing to go by."""
+    inside = [
+        piece
+        for piece in pieces
+        if _is_within(piece, {"main", "article"})
+        and not piece.place.inherited & (_NEVER | _APART)
+        and not _is_navigation(piece)
+        and not _is_small_print(piece)
+    ]
+    return inside if sum(piece.words for piece in inside) < MANY_WORDS else []
+
+
 def _is_navigation(piece: Piece) -> bool:
+    return _is_within(piece, {"nav"})
+
+
+def _is_within(piece: Piece, tags: Set[str]) -> bool:
     place: Place | None = piece.place
-    while place is not None and place.tag != "nav":
+    while place is not None and place.tag not in tags:
         place = place.parent
     return place is not None
 
