@@ -101,16 +101,21 @@ def wrapped(text: str, width: int) -> list[str]:
 
 
 def excerpt(lines: Sequence[str], near: str, count: int | None) -> list[str]:
-    """So many lines in a row, those that share most words with `near`; where more follow, an ellipsis."""
+    """So many lines in a row, those nearest to `near`; where more follow, an ellipsis."""
     if count is None or len(lines) <= count:
         return list(lines)
     words = _stems(near)
     starts = range(len(lines) - count + 1)
-    start = max(starts, key=lambda at: (len(words & _stems(" ".join(lines[at : at + count]))), -at))
+    start = max(starts, key=lambda at: (_nearness(" ".join(lines[at : at + count]), words), -at))
     chosen = list(lines[start : start + count])
     if start + count < len(lines):
         chosen[-1] += " …"
     return chosen
+
+
+def _nearness(text: str, words: set[str]) -> int:
+    """Words shared with a question; a figure counts as one, because most questions want one."""
+    return len(words & _stems(text)) + any(letter.isdigit() for letter in text)
 
 
 def _stems(text: str) -> set[str]:

@@ -82,7 +82,7 @@ def speed(job: CrawlJob, pace: Pace) -> str:
         f"{rate:.1f} pages/s" if rate else "",
         f"{job.embedded_chunks} chunks embedded",
         f"{job.pending_pages} pages to index" if job.pending_pages else "",
-        f"about {left:.0f} s left" if left and not job.has_ended else "",
+        f"about {left:.0f} s left" if left and left >= 1 and not job.has_ended else "",
     ]
     return " · ".join(part for part in parts if part)
 
