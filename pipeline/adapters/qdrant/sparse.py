@@ -36,6 +36,8 @@ UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3
 """Runs of scripts written without spaces, or (Hangul) with particles joined: Thai, Lao, Burmese, Khmer, CJK."""
 
 DEFAULT = "en"
+MEAN_TERMS = 64
+"""Terms of a chunk on average, stop words left out: what BM25 measures length by."""
 
 
 class Bm25Encoder:
@@ -52,7 +54,7 @@ class Bm25Encoder:
         self._models: dict[str | None, edge.Bm25] = {}
 
     def encode_document(self, text: str, language: str | None = None) -> SparseVector:
-        """Saturated, length-normalised term frequencies (k 1.2, b 0.75, mean length 256 terms).
+        """Saturated, length-normalised term frequencies (k 1.2, b 0.75, mean length 64 terms).
 
         Args:
             text: What is searched.
@@ -84,9 +86,9 @@ class Bm25Encoder:
 
 def _config(name: str | None) -> edge.Bm25Config:
     if name is not None:
-        return edge.Bm25Config(language=name)
+        return edge.Bm25Config(language=name, avg_len=MEAN_TERMS)
     no_words = edge.StopwordsSet(languages=set(), custom=set())
-    return edge.Bm25Config(stopwords=no_words, stemmer=edge.DisabledStemmer())
+    return edge.Bm25Config(stopwords=no_words, stemmer=edge.DisabledStemmer(), avg_len=MEAN_TERMS)
 
 
 def _spaced(text: str) -> str:

@@ -7,7 +7,8 @@ itself an article, trafilatura is heard as well.
 
 from __future__ import annotations
 
-from collections.abc import Sequence, Set
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
@@ -74,7 +75,7 @@ def _is_navigation(piece: Piece) -> bool:
     return _is_within(piece, {"nav"})
 
 
-def _is_within(piece: Piece, tags: Set[str]) -> bool:
+def _is_within(piece: Piece, tags: AbstractSet[str]) -> bool:
     place: Place | None = piece.place
     while place is not None and place.tag not in tags:
         place = place.parent
