@@ -20,6 +20,17 @@ def _split(value: object) -> object:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
 
+def _seconds(value: object) -> object:
+    """Accept a plain number of seconds where the environment gives text."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+Span = Annotated[timedelta, BeforeValidator(_seconds)]
+"""A time, written in seconds or as an ISO 8601 duration."""
+
 Networks = Annotated[tuple[IPNetwork, ...], NoDecode, BeforeValidator(_split)]
 
 
@@ -32,10 +43,10 @@ class DatabaseSettings(BaseModel):
         "empty: SQLite in the data directory.",
     )
     pool_size: int = Field(5, ge=1, le=100, description="Connections a process keeps open (PostgreSQL).")
-    statement_timeout: timedelta = Field(
+    statement_timeout: Span = Field(
         timedelta(seconds=30), description="A statement that runs longer is stopped (PostgreSQL)."
     )
-    busy_timeout: timedelta = Field(timedelta(seconds=30), description="How long a writer waits for another (SQLite).")
+    busy_timeout: Span = Field(timedelta(seconds=30), description="How long a writer waits for another (SQLite).")
 
 
 class BrokerSettings(BaseModel):
@@ -45,9 +56,7 @@ class BrokerSettings(BaseModel):
         None,
         description="Celery broker, such as redis://host:6379/0 or amqp://host; empty: an embedded one.",
     )
-    publish_timeout: timedelta = Field(
-        timedelta(seconds=2), description="A hint not taken by then stays in the outbox."
-    )
+    publish_timeout: Span = Field(timedelta(seconds=2), description="A hint not taken by then stays in the outbox.")
 
 
 class CrawlSettings(BaseModel):
@@ -68,23 +77,21 @@ class CrawlSettings(BaseModel):
     page_limit_maximum: int = Field(5_000, ge=1, description="Pages a crawl keeps when it names no limit.")
     depth_limit: int = Field(10, ge=0, description="Links followed from the start page.")
     concurrency: int = Field(8, ge=1, le=64, description="Requests in flight per crawl.")
-    delay: timedelta = Field(timedelta(0), description="Least time between two requests to a host.")
-    request_timeout: timedelta = Field(timedelta(seconds=20), description="A page that takes longer is given up.")
+    delay: Span = Field(timedelta(0), description="Least time between two requests to a host.")
+    request_timeout: Span = Field(timedelta(seconds=20), description="A page that takes longer is given up.")
     body_limit: int = Field(10 * 2**20, description="Bytes of a decoded body; longer pages are refused.")
-    robots_lifetime: timedelta = Field(timedelta(days=1), description="How long robots.txt is believed.")
-    lease: timedelta = Field(timedelta(seconds=30), description="A worker silent this long has lost its crawl.")
+    robots_lifetime: Span = Field(timedelta(days=1), description="How long robots.txt is believed.")
+    lease: Span = Field(timedelta(seconds=30), description="A worker silent this long has lost its crawl.")
     frontier_batch: int = Field(16, ge=1, le=256, description="URLs a spider takes from the frontier at a time.")
     commit_batch: int = Field(16, ge=1, le=256, description="Pages written in one transaction.")
-    commit_every: timedelta = Field(
-        timedelta(milliseconds=500), description="Pages wait no longer than this to be written."
-    )
+    commit_every: Span = Field(timedelta(milliseconds=500), description="Pages wait no longer than this to be written.")
 
 
 class ExtractSettings(BaseModel):
     """The limits inside which a page is parsed."""
 
     processes: int = Field(2, ge=1, le=64, description="Parsing children per crawl.")
-    timeout: timedelta = Field(timedelta(seconds=15), description="A page that takes longer is `too_slow`.")
+    timeout: Span = Field(timedelta(seconds=15), description="A page that takes longer is `too_slow`.")
     memory_limit: int = Field(400 * 2**20, description="Bytes a parsing child may use above its start.")
     minimum_words: int = Field(5, ge=0, description="Pages with fewer words of main text are `thin`.")
 
@@ -131,7 +138,7 @@ class UpsertSettings(BaseModel):
     qdrant_api_key: SecretStr | None = Field(None, description="Key of the Qdrant server.")
     collection: str = Field("sitewise", pattern=r"^[a-z0-9_-]{1,64}$", description="Collection name.")
     batch: int = Field(256, ge=1, le=4_096, description="Points written at a time.")
-    timeout: timedelta = Field(timedelta(seconds=10), description="A store silent this long is unavailable.")
+    timeout: Span = Field(timedelta(seconds=10), description="A store silent this long is unavailable.")
 
 
 class RetrieveSettings(BaseModel):
@@ -148,15 +155,15 @@ class RetrieveSettings(BaseModel):
 class WorkSettings(BaseModel):
     """How work is shared, kept and taken back."""
 
-    index_lease: timedelta = Field(timedelta(seconds=60), description="A worker silent this long has lost its pages.")
+    index_lease: Span = Field(timedelta(seconds=60), description="A worker silent this long has lost its pages.")
     index_batch: int = Field(16, ge=1, le=1_000, description="Pages chunked and embedded together.")
     attempts: int = Field(5, ge=1, description="Work that ended its worker this often is parked as poison.")
-    tick: timedelta = Field(timedelta(seconds=5), description="How often due and orphaned work is looked for.")
-    hint_delays: tuple[timedelta, ...] = Field(
+    tick: Span = Field(timedelta(seconds=5), description="How often due and orphaned work is looked for.")
+    hint_delays: tuple[Span, ...] = Field(
         (timedelta(seconds=5), timedelta(seconds=15), timedelta(seconds=60), timedelta(minutes=5)),
         description="Waits between hints for the same row.",
     )
-    sweep_after: timedelta = Field(
+    sweep_after: Span = Field(
         timedelta(minutes=5), description="Points of replaced versions are kept this long for running searches."
     )
     interval_floor_hours: int = Field(24, ge=1, description="Least hours between scheduled crawls.")

@@ -49,7 +49,7 @@ def watch(crawls: CrawlService, crawl_id: UUID, *, scope: OrgScope, page_limit: 
     began = time.monotonic()
     pace = Pace(page_limit)
     watcher = _Watcher(crawls, scope, settings, pace)
-    with _live() if err.is_terminal else _plain() as show:
+    with live() if err.is_terminal else plain() as show:
         job = watcher.follow(crawl_id, show)
     return Watched(job, time.monotonic() - began, pace.fetching.per_second)
 
@@ -141,23 +141,24 @@ class _Watcher:
 
 
 @contextmanager
-def _live() -> Iterator[Show]:
+def live() -> Iterator[Show]:
+    """Three lines on a terminal, changing in place and gone at the end."""
     began = time.monotonic()
     screen = Console(stderr=True, highlight=False)
-    with Live(console=screen, refresh_per_second=8, transient=True) as live:
+    with Live(console=screen, refresh_per_second=8, transient=True) as lines_shown:
 
         def show(job: CrawlJob, pace: Pace) -> None:
             took = f"{time.monotonic() - began:.0f} s"
             lines = [f"{phase(job):<9} {counts(job)}", f"{took:<9} {speed(job, pace)}"]
             lines += [f"{'':<9} {job.current_url}"] if job.current_url else []
-            live.update(Group(*(Text(line, no_wrap=True, overflow="ellipsis") for line in lines)))
+            lines_shown.update(Group(*(Text(line, no_wrap=True, overflow="ellipsis") for line in lines)))
 
         yield show
 
 
 @contextmanager
-def _plain() -> Iterator[Show]:
-    """A line when something changed, at most one in two seconds."""
+def plain() -> Iterator[Show]:
+    """For a pipe: a line when something changed, at most one in two seconds."""
     shown_at, shown = -PLAIN_SECONDS, ""
 
     def show(job: CrawlJob, pace: Pace) -> None:

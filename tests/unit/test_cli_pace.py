@@ -1,0 +1,72 @@
+"""How fast a crawl goes, and when a guess at what is left is honest."""
+
+from __future__ import annotations
+
+import pytest
+
+from pipeline.cli.pace import Pace, Phase
+from tests.fakes.jobs import job
+
+
+def test_a_pace_counts_only_the_time_something_was_done() -> None:
+    """Waiting for the first result and for others after the last is not the phase's time."""
+    phase = Phase()
+
+    for count, now in [(0, 0.0), (0, 10.0), (8, 11.0), (20, 12.0), (20, 99.0)]:
+        phase.look(count, now)
+
+    assert phase.per_second == pytest.approx(10.0)
+
+
+def test_a_few_pages_say_nothing() -> None:
+    """No guess is made from less than eight pages."""
+    phase = Phase()
+
+    phase.look(0, 0.0)
+    phase.look(7, 1.0)
+
+    assert phase.seconds_for(100) is None
+
+
+def test_the_page_limit_bounds_the_guess() -> None:
+    """With more pages waiting than may be kept, what is left is what may be kept."""
+    pace = Pace(page_limit=30)
+
+    pace.look(job(total_pages=500), 0.0)
+    now = job(total_pages=600, fetched_pages=10, new_pages=10, waiting_pages=590)
+    pace.look(now, 1.0)
+
+    assert pace.seconds_left(now) == pytest.approx(2.0)
+
+
+def test_a_growing_frontier_allows_no_guess() -> None:
+    """Where every page still names new ones, nobody knows the end."""
+    pace = Pace(page_limit=5_000)
+
+    pace.look(job(total_pages=1), 0.0)
+    now = job(total_pages=90, fetched_pages=20, new_pages=20, waiting_pages=70)
+    pace.look(now, 1.0)
+
+    assert pace.seconds_left(now) is None
+
+
+def test_a_frontier_that_stopped_growing_allows_one() -> None:
+    """After a sitemap, or when all links are known, the waiting pages are all there is."""
+    pace = Pace(page_limit=5_000)
+
+    pace.look(job(total_pages=40), 0.0)
+    now = job(total_pages=40, fetched_pages=20, new_pages=20, waiting_pages=20)
+    pace.look(now, 2.0)
+
+    assert pace.seconds_left(now) == pytest.approx(2.0)
+
+
+def test_indexing_decides_where_it_is_slower() -> None:
+    """What is fetched but not yet indexed counts: the slower phase says when all is done."""
+    pace = Pace(page_limit=5_000)
+
+    pace.look(job(total_pages=40, fetched_pages=40, new_pages=40, pending_pages=40), 0.0)
+    now = job(total_pages=40, fetched_pages=40, new_pages=40, pending_pages=30)
+    pace.look(now, 5.0)
+
+    assert pace.seconds_left(now) == pytest.approx(15.0)
