@@ -47,10 +47,10 @@ class Embedded:
         self.services.close()
         self.owner.__exit__(kind, error, trace)
 
-    def start(self, url: str, *, page_limit: int = 100, services: Services | None = None) -> CrawlJob:
+    def start(self, url: str, *, include: tuple[str, ...] = (), services: Services | None = None) -> CrawlJob:
         """Add a website and start a crawl of it, through these services."""
         used = services or self.services
-        added = used.crawls.add(NewDatasource(url=url, page_limit=page_limit), scope=self.scope)
+        added = used.crawls.add(NewDatasource(url=url, include_paths=include), scope=self.scope)
         return used.crawls.start(added.id, scope=self.scope)
 
     def job(self, crawl: CrawlJob) -> CrawlJob:
