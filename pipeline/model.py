@@ -154,6 +154,7 @@ class Outcome:
 
     A page that was read has a `document` and its raw `html`; a 304 has `not_modified`; anything
     else has a `reason` and says more in `detail`. `retry_at` puts the URL back until then.
+    `final_url` is where redirects ended, or where a page that is folded leads.
     """
 
     url_key: str

@@ -53,8 +53,10 @@ class Refused(Exception):
         *,
         status: int | None = None,
         discovered: tuple[Discovered, ...] = (),
+        leads_to: str | None = None,
     ) -> None:
         super().__init__(detail)
+        self.leads_to = leads_to
         self.reason = reason
         self.detail = detail
         self.status = status
@@ -96,6 +98,7 @@ class Visitor:
                 detail=refused.detail,
                 http_status=refused.status,
                 discovered=refused.discovered,
+                final_url=refused.leads_to,
             )
         except (TryLater, NoRobots, FetchFailed) as failed:
             return self._put_back(taken, outcome, _setback(failed))
@@ -165,7 +168,9 @@ class Visitor:
         if not self.redirects.follow(taken.url_key, url_key(target)):
             raise Refused(Reason.REDIRECT_LOOP, f"redirects to {target}", status=answer.status)
         found = self.scope.discover_all([target], base=url, depth=taken.depth, found_on=taken.url)
-        raise Refused(Reason.DUPLICATE_OF, f"redirects to {target}", status=answer.status, discovered=found)
+        raise Refused(
+            Reason.DUPLICATE_OF, f"redirects to {target}", status=answer.status, discovered=found, leads_to=target
+        )
 
     def _off_site(self, target: str, status: int) -> Refused:
         try:
@@ -228,7 +233,8 @@ class Visitor:
         if refusal is not None:
             return replace(outcome, reason=refusal, detail="the start page, read for its links")
         if verdict is not None:
-            return replace(outcome, reason=verdict.reason, detail=verdict.detail)
+            final_url = verdict.instead or outcome.final_url
+            return replace(outcome, reason=verdict.reason, detail=verdict.detail, final_url=final_url)
         return replace(outcome, document=document, html=answer.body)
 
     def _put_back(self, taken: FrontierUrl, outcome: Outcome, setback: _Setback) -> Outcome:

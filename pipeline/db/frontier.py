@@ -55,6 +55,7 @@ def add(session: Session, crawl_id: UUID, found: Iterable[Discovered], *, now: d
             "state": REFUSED if url.reason else WAITING,
             "outcome": DECLINED if url.reason else None,
             "reason": url.reason,
+            "detail": url.detail,
             "attempts": 0,
             "seen_at": now,
         }

@@ -123,8 +123,8 @@ def put_off(session: Session, ids: Sequence[UUID], *, until: datetime, problem: 
 
 
 def get(session: Session, version_id: UUID) -> PageVersion:
-    """The version of this id, which must exist."""
-    return session.get_one(PageVersion, version_id)
+    """The version of this id as it is in the database now; it must exist."""
+    return session.get_one(PageVersion, version_id, populate_existing=True)
 
 
 def by_id(session: Session, ids: Sequence[UUID]) -> dict[UUID, PageVersion]:

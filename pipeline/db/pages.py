@@ -92,6 +92,14 @@ def kept(session: Session, datasource_id: UUID) -> list[Page]:
     return list(session.scalars(statement.order_by(Page.url_key)))
 
 
+def moved(session: Session, datasource_id: UUID) -> list[Page]:
+    """Pages of the datasource that serve although they lead elsewhere by now."""
+    statement = select(Page).where(
+        Page.datasource_id == datasource_id, Page.live_version.is_not(None), Page.target.is_not(None)
+    )
+    return list(session.scalars(statement))
+
+
 def twins(session: Session, page: Page, *, text_hash: str) -> list[Page]:
     """Other pages of the datasource with the same main text that serve, or are about to."""
     statement = select(Page).where(

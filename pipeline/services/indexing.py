@@ -24,7 +24,7 @@ from pipeline.services import endings
 from pipeline.services.clock import Clock
 from pipeline.services.heartbeat import Heartbeat
 from pipeline.services.hints import Hints, relay
-from pipeline.services.keeping import fold_twins
+from pipeline.services.keeping import fold_twins, retire_moved
 from pipeline.settings import Settings
 
 log = get_logger(__name__)
@@ -186,9 +186,12 @@ class IndexService:
         with self._database.write() as session:
             held = page_versions.held(session, claim.ids, token=claim.token)
             for page in cut:
-                if page.page.version_id in held:
-                    version = _make_live(session, page, now=now, embedded=computed.get(page.page.page_id, 0))
-                    crawl_ids.update([version.crawl_id] if version.crawl_id else [])
+                version = page_versions.get(session, page.page.version_id)
+                if version.id not in held or version.state != page_versions.WAITING:
+                    continue
+                _make_live(session, version, page, now=now, embedded=computed.get(version.page_id, 0))
+                if version.crawl_id:
+                    crawl_ids.add(version.crawl_id)
             session.flush()
             for crawl_id in crawl_ids:
                 _recount(session, crawl_id, org_id=claim.scope.org_id)
@@ -210,20 +213,19 @@ def _text(version: PageVersion) -> PageText:
     )
 
 
-def _make_live(session: Session, cut: CutPage, *, now: datetime, embedded: int) -> PageVersion:
+def _make_live(session: Session, version: PageVersion, cut: CutPage, *, now: datetime, embedded: int) -> None:
     chunks.mark_stored(session, cut.ids, org_id=cut.page.org_id)
     spans = ((chunk_id, piece.start, piece.end) for chunk_id, piece in zip(cut.ids, cut.chunks, strict=True))
-    chunks.compose(session, cut.page.version_id, list(spans))
-    version = page_versions.get(session, cut.page.version_id)
-    page = pages.get(session, cut.page.page_id, org_id=cut.page.org_id)
+    chunks.compose(session, version.id, list(spans))
+    page = pages.get(session, version.page_id, org_id=version.org_id)
     page_versions.finish(session, version, now=now, chunks=len(cut.chunks), embedded=embedded)
     if page.live_version is not None:
         page_versions.retire(session, page.live_version, now=now)
     page.live_version = version.id
     page.status, page.reason, page.target, page.updated_at = PageStatus.SYNCED, Reason.SYNCED, None, now
     session.flush()
+    retire_moved(session, page)
     fold_twins(session, page, crawl_id=version.crawl_id)
-    return version
 
 
 def _recount(session: Session, crawl_id: UUID, *, org_id: UUID) -> None:

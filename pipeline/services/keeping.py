@@ -18,6 +18,8 @@ from pipeline.urls import url_key
 GONE = (404, 410)
 TEMPORARY = (Reason.HTTP_ERROR, Reason.TOO_SLOW, Reason.ADDRESS_REFUSED, Reason.REDIRECT_LOOP, Reason.POISON)
 """Reasons that count as failures; every other refusal is a decision about the page."""
+FOLDS = (Reason.CANONICAL_TO, Reason.DUPLICATE_OF)
+"""Reasons that lead to another URL, which is kept instead."""
 
 
 class Keeper:
@@ -159,7 +161,7 @@ class Keeper:
     def _refuse(self, entry: FrontierEntry, outcome: Outcome) -> None:
         reason = outcome.reason or Reason.HTTP_ERROR
         entry.http_status, entry.detail = outcome.http_status, outcome.detail
-        if reason is Reason.CANONICAL_TO:
+        if reason in FOLDS:
             self._fold(entry, reason, target=outcome.final_url)
             return
         page = pages.find(self._session, self._crawl.datasource_id, entry.url_key)
@@ -200,10 +202,14 @@ class Keeper:
         self._close(entry, frontier.DECLINED, reason)
 
     def _fold(self, entry: FrontierEntry, reason: Reason, *, target: str | None) -> None:
+        """Note where a URL leads. A page that serves goes on until its target does."""
         entry.target = target
         page = pages.find(self._session, self._crawl.datasource_id, entry.url_key)
-        if page is not None and page.live_version is None:
-            page.status, page.reason, page.target = PageStatus.EXCLUDED, reason, target
+        if page is not None:
+            page.target, page.reason = target, reason
+            target_page = pages.find(self._session, page.datasource_id, url_key(target)) if target else None
+            if page.live_version is None or (target_page is not None and target_page.live_version is not None):
+                page.status, page.live_version = PageStatus.EXCLUDED, None
         self._close(entry, frontier.DECLINED, reason)
 
     def _note_fetch(self, page: Page, outcome: Outcome) -> None:
@@ -222,19 +228,35 @@ class Keeper:
         self._session.flush()
 
 
-def fold_twins(session: Session, page: Page, *, crawl_id: UUID | None) -> list[Page]:
-    """Retire pages that say the same as `page`, which serves now and goes before them. Returns them."""
-    folded = []
-    for other in pages.twins(session, page, text_hash=page.text_hash or ""):
-        if _precedence(page) < _precedence(other):
-            other.live_version = None
-            other.status, other.reason, other.target = PageStatus.EXCLUDED, Reason.DUPLICATE_OF, page.url
-            page_versions.supersede_waiting(session, other.id)
-            entry = frontier.get(session, crawl_id, other.url_key) if crawl_id else None
-            if entry is not None and entry.state == frontier.DONE:
-                entry.outcome, entry.reason, entry.target = frontier.DECLINED, Reason.DUPLICATE_OF, page.url
-            folded.append(other)
-    return folded
+def fold_twins(session: Session, page: Page, *, crawl_id: UUID | None) -> None:
+    """Of `page`, which serves now, and the pages that say the same, keep one; the others name it.
+
+    A twin that goes before this page but does not serve yet folds it when its own turn comes: no
+    reader ever finds neither.
+    """
+    twins = pages.twins(session, page, text_hash=page.text_hash or "")
+    winner = min([page, *twins], key=_precedence)
+    if winner.live_version is None:
+        return
+    for other in (page, *twins):
+        if other is not winner:
+            _fold_into(session, other, winner, crawl_id=crawl_id)
+
+
+def retire_moved(session: Session, page: Page) -> None:
+    """End the pages that led to `page` and served until it does, which is now."""
+    for old in pages.moved(session, page.datasource_id):
+        if old.target and url_key(old.target) == page.url_key and old.id != page.id:
+            old.live_version, old.status = None, PageStatus.EXCLUDED
+
+
+def _fold_into(session: Session, page: Page, winner: Page, *, crawl_id: UUID | None) -> None:
+    page.live_version = None
+    page.status, page.reason, page.target = PageStatus.EXCLUDED, Reason.DUPLICATE_OF, winner.url
+    page_versions.supersede_waiting(session, page.id)
+    entry = frontier.get(session, crawl_id, page.url_key) if crawl_id else None
+    if entry is not None and entry.state == frontier.DONE:
+        entry.outcome, entry.reason, entry.target = frontier.DECLINED, Reason.DUPLICATE_OF, winner.url
 
 
 def _precedence(page: Page) -> tuple[bool, int, str]:

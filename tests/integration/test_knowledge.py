@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pipeline.errors import AddressRefused, CrawlAlreadyRunning, InvalidInput, InvalidUrl, LeaseLost, PageNotFound
-from pipeline.model import CrawlStatus, OrgScope, Reason, ScenarioType, Verification
+from pipeline.model import CrawlStatus, Discovered, OrgScope, Reason, ScenarioType, Verification
 from pipeline.services.crawls import NewDatasource
 from pipeline.services.training import NewScenario
+from pipeline.urls import url_key
 from tests.fakes.knowledge import SITE, Answer, Knowledge, at, outcome, paragraphs, walk
 
 SHOP: dict[str, Answer] = {
@@ -101,13 +103,27 @@ def test_equal_text_on_two_pages_is_embedded_once(knowledge: Knowledge) -> None:
     assert job.embedded_chunks <= job.chunks
 
 
-def test_twins_fold_into_the_page_with_the_shortest_url(knowledge: Knowledge) -> None:
-    """Of pages with the same text and title one is kept; the other says whose double it is."""
+@pytest.mark.parametrize("order", [("/a-longer-address", "/short"), ("/short", "/z-longer-address")])
+@pytest.mark.parametrize("index_between", [True, False])
+def test_twins_fold_into_the_page_with_the_shortest_url(
+    knowledge: Knowledge, order: tuple[str, str], *, index_between: bool
+) -> None:
+    """Of pages with the same text one is kept, whichever came first; the other says whose double it is."""
     same = "<!doctype html><html lang=en><title>Same</title><main><p>One sentence stands on both of these pages.</p>"
 
-    knowledge.crawl({"/": "<p>Welcome to the shop, dear visitor.</p>", "/a-longer-address": same, "/short": same})
+    longer = max(order, key=len)
+    site: dict[str, Answer] = {"/": "<p>Welcome to the shop, dear visitor.</p>", **dict.fromkeys(order, same)}
 
-    folded = knowledge.services.pages.why(at("/a-longer-address"), scope=knowledge.org)
+    ledger, claim = knowledge.start(knowledge.add_site())
+    for path, text in site.items():
+        walk(ledger, {path: text}, knowledge.clock, most=2)
+        knowledge.index() if index_between else None
+    ledger.finish()
+    knowledge.index()
+
+    job = knowledge.services.crawls.job(claim.crawl_id, scope=knowledge.org)
+    folded = knowledge.services.pages.why(at(longer), scope=knowledge.org)
+    assert job.new_pages == 2
     assert folded.reason == Reason.DUPLICATE_OF
     assert folded.target == at("/short")
     assert verified(knowledge) == Verification()
@@ -138,6 +154,36 @@ def test_a_page_goes_when_it_was_missing_twice(knowledge: Knowledge) -> None:
     assert (first.removed_pages, doubted.is_known) == (0, True)
     assert (second.removed_pages, gone.is_known, gone.reason) == (1, False, Reason.GONE)
     assert not any(passage.url == at("/about") for passage in knowledge.ask("Who founded the company?").passages)
+
+
+@pytest.mark.parametrize("reason", [Reason.DUPLICATE_OF, Reason.CANONICAL_TO])
+def test_a_page_that_moved_serves_until_the_new_address_does(knowledge: Knowledge, reason: Reason) -> None:
+    """A redirect is a move: the old page answers until the new one is indexed, then only the new one."""
+    knowledge.crawl(SHOP)
+    ledger, _ = knowledge.start(knowledge.add_site())
+    moved = {**SHOP, "/delivery": "<p>Shipping a chair costs nine euros, now told at a new address.</p>"}
+    new = Discovered(url_key(at("/delivery")), at("/delivery"), depth=1)
+
+    while taken := ledger.take(4):
+        brought = [outcome(url, moved, knowledge.clock) for url in taken]
+        ledger.record(
+            [
+                replace(one, document=None, reason=reason, final_url=at("/delivery"), discovered=(new,))
+                if one.url == at("/shipping")
+                else one
+                for one in brought
+            ]
+        )
+    ledger.finish()
+    between = knowledge.ask("What does shipping a chair cost?").passages[0].url
+    knowledge.index()
+    after = knowledge.ask("What does shipping a chair cost?").passages
+
+    old = knowledge.services.pages.why(at("/shipping"), scope=knowledge.org)
+    assert between == at("/shipping")
+    assert after[0].url == at("/delivery")
+    assert at("/shipping") not in {passage.url for passage in after}
+    assert (old.is_known, old.reason, old.target) == (False, reason, at("/delivery"))
 
 
 def test_exclusion_shows_in_the_next_answer(knowledge: Knowledge) -> None:
