@@ -156,6 +156,7 @@ def test_no_sitemap_entity_is_expanded(ledger: FakeLedger) -> None:
         (SMALL, "identity"),
         (SMALL, ""),
     ],
+    ids=["gzip", "two members", "zlib", "raw deflate", "br", "zstd", "br in gzip", "identity", "none"],
 )
 def test_honest_encodings_are_undone(packed: bytes, encoding: str) -> None:
     """Every encoding we ask for is read, two layers deep."""
