@@ -157,6 +157,9 @@ class WorkSettings(BaseModel):
 
     index_lease: Span = Field(timedelta(seconds=60), description="A worker silent this long has lost its pages.")
     index_batch: int = Field(16, ge=1, le=1_000, description="Pages chunked and embedded together.")
+    index_processes: int = Field(
+        1, ge=1, le=64, description="Index workers of an embedded Sitewise; each holds the model, about 260 MB."
+    )
     attempts: int = Field(5, ge=1, description="Work that ended its worker this often is parked as poison.")
     tick: Span = Field(timedelta(seconds=5), description="How often due and orphaned work is looked for.")
     hint_delays: tuple[Span, ...] = Field(

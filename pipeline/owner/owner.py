@@ -96,18 +96,20 @@ class Owner:
     def _workers(self) -> list[Program]:
         """One process a queue; where nothing is due by the clock, ticks still take back what is orphaned."""
         schedules = [] if self._beat else ["--no-schedules"]
+        extra = self._settings.work.index_processes - 1
         return [
             self._worker("crawl"),
             self._worker("index"),
+            *(self._worker("index", name=f"index-{number}") for number in range(2, extra + 2)),
             self._worker("upkeep", "--beat", *schedules, start_after_seconds=UPKEEP_AFTER_SECONDS),
         ]
 
-    def _worker(self, queue: str, *options: str, start_after_seconds: float = 0.0) -> Program:
+    def _worker(self, queue: str, *options: str, name: str | None = None, start_after_seconds: float = 0.0) -> Program:
         return Program(
-            name=queue,
+            name=name or queue,
             command=[sys.executable, "-m", "workers.run", f"--queues={queue}", "--watch-stdin", *options],
             environment=environment_of(self._settings),
-            log_file=self._log_file(queue),
+            log_file=self._log_file(name or queue),
             start_after_seconds=start_after_seconds,
         )
 
