@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 
 __all__ = ["main"]
 
 INTERRUPTED = 130
+GARBAGE = 50_000
+"""Objects between two collections: loading a command makes many and leaves none, and is a tenth faster so."""
 
 
 def main() -> None:
     """Run the command line; the entry point of `sitewise`."""
+    gc.set_threshold(GARBAGE)
     try:
         from pipeline.cli.app import run  # noqa: PLC0415 - Ctrl-C while it loads ends quietly too
 

@@ -107,9 +107,9 @@ def test_behaviour_is_always_there_and_a_scenario_when_it_matches(shop: Shop) ->
 
     assert [command.status for command in taught] == [0, 0]
     assert {"Tone", "Somebody wants a refund"} <= {item["title"] for item in listed["items"]}
-    assert [behavior.title for behavior in about_refunds.behaviors] == ["Tone"]
-    assert [scenario.title for scenario in about_refunds.scenarios] == ["Somebody wants a refund"]
-    assert [behavior.title for behavior in about_snow.behaviors] == ["Tone"]
+    assert "Tone" in [behavior.title for behavior in about_refunds.behaviors]
+    assert "Somebody wants a refund" in [scenario.title for scenario in about_refunds.scenarios]
+    assert "Tone" in [behavior.title for behavior in about_snow.behaviors]
     assert about_snow.scenarios == ()
 
 
