@@ -27,9 +27,8 @@ log = get_logger(__name__)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run workers for these queues until told to end. The exit status: 0 told to, 1 failed, 2 bad arguments."""
-    options = _parser().parse_args(arguments)
     try:
-        return _run(options)
+        return _run(options_of(arguments))
     except SitewiseError as error:
         sys.stderr.write(f"{error}\n")
         return 2 if isinstance(error, InvalidInput) else 1
@@ -40,7 +39,8 @@ def worker_command(queue: str, *options: str) -> list[str]:
     return [sys.executable, "-m", "workers.run", f"--queues={queue}", "--watch-stdin", *options]
 
 
-def _parser() -> argparse.ArgumentParser:
+def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """The command line, read."""
     parser = argparse.ArgumentParser(prog="python -m workers.run", description="Run Sitewise workers.")
     parser.add_argument("--queues", default=",".join(QUEUES), help=f"which, comma-separated ({', '.join(QUEUES)})")
     parser.add_argument(
@@ -49,25 +49,43 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--beat", action="store_true", help="also send the schedule's ticks (harmless when doubled)")
     parser.add_argument("--no-schedules", action="store_true", help="beat starts no crawl that is due")
     parser.add_argument("--watch-stdin", action="store_true", help="end when standard input closes")
-    return parser
+    return parser.parse_args(arguments)
+
+
+def plan(options: argparse.Namespace) -> list[tuple[str, list[str]]]:
+    """The processes to run, each a queue and its further options.
+
+    One a queue, more of them for indexing if told; the first of upkeep, else of any, beats.
+
+    Raises:
+        InvalidInput: If there is no such queue.
+    """
+    queues = [name.strip() for name in options.queues.split(",") if name.strip()]
+    if not queues or set(queues) - set(QUEUES):
+        raise InvalidInput(queues=options.queues, allowed=", ".join(QUEUES))
+    beating = UPKEEP_QUEUE if UPKEEP_QUEUE in queues else queues[0]
+    processes = []
+    for queue in queues:
+        for number in range(options.concurrency or 1 if queue == INDEX_QUEUE else 1):
+            extra = ["--beat"] if options.beat and queue == beating and number == 0 else []
+            extra += ["--no-schedules"] if options.no_schedules else []
+            extra += [f"--concurrency={options.concurrency}"] if options.concurrency and queue == CRAWL_QUEUE else []
+            processes.append((queue, extra))
+    return processes
 
 
 def _run(options: argparse.Namespace) -> int:
-    queues = [name.strip() for name in options.queues.split(",") if name.strip()]
-    unknown = sorted(set(queues) - set(QUEUES))
-    if unknown or not queues:
-        raise InvalidInput(queues=options.queues, allowed=", ".join(QUEUES))
+    processes = plan(options)
     settings = read_settings()
     set_up_logging(settings)
     if options.watch_stdin:
         threading.Thread(target=end_with_parent, name="watches-parent", daemon=True).start()
-    children = _children(queues, options)
-    if len(children) > 1:
-        return _supervise(children)
+    if len(processes) > 1:
+        return _supervise(processes)
     from workers.worker import work  # noqa: PLC0415 - Celery is slow to import, and a supervisor needs none
 
     return work(
-        queues[0],
+        processes[0][0],
         settings,
         concurrency=options.concurrency or CRAWLS_AT_A_TIME,
         beat=options.beat,
@@ -75,24 +93,15 @@ def _run(options: argparse.Namespace) -> int:
     )
 
 
-def _children(queues: Sequence[str], options: argparse.Namespace) -> list[Program]:
-    """One process a queue, more of them for indexing if told; the first of upkeep, else of any, beats."""
-    beating = UPKEEP_QUEUE if UPKEEP_QUEUE in queues else queues[0]
-    programs = []
-    for queue in queues:
-        for number in range(options.concurrency or 1 if queue == INDEX_QUEUE else 1):
-            extra = ["--beat"] if options.beat and queue == beating and number == 0 else []
-            extra += ["--no-schedules"] if options.no_schedules else []
-            extra += [f"--concurrency={options.concurrency}"] if options.concurrency and queue == CRAWL_QUEUE else []
-            programs.append(Program(name=f"{queue}-{number}", command=worker_command(queue, *extra)))
-    return programs
-
-
-def _supervise(children: Sequence[Program]) -> int:
+def _supervise(processes: Sequence[tuple[str, list[str]]]) -> int:
     told = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: told.set())
-    with Supervisor(children):
+    for signal_number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signal_number, lambda *_: told.set())
+    programs = [
+        Program(name=f"{queue}-{place}", command=worker_command(queue, *extra))
+        for place, (queue, extra) in enumerate(processes, start=1)
+    ]
+    with Supervisor(programs):
         told.wait()
     return 0
 

@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from pipeline.errors import DataDirectoryBusy
+from pipeline.owner.environment import environment_of
 from pipeline.owner.owner import Owner, owner_of
 from pipeline.owner.standby import Standby
 from tests.lab.embedded import quick_settings
@@ -105,3 +106,24 @@ def test_a_command_beside_takes_over(tmp_path: Path) -> None:
 
     assert beside
     assert owner_of(settings.data_dir) is None
+
+
+def test_workers_without_an_owner_end_when_told(tmp_path: Path) -> None:
+    """As on any machine of a deployment: one command, a process a queue, and a clean end."""
+    with Owner(quick_settings(tmp_path), log_dir=tmp_path / "logs") as owner:
+        assert owner.pids["broker"]
+        command = [sys.executable, "-m", "workers.run", "--queues=crawl,index,upkeep", "--beat"]
+        environment = environment_of(quick_settings(tmp_path))
+        with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as workers:  # noqa: S603 - our own
+            children = eventually(lambda: _three_of(workers.pid), what="three workers")
+
+            workers.terminate()
+            workers.communicate(timeout=20)
+
+    assert workers.returncode == 0
+    assert _all_gone(children)
+
+
+def _three_of(pid: int) -> list[psutil.Process]:
+    children = psutil.Process(pid).children()
+    return children if len(children) == 3 else []

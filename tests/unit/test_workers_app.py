@@ -70,3 +70,20 @@ def test_a_worker_for_no_such_queue_is_refused(capsys: pytest.CaptureFixture[str
     assert run.main(["--queues", "crawl,indx"]) == 2
 
     assert "crawl, index, upkeep" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--queues=crawl,index,upkeep", "--beat"], ["crawl", "index", "upkeep --beat"]),
+        (["--queues=index", "--concurrency=3"], ["index", "index", "index"]),
+        (["--queues=crawl,index", "--concurrency=2", "--beat"], ["crawl --beat --concurrency=2", "index", "index"]),
+        (["--queues=upkeep", "--beat", "--no-schedules"], ["upkeep --beat --no-schedules"]),
+    ],
+    ids=["all", "more indexing", "no upkeep", "ticks only"],
+)
+def test_each_queue_has_a_process_and_one_of_them_beats(arguments: list[str], expected: list[str]) -> None:
+    """Concurrency means crawls in the crawl worker, and processes for indexing; upkeep beats where it is served."""
+    planned = run.plan(run.options_of(arguments))
+
+    assert [" ".join([queue, *options]) for queue, options in planned] == expected
