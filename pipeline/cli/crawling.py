@@ -88,7 +88,7 @@ def working(settings: Settings, services: Services) -> Iterator[None]:
         services.store().prepare(identity)
         yield
         return
-    prepare_directory(settings)
+    prepare_directory(settings, grows=True)
     with Owner(settings, log_dir=log_directory(settings)):
         services.store().prepare(identity)
         if settings.database.url is None:

@@ -17,29 +17,38 @@ QUIET_SHARE = 0.25
 
 @dataclass(slots=True)
 class Phase:
-    """One kind of work, from the last look before its first result to the look that saw its latest."""
+    """One kind of work, from the last look before its first result to the look that saw its latest.
+
+    What was done before the first look, by a crawl that goes on, is no part of the pace.
+    """
 
     count: int = 0
-    began: float = 0.0
-    latest: float = 0.0
+    _first: int | None = None
+    _began: float = 0.0
+    _latest: float = 0.0
 
     def look(self, count: int, now: float) -> None:
         """Take note of how much is done, at a moment in seconds."""
-        if count == 0:
-            self.began = now
+        if self._first is None or count == self._first:
+            self._first, self._began, self._latest = count, now, now
         elif count != self.count:
-            self.latest = now
+            self._latest = now
         self.count = count
 
     @property
     def per_second(self) -> float | None:
         """The pace while it lasted; None before there is one."""
-        return self.count / (self.latest - self.began) if self.latest > self.began else None
+        seconds = self._latest - self._began
+        return self._done / seconds if seconds > 0 else None
 
     def seconds_for(self, count: int) -> float | None:
         """How long so many more will take; None while nothing can be said."""
         pace = self.per_second
-        return None if pace is None or self.count < ENOUGH_PAGES else count / pace
+        return None if not pace or self._done < ENOUGH_PAGES else count / pace
+
+    @property
+    def _done(self) -> int:
+        return self.count - (self._first or 0)
 
 
 @dataclass(slots=True)

@@ -16,6 +16,8 @@ from pipeline.errors import PortInUse
 
 db_app = typer.Typer(help="The database's tables.", no_args_is_help=True)
 
+PROBE_SECONDS = 5.0
+
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -33,7 +35,7 @@ def up(
     settings = chosen.settings()
     chosen.set_up_logging(quiet=False)
     check_port(port)
-    prepare_directory(settings)
+    prepare_directory(settings, grows=True)
     stop = threading.Event()
 
     def on_signal(number: int, frame: FrameType | None) -> None:
@@ -50,7 +52,8 @@ def up(
                 services.upkeep.take_over()
             say(f"Workers and schedule are up in {settings.data_dir}. Ctrl-C ends them; nothing is lost.")
             say(f"There is no HTTP API yet: port {port} stays unused.")
-            stop.wait()
+            while not stop.wait(PROBE_SECONDS):
+                prepare_directory(settings, grows=True)
             say("Ending …")
     say("Ended.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipeline.errors import DiskFull
 from pipeline.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -18,6 +20,9 @@ if TYPE_CHECKING:
 DEFAULT_ORG = "default"
 PROBE_BYTES = 64 * 2**10
 """What has to fit into a data directory that is not full."""
+
+ROOM_TO_BEGIN, ROOM_TO_GROW = 128 * 2**20, 64 * 2**20
+"""Bytes free for an embedded store, new and old. It maps its files: where one cannot grow, its process is ended."""
 
 
 @dataclass(slots=True)
@@ -69,7 +74,7 @@ def opened_with_store(settings: Settings | None = None) -> Iterator[tuple[Servic
     from pipeline.owner.lock import OwnerLock  # noqa: PLC0415
 
     settings = settings or chosen.settings()
-    prepare_directory(settings)
+    prepare_directory(settings, grows=not vectors_exist(settings))
     if not settings.is_embedded or is_served(settings):
         with opened(settings) as pair:
             yield pair
@@ -116,30 +121,48 @@ def org_scope(services: Services, *, makes_org: bool = False) -> OrgScope:
     return services.orgs.find(chosen.org)
 
 
-def prepare_directory(settings: Settings) -> None:
+def prepare_directory(settings: Settings, *, grows: bool = False) -> None:
     """Make the data directory, or say why it cannot be used.
 
+    Args:
+        settings: Where it is.
+        grows: Whether vectors will be written into it.
+
     Raises:
         DataDirectoryUnusable: If it cannot be made or written.
-        DiskFull: If hardly anything fits into it.
+        DiskFull: If what is to come does not fit.
     """
-    if settings.is_embedded or settings.database.url is None or settings.broker.url is None:
-        probe(settings.data_dir)
+    if not (settings.is_embedded or settings.database.url is None or settings.broker.url is None):
+        return
+    room = 0
+    if grows and settings.is_embedded:
+        room = ROOM_TO_GROW if vectors_exist(settings) else ROOM_TO_BEGIN
+    probe(settings.data_dir, room=room)
 
 
-def probe(directory: Path) -> None:
-    """Write a little into a directory, made if need be.
+def vectors_exist(settings: Settings) -> bool:
+    """Whether there is an embedded store already."""
+    from pipeline.adapters.qdrant.opening import edge_path  # noqa: PLC0415 - as above
+
+    return edge_path(settings).exists()
+
+
+def probe(directory: Path, *, room: int = 0) -> None:
+    """Write a little into a directory, made if need be, and look how much more would fit.
 
     Raises:
         DataDirectoryUnusable: If it cannot be made or written.
-        DiskFull: If hardly anything fits into it.
+        DiskFull: If less than `room` bytes are free.
     """
     file = directory / ".writable"
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         file.write_bytes(bytes(PROBE_BYTES))
         file.unlink(missing_ok=True)
+        free = shutil.disk_usage(directory).free
     except OSError as error:
         from pipeline.owner.lock import unusable  # noqa: PLC0415 - in the one case that needs it
 
         raise unusable(directory, error) from error
+    if free < room:
+        raise DiskFull(directory=directory, free=f"{free >> 20} MiB", needed=f"{room >> 20} MiB")

@@ -24,7 +24,7 @@ from pipeline.settings import Settings
 LOOK_SECONDS = 0.2
 PLAIN_SECONDS = 2.0
 STALLED_SECONDS = 20.0
-PROBE_SECONDS = 4.0
+PROBE_SECONDS = 2.0
 AWAY_SECONDS = 60.0
 
 Show = Callable[[CrawlJob, Pace], None]
@@ -43,7 +43,7 @@ def watch(crawls: CrawlService, crawl_id: UUID, *, scope: OrgScope, page_limit: 
     """Show a crawl until it ends.
 
     Raises:
-        DiskFull: If it stands still because nothing fits into the data directory.
+        DiskFull: If the data directory is about to be.
         DatabaseUnavailable: If the database stays away for a minute.
     """
     began = time.monotonic()
@@ -110,9 +110,9 @@ class _Watcher:
             if job.has_ended:
                 return job
             if (seen := _movable(job)) != state:
-                state, moved, probed, is_told = seen, now, now, False
+                state, moved, is_told = seen, now, False
             if now - probed > PROBE_SECONDS:
-                prepare_directory(self._settings)
+                prepare_directory(self._settings, grows=True)
                 probed = now
             if now - moved > STALLED_SECONDS and not is_told:
                 self._tell_stalled(job)

@@ -28,6 +28,16 @@ def test_a_few_pages_say_nothing() -> None:
     assert phase.seconds_for(100) is None
 
 
+def test_what_was_done_before_is_no_part_of_the_pace() -> None:
+    """A crawl that goes on is as fast as it is now, not as what it finds done."""
+    phase = Phase()
+
+    for count, now in [(100, 5.0), (110, 6.0)]:
+        phase.look(count, now)
+
+    assert phase.per_second == pytest.approx(10.0)
+
+
 def test_the_page_limit_bounds_the_guess() -> None:
     """With more pages waiting than may be kept, what is left is what may be kept."""
     pace = Pace(page_limit=30)
