@@ -106,7 +106,7 @@ def excerpt(lines: Sequence[str], near: str, count: int | None) -> list[str]:
         return list(lines)
     words = _stems(near)
     starts = range(len(lines) - count + 1)
-    start = max(starts, key=lambda at: (_nearness(" ".join(lines[at : at + count]), words), -at))
+    start = max(starts, key=lambda at: (_nearness(" ".join(lines[at : at + count]), words), -at)) if words else 0
     chosen = list(lines[start : start + count])
     if start + count < len(lines):
         chosen[-1] += " …"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
@@ -18,6 +18,7 @@ from pipeline.cli.session import opened, prepare_directory
 if TYPE_CHECKING:
     from pipeline.bootstrap import Services
     from pipeline.cli.watching import Watched
+    from pipeline.model import OrgScope
     from pipeline.services.crawls import CrawlJob
     from pipeline.settings import Settings
 
@@ -64,7 +65,7 @@ def crawl(
     with opened(settings, makes_org=True) as (services, scope):
         datasource = services.crawls.add(new, scope=scope)
         with working(settings, services):
-            crawl_id = _started(services, datasource.id)
+            crawl_id = _started(services, datasource.id, scope)
             watched = watch(services.crawls, crawl_id, scope=scope, page_limit=page_limit, settings=settings)
     report(watched, as_json=as_json)
     raise typer.Exit(exit_status(watched.job))
@@ -138,16 +139,19 @@ def exit_status(job: CrawlJob) -> int:
     return 0 if kept_pages(job) else NOTHING_KEPT
 
 
-def _started(services: Services, datasource_id: UUID) -> UUID:
-    """The crawl to watch: a new one, or the one under way."""
-    from pipeline.cli.session import org_scope  # noqa: PLC0415
-    from pipeline.errors import CrawlAlreadyRunning  # noqa: PLC0415
+def _started(services: Services, datasource_id: UUID, scope: OrgScope) -> UUID:
+    """The crawl to watch: a new one, or the one under way, whose workers are told again."""
+    from pipeline.errors import BrokerUnavailable, CrawlAlreadyRunning  # noqa: PLC0415 - as above
 
     try:
-        return services.crawls.start(datasource_id, scope=org_scope(services)).id
+        return services.crawls.start(datasource_id, scope=scope).id
     except CrawlAlreadyRunning as running:
         say("A crawl of this website was under way; it goes on.")
-        return UUID(str(running.facts["crawl"]))
+        crawl_id = UUID(str(running.facts["crawl"]))
+    with suppress(BrokerUnavailable):  # upkeep tells them later
+        services.hints.crawl(crawl_id)
+        services.hints.index(scope.org_id)
+    return crawl_id
 
 
 def _counts(watched: Watched) -> list[str]:
