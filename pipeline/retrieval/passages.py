@@ -10,6 +10,14 @@ from pipeline.db.chunks import LiveChunk
 from pipeline.model import Hit, Passage
 
 
+def without_doubles(live: Mapping[UUID, LiveChunk]) -> dict[UUID, LiveChunk]:
+    """Of chunks that say the same under the same headings, the one with the shortest URL, then the first by name."""
+    kept: dict[tuple[str, ...], LiveChunk] = {}
+    for chunk in sorted(live.values(), key=lambda chunk: (len(chunk.url), chunk.url)):
+        kept.setdefault((*chunk.heading_path, chunk.text), chunk)
+    return {chunk.id: chunk for chunk in kept.values()}
+
+
 def choose(ranked: Sequence[Hit], live: Mapping[UUID, LiveChunk], *, top_k: int, per_page: int) -> tuple[Passage, ...]:
     """The best `top_k` passages, at most `per_page` of one page."""
     taken: Counter[UUID] = Counter()

@@ -135,7 +135,7 @@ class AnswerService:
     def _dispose(self, candidates: Candidates, *, scope: OrgScope) -> dict[UUID, LiveChunk]:
         ids = {hit.id for half in (candidates.dense, candidates.sparse) for hit in half}
         with self._database.read() as session:
-            return chunks.live(session, ids, org_id=scope.org_id)
+            return passages.without_doubles(chunks.live(session, ids, org_id=scope.org_id))
 
     def _triggers(self, scenario: ActiveScenario, stored: dict[UUID, list[bytes]], embedder: Embedder) -> Vector:
         """The scenario's trigger vectors: those stored, else computed for a model that is new here."""

@@ -329,7 +329,8 @@ def test_a_due_datasource_is_crawled_once_however_many_beats_look(knowledge: Kno
     walk(ledger, SHOP, knowledge.clock)
     knowledge.clock.forward(hours=24 * 7)
 
-    started = [knowledge.services.upkeep.tick().started, knowledge.open().upkeep.tick().started]
+    with knowledge.open() as second_beat:
+        started = [knowledge.services.upkeep.tick().started, second_beat.upkeep.tick().started]
 
     assert started == [1, 0]
 

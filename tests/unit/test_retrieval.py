@@ -1,0 +1,147 @@
+"""Fusion, doubles and the rendered prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from uuid import UUID
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pipeline.db.chunks import LiveChunk
+from pipeline.model import Behavior, FiredScenario, Hit, Passage
+from pipeline.retrieval.fusion import fuse
+from pipeline.retrieval.passages import choose, without_doubles
+from pipeline.retrieval.prompt import render
+
+NOW = datetime(2026, 3, 1, tzinfo=UTC)
+
+
+def chunk(number: int, *, page: int = 0, url: str = "https://shop.example/", text: str | None = None) -> LiveChunk:
+    """A live chunk."""
+    said = text if text is not None else f"text {number}"
+    return LiveChunk(UUID(int=number), UUID(int=1_000 + page), said, ["Title"], 5, number, "Title", url, "en", 1, NOW)
+
+
+def passage(text: str) -> Passage:
+    """A passage with this text."""
+    return Passage(UUID(int=1), text, "Title", ("Title",), "https://shop.example/", "en", 0.5, 1, NOW)
+
+
+def words(texts: Sequence[str]) -> list[int]:
+    """A tokenizer that counts words."""
+    return [len(text.split()) for text in texts]
+
+
+def hits(*numbers: int) -> list[Hit]:
+    """Hits in this order."""
+    return [Hit(UUID(int=number), 1.0 - place / 100) for place, number in enumerate(numbers)]
+
+
+def test_what_both_halves_find_goes_before_what_one_finds() -> None:
+    """Agreement beats a first place alone."""
+    live = {UUID(int=number) for number in (1, 2, 3)}
+
+    ranked = fuse(hits(1, 2), hits(3, 2), live=live)
+
+    assert ranked[0].id == UUID(int=2)
+
+
+def test_only_live_candidates_take_a_rank() -> None:
+    """A dead point before a live one costs the live one nothing."""
+    live = {UUID(int=2)}
+
+    with_dead = fuse(hits(1, 2), hits(1, 2), live=live)
+    without = fuse(hits(2), hits(2), live=live)
+
+    assert with_dead == without
+    assert without[0].score == 1.0
+
+
+def test_a_half_without_weight_has_no_say() -> None:
+    """With no weight, BM25 neither adds nor reorders."""
+    live = {UUID(int=number) for number in (1, 2)}
+
+    ranked = fuse(hits(1, 2), hits(2, 1), live=live, sparse_weight=0)
+
+    assert [hit.id for hit in ranked] == [UUID(int=1), UUID(int=2)]
+
+
+@given(st.permutations(range(1, 9)), st.permutations(range(1, 9)))
+def test_fusion_orders_every_candidate_once(dense: list[int], sparse: list[int]) -> None:
+    """Each live candidate has one place, scores fall, and none is above 1."""
+    live = {UUID(int=number) for number in range(1, 9)}
+
+    ranked = fuse(hits(*dense), hits(*sparse), live=live)
+
+    assert sorted(hit.id for hit in ranked) == sorted(live)
+    assert [hit.score for hit in ranked] == sorted((hit.score for hit in ranked), reverse=True)
+    assert all(0 < hit.score <= 1 for hit in ranked)
+
+
+def test_a_page_gives_at_most_so_many_passages() -> None:
+    """One page does not fill the briefing."""
+    live = {row.id: row for row in (chunk(1), chunk(2), chunk(3), chunk(4, page=1))}
+
+    chosen = choose(hits(1, 2, 3, 4), live, top_k=4, per_page=2)
+
+    assert [row.id.int for row in chosen] == [1, 2, 4]
+
+
+def test_what_two_pages_say_in_the_same_words_is_told_once() -> None:
+    """A shared block keeps the shortest address, whatever the ids."""
+    doubles = [chunk(1, url="https://shop.example/long", text="same"), chunk(2, page=1, text="same"), chunk(3)]
+
+    kept = without_doubles({row.id: row for row in doubles})
+
+    assert sorted(row.int for row in kept) == [2, 3]
+
+
+def test_the_prompt_holds_instructions_whole_and_knowledge_as_data() -> None:
+    """Behaviour stands outside the boundary, passages inside."""
+    behavior = Behavior(UUID(int=1), "Tone", "Be kind.", 1)
+    scenario = FiredScenario(UUID(int=2), "Refund", "Offer a voucher.", 1, 0.9, 0.5)
+
+    prompt = render(
+        profile="You work for a shop.",
+        behaviors=[behavior],
+        scenarios=[scenario],
+        passages=[passage("Lamps cost nine euros.")],
+        max_tokens=500,
+        count=words,
+    )
+
+    boundary = next(line for line in prompt.splitlines() if line.startswith("====="))
+    before, inside, after = prompt.split(f"\n{boundary}\n", 1)[0], prompt.split(boundary)[2], prompt.split(boundary)[3]
+    assert all(text in before for text in ("You work for a shop.", "Be kind.", "Offer a voucher."))
+    assert "Lamps cost nine euros." in inside
+    assert after == ""
+
+
+def test_instructions_are_never_cut() -> None:
+    """A budget too small for anything still leaves every behaviour whole, and no passage."""
+    behavior = Behavior(UUID(int=1), "Tone", "Be kind and patient with everybody who asks. " * 50, 1)
+
+    prompt = render(
+        profile="", behaviors=[behavior], scenarios=[], passages=[passage("Nine euros.")], max_tokens=10, count=words
+    )
+
+    assert behavior.content in prompt
+    assert "Nine euros." not in prompt
+
+
+@given(st.text())
+def test_no_text_forges_the_boundary(text: str) -> None:
+    """Whatever a page says, the boundary stands twice around it and once in the sentence that names it."""
+    prompt = render(profile="", behaviors=[], scenarios=[], passages=[passage(text)], max_tokens=5_000, count=words)
+
+    boundary = "===== " + prompt.split("between the lines ===== ")[1].split(" =====")[0] + " ====="
+    assert prompt.count(boundary) == 3
+
+
+def test_without_passages_the_prompt_says_so() -> None:
+    """An empty knowledge section would invite invention."""
+    prompt = render(profile="", behaviors=[], scenarios=[], passages=[], max_tokens=500, count=words)
+
+    assert "Nothing on the website matches." in prompt
