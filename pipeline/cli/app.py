@@ -23,7 +23,6 @@ app = typer.Typer(
     name="sitewise",
     help="Reads a website, keeps what it learned current, and briefs an AI support agent.",
     epilog="Exit status: 0 done, 3 nothing kept, 2 bad input, 1 failure, 130 interrupted.",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -38,8 +37,9 @@ def _show_version(wanted: bool) -> None:  # noqa: FBT001 - typer calls it so
         raise typer.Exit
 
 
-@app.callback()
+@app.callback(invoke_without_command=True)
 def options(
+    context: typer.Context,
     *,
     data_dir: Annotated[
         Path | None,
@@ -55,6 +55,9 @@ def options(
 ) -> None:
     """Set what every command shares."""
     del version
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help(), err=True)
+        raise typer.Exit(BAD_INPUT)
     chosen.data_dir = data_dir
     chosen.org = org
     if "--help" not in sys.argv:

@@ -31,10 +31,12 @@ def crawl(
     name: Annotated[str | None, typer.Option(help="What to call it [default: its host].", show_default=False)] = None,
     page_limit: Annotated[int, typer.Option(help="Pages to keep at most, 1 to 5000.")] = 100,
     include: Annotated[
-        list[str] | None, typer.Option(help="Only paths like /docs/* or re:EXPRESSION; repeat.", show_default=False)
+        list[str] | None,
+        typer.Option(metavar="PATTERN", help="Only paths like /docs/* or re:EXPRESSION; repeat.", show_default=False),
     ] = None,
     exclude: Annotated[
-        list[str] | None, typer.Option(help="No paths like these; repeat. Exclude wins.", show_default=False)
+        list[str] | None,
+        typer.Option(metavar="PATTERN", help="No paths like these; repeat. Exclude wins.", show_default=False),
     ] = None,
     every: Annotated[
         int | None,

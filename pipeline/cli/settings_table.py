@@ -44,16 +44,18 @@ def _rows(group: BaseModel, prefix: str) -> Iterator[SettingRow]:
             name=variable,
             value=_shown(value),
             default=_shown(field.get_default()),
-            source=_source(variable, value, field),
+            source=_source(variable, is_set=name in group.model_fields_set, is_nested="__" in variable),
             unit=_unit(value, field),
             description=" ".join((field.description or "").split()),
         )
 
 
-def _source(variable: str, value: object, field: FieldInfo) -> str:
-    if any(name.upper() == variable for name in os.environ):
-        return "environment"
-    return "default" if _shown(value) == _shown(field.get_default()) else "command line"
+def _source(variable: str, *, is_set: bool, is_nested: bool) -> str:
+    """Options of the command line stand above the environment, and none of them is in a group."""
+    if not is_set:
+        return "default"
+    in_environment = any(name.upper() == variable for name in os.environ)
+    return "environment" if in_environment or is_nested else "command line"
 
 
 def _shown(value: object) -> str:

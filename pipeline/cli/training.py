@@ -23,7 +23,9 @@ def add(
     kind: Annotated[
         ScenarioType, typer.Option("--type", help="BEHAVIORAL applies always, SCENARIO_SPECIFIC when it matches.")
     ] = ScenarioType.SCENARIO_SPECIFIC,
-    trigger: Annotated[list[str] | None, typer.Option(help="A way a customer may ask; repeat.")] = None,
+    trigger: Annotated[
+        list[str] | None, typer.Option(metavar="TEXT", help="A way a customer may ask; repeat.", show_default=False)
+    ] = None,
     draft: Annotated[bool, typer.Option(help="Store it without using it.")] = False,
     priority: Annotated[int, typer.Option(help="Higher wins between scenarios in conflict.")] = 0,
     as_json: Json = False,
@@ -55,14 +57,14 @@ def list_scenarios(
         print_json({"items": scenarios, "next": None})
         return
     print_table(
-        ["id", "type", "title", "triggers", "state"],
+        ["title", "type", "triggers", "state", "id"],
         [
             [
-                row.id,
-                row.type,
                 row.title,
+                row.type,
                 len(row.triggers) or "",
                 "draft" if row.is_draft else f"v{row.current_version}",
+                row.id,
             ]
             for row in scenarios
         ],

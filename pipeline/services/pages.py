@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -44,6 +44,10 @@ MEANINGS = {
     Reason.GONE: "The site said twice that it no longer exists.",
     Reason.HELD: "A crawl would have changed too much; the old text serves until somebody decides.",
 }
+
+
+UNSEEN = "No crawl has come across it: no page and no sitemap names it."
+"""What `pending` means of a URL that could be crawled and was never seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,7 +240,7 @@ class PageService:
             refusals.append(rules.decide(url, 0))
         if all(refusals) and refusals[0] is not None:
             return _answer(url, refusals[0])
-        return _answer(url, Reason.PENDING, detail="no crawl has come across it: no page and no sitemap names it")
+        return replace(_answer(url, Reason.PENDING), meaning=UNSEEN)
 
     def _set_excluded(self, page_id: UUID, *, scope: OrgScope, excluded: bool) -> None:
         with self._database.write() as session:
