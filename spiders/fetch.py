@@ -186,7 +186,7 @@ def _broken_connection(error: Exception) -> FetchFailed:
         if isinstance(cause, VerificationError):
             return FetchFailed(Reason.HTTP_ERROR, "certificate error: it is for another host", is_unreachable=True)
         if isinstance(cause, SSL.Error):
-            return FetchFailed(Reason.HTTP_ERROR, f"certificate error: {_ssl_words(cause)}", is_unreachable=True)
+            return FetchFailed(Reason.HTTP_ERROR, _ssl_words(cause), is_unreachable=True)
     words = str(causes[-1]) or type(causes[-1]).__name__
     return FetchFailed(Reason.HTTP_ERROR, f"broken connection: {words}", is_temporary=True, is_unreachable=True)
 
@@ -206,4 +206,5 @@ def _causes(error: BaseException) -> list[BaseException]:
 
 def _ssl_words(error: SSL.Error) -> str:
     parts = [str(entry[-1]) for entry in error.args[0]] if error.args and isinstance(error.args[0], list) else []
-    return ", ".join(parts) or "the connection could not be secured"
+    words = ", ".join(parts) or "the connection could not be secured"
+    return f"{'certificate' if 'certificate' in words else 'TLS'} error: {words}"

@@ -25,7 +25,10 @@ def ask(
     top_k: Annotated[int | None, typer.Option(help="Passages at most [default: 8].", show_default=False)] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the briefing as JSON.")] = False,
 ) -> None:
-    """Show what an AI responder is told: behaviour, scenarios, passages and their sources."""
+    """Show what an AI agent is told for a question.
+
+    How to behave, the scenarios that match, and passages with their sources.
+    """
     from pipeline.services.answers import Question  # noqa: PLC0415 - the model's libraries, which --help can do without
 
     with opened_with_store() as (services, scope):

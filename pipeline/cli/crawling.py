@@ -18,7 +18,7 @@ from pipeline.cli.session import opened, prepare_directory
 if TYPE_CHECKING:
     from pipeline.bootstrap import Services
     from pipeline.cli.watching import Watched
-    from pipeline.model import OrgScope
+    from pipeline.model import ModelIdentity, OrgScope
     from pipeline.services.crawls import CrawlJob
     from pipeline.settings import Settings
 
@@ -44,7 +44,7 @@ def crawl(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the job as JSON.")] = False,
 ) -> None:
-    """Crawl a website into the knowledge base, now. Again: fetch and embed only what changed.
+    """Crawl a website now; again, only what changed.
 
     Exit status: 0 done, 3 nothing kept, 2 bad input, 1 failure, 130 interrupted. Interrupted or failed,
     the same command goes on from where it was.
@@ -82,11 +82,10 @@ def working(settings: Settings, services: Services) -> Iterator[None]:
         ModelMismatch: If the knowledge base was embedded with another.
         VectorStoreUnavailable: If the vector store does not answer.
     """
-    from pipeline.adapters.embedder.opening import identify  # noqa: PLC0415 - as above
     from pipeline.cli.session import is_served  # noqa: PLC0415
     from pipeline.owner.owner import Owner, needs_owner  # noqa: PLC0415
 
-    identity = identify(settings.embed, cache_dir=settings.cache_dir)
+    identity = model_identity(settings)
     if not needs_owner(settings) or is_served(settings):
         services.store().prepare(identity)
         yield
@@ -97,6 +96,17 @@ def working(settings: Settings, services: Services) -> Iterator[None]:
         if settings.database.url is None:
             services.upkeep.take_over()
         yield
+
+
+def model_identity(settings: Settings) -> ModelIdentity:
+    """The embedding model's identity, without its weights.
+
+    Raises:
+        ModelNotFound: If it is not there.
+    """
+    from pipeline.adapters.embedder.opening import identify  # noqa: PLC0415 - as above
+
+    return identify(settings.embed, cache_dir=settings.cache_dir)
 
 
 def log_directory(settings: Settings) -> Path:

@@ -26,7 +26,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def status(*, as_json: Json = False) -> None:
-    """Show websites, their pages, the latest crawls, waiting work and what is running."""
+    """Show websites, crawls and what is running."""
     from pipeline.owner.lock import owner_of  # noqa: PLC0415 - nothing is loaded to show help
 
     settings = chosen.settings()

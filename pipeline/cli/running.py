@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from pipeline.cli.crawling import model_identity
 from pipeline.cli.output import out, print_json, print_line, say, styled
 from pipeline.cli.session import chosen, prepare_directory
 from pipeline.errors import PortInUse
@@ -25,7 +26,7 @@ def up(
     *,
     port: Annotated[int, typer.Option(min=1, max=65_535, help="Kept for the HTTP API, which comes later.")] = 8_000,
 ) -> None:
-    """Run workers and the re-crawl schedule on this machine until Ctrl-C.
+    """Run workers and re-crawls here until Ctrl-C.
 
     Exit status: 0 when told to end, 1 failure.
     """
@@ -35,6 +36,7 @@ def up(
     settings = chosen.settings()
     chosen.set_up_logging(quiet=False)
     check_port(port)
+    identity = model_identity(settings)
     prepare_directory(settings, grows=True)
     stop = threading.Event()
 
@@ -48,6 +50,7 @@ def up(
     with open_services(settings) as services:
         services.orgs.ensure(chosen.org)
         with Owner(settings, beat=True):
+            services.store().prepare(identity)
             if settings.database.url is None:
                 services.upkeep.take_over()
             say(f"Workers and schedule are up in {settings.data_dir}. Ctrl-C ends them; nothing is lost.")
@@ -93,7 +96,7 @@ def upgrade(*, as_json: Json = False) -> None:
 
 
 def settings(*, as_json: Json = False) -> None:
-    """List every setting: its value, where the value comes from, its unit and its meaning."""
+    """List every setting, its value and its source."""
     from pipeline.cli.settings_table import rows  # noqa: PLC0415 - only this command needs it
 
     listed = rows(chosen.settings())
