@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pipeline.owner.lock import OwnerFacts
     from pipeline.services.crawls import CrawlJob
     from pipeline.services.pages import PageDetail, PageView
+    from pipeline.settings import Settings
 
 page_app = typer.Typer(help="Look at the pages of the knowledge base.", no_args_is_help=True)
 
@@ -58,7 +59,7 @@ def status(*, as_json: Json = False) -> None:
         print_line("")
         print_table(["crawl", "kept", "failed", "started", "ended"], [_crawl(job, sources) for job in jobs], empty="")
     print_line("")
-    print_line(_running(owner))
+    print_line(_running(settings, owner))
     if waiting:
         print_line(f"{waiting} pages wait to be indexed.")
 
@@ -134,10 +135,14 @@ def verify(*, as_json: Json = False) -> None:
     raise typer.Exit(0 if found.is_clean else 1)
 
 
-def _running(owner: OwnerFacts | None) -> str:
-    return (
-        f"Running: {owner.command} (process {owner.pid})" if owner else "Nothing is running; `sitewise up` starts it."
-    )
+def _running(settings: Settings, owner: OwnerFacts | None) -> str:
+    from pipeline.owner.owner import needs_owner  # noqa: PLC0415 - nothing is loaded to show help
+
+    if owner is not None:
+        return f"Running: {owner.command} (process {owner.pid})"
+    if needs_owner(settings):
+        return "Nothing is running; `sitewise up` starts it."
+    return "Everything is on servers; `sitewise up` or `python -m workers.run` add workers."
 
 
 def _datasource(source: Datasource, counts: dict[str, int]) -> dict[str, object]:
