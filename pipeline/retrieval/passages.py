@@ -9,6 +9,21 @@ from uuid import UUID
 from pipeline.db.chunks import LiveChunk
 from pipeline.model import Hit, Passage
 
+SCORE_DIGITS = 5
+
+
+def in_order(hits: Sequence[Hit], live: Mapping[UUID, LiveChunk]) -> list[Hit]:
+    """The live hits, best first; of equals, the one first on the site.
+
+    Ids are random and floats differ in their last digit from store to store: neither may decide a rank.
+    """
+
+    def place(hit: Hit) -> tuple[float, str, int]:
+        chunk = live[hit.id]
+        return (-round(hit.score, SCORE_DIGITS), chunk.url, chunk.position)
+
+    return sorted((hit for hit in hits if hit.id in live), key=place)
+
 
 def without_doubles(live: Mapping[UUID, LiveChunk]) -> dict[UUID, LiveChunk]:
     """Of chunks that say the same under the same headings, the one with the shortest URL, then the first by name."""

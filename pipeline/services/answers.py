@@ -78,7 +78,7 @@ class AnswerService:
         candidates = self._propose(question, vector, languages, scope=scope, embedder=embedder)
         live = self._dispose(candidates, scope=scope)
         retrieve = self._settings.retrieve
-        ranked = fusion.fuse(candidates.dense, candidates.sparse, live=live)
+        ranked = fusion.fuse(passages.in_order(candidates.dense, live), passages.in_order(candidates.sparse, live))
         chosen = passages.choose(ranked, live, top_k=top_k, per_page=retrieve.per_page)
         always = matching.behaviors(active)
         triggers = {scenario.version_id: self._triggers(scenario, stored, embedder) for scenario in _specific(active)}

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pipeline.db.chunks import LiveChunk
 from pipeline.model import Behavior, FiredScenario, Hit, Passage
 from pipeline.retrieval.fusion import fuse
-from pipeline.retrieval.passages import choose, without_doubles
+from pipeline.retrieval.passages import choose, in_order, without_doubles
 from pipeline.retrieval.prompt import render
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -41,29 +41,33 @@ def hits(*numbers: int) -> list[Hit]:
 
 def test_what_both_halves_find_goes_before_what_one_finds() -> None:
     """Agreement beats a first place alone."""
-    live = {UUID(int=number) for number in (1, 2, 3)}
-
-    ranked = fuse(hits(1, 2), hits(3, 2), live=live)
+    ranked = fuse(hits(1, 2), hits(3, 2))
 
     assert ranked[0].id == UUID(int=2)
 
 
 def test_only_live_candidates_take_a_rank() -> None:
     """A dead point before a live one costs the live one nothing."""
-    live = {UUID(int=2)}
+    live = {UUID(int=2): chunk(2)}
 
-    with_dead = fuse(hits(1, 2), hits(1, 2), live=live)
-    without = fuse(hits(2), hits(2), live=live)
+    ranked = in_order(hits(1, 2), live)
 
-    assert with_dead == without
-    assert without[0].score == 1.0
+    assert [hit.id.int for hit in ranked] == [2]
+    assert fuse(ranked, ranked)[0].score == 1.0
+
+
+def test_equal_scores_go_by_their_place_on_the_site() -> None:
+    """Neither a random id nor the last digit of a float decides a rank."""
+    live = {row.id: row for row in (chunk(1, url="https://shop.example/b"), chunk(2, url="https://shop.example/a"))}
+
+    ranked = in_order([Hit(UUID(int=1), 0.50000001), Hit(UUID(int=2), 0.5)], live)
+
+    assert [hit.id.int for hit in ranked] == [2, 1]
 
 
 def test_a_half_without_weight_has_no_say() -> None:
     """With no weight, BM25 neither adds nor reorders."""
-    live = {UUID(int=number) for number in (1, 2)}
-
-    ranked = fuse(hits(1, 2), hits(2, 1), live=live, sparse_weight=0)
+    ranked = fuse(hits(1, 2), hits(2, 1), sparse_weight=0)
 
     assert [hit.id for hit in ranked] == [UUID(int=1), UUID(int=2)]
 
@@ -71,11 +75,9 @@ def test_a_half_without_weight_has_no_say() -> None:
 @given(st.permutations(range(1, 9)), st.permutations(range(1, 9)))
 def test_fusion_orders_every_candidate_once(dense: list[int], sparse: list[int]) -> None:
     """Each live candidate has one place, scores fall, and none is above 1."""
-    live = {UUID(int=number) for number in range(1, 9)}
+    ranked = fuse(hits(*dense), hits(*sparse))
 
-    ranked = fuse(hits(*dense), hits(*sparse), live=live)
-
-    assert sorted(hit.id for hit in ranked) == sorted(live)
+    assert sorted(hit.id.int for hit in ranked) == list(range(1, 9))
     assert [hit.score for hit in ranked] == sorted((hit.score for hit in ranked), reverse=True)
     assert all(0 < hit.score <= 1 for hit in ranked)
 
