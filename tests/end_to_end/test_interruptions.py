@@ -17,9 +17,9 @@ from tests.lab.waiting import eventually
 from tests.lab.wire import Reply
 
 INTERRUPTED = 130
-PAGES = 20
+PAGES = 18
 HELD_FROM = 8
-PARAGRAPHS = 5
+PARAGRAPHS = 4
 
 
 @pytest.fixture

@@ -136,15 +136,24 @@ def test_an_edited_page_costs_its_changed_chunks(shop: Shop) -> None:
     assert "Wednesday" in (shown.markdown or "")
 
 
-@pytest.mark.parametrize(
-    ("path", "reason"), [("/admin/", "robots"), ("/account/sign-in", "noindex"), ("/pricing", "synced")]
-)
-def test_every_address_has_a_reason(shop: Shop, path: str, reason: str) -> None:
-    """`why` says whether an address is known, and why not."""
-    told = shop.sitewise.run("why", shop.site.address(path), "--json").json()
+def test_every_address_has_a_reason(shop: Shop) -> None:
+    """Whether an address is known, and why not, is said for any."""
+    told = shop.sitewise.run("why", shop.site.address("/admin/"), "--json").json()
+    with answering(shop) as (services, scope):
+        found = [
+            services.pages.why(url, scope=scope)
+            for url in (
+                shop.site.address("/account/sign-in"),
+                shop.site.address("/pricing"),
+                shop.site.address("/nowhere"),
+                "https://elsewhere.example/",
+            )
+        ]
 
-    assert told["reason"] in {reason, "unchanged" if reason == "synced" else reason}
-    assert told["is_known"] is (reason == "synced")
+    assert (told["reason"], told["is_known"]) == ("robots", False)
+    assert [why.reason for why in found] == ["noindex", "synced", "pending", "off_site"]
+    assert [why.is_known for why in found] == [False, True, False, False]
+    assert "No crawl has come across it" in found[2].meaning
 
 
 def test_a_command_uses_the_owner_that_runs(shop: Shop) -> None:
