@@ -21,6 +21,7 @@ from typing import NamedTuple
 from urllib.parse import urlsplit
 
 from deploy.sample.serve import SampleSite
+from pipeline.errors import SitewiseError
 
 SAMPLE = Path(__file__).parent / "sample"
 HOME = Path(".sitewise")
@@ -28,11 +29,25 @@ PORTS = (8_417, 8_418, 8_419)
 """The first that is free, the same every time: pages name their own address, so another port is another site."""
 
 PAGE_LIMIT = 200
-INTERRUPTED = 130
+FAILURE, INTERRUPTED = 1, 130
 GENERAL_QUESTIONS = (
     "What do you offer, and for whom?",
     "What does it cost?",
     "How can I reach a person?",
+)
+GENERAL_TRAINING: Sequence[dict[str, object]] = (
+    {
+        "type": "BEHAVIORAL",
+        "title": "Tone of voice",
+        "content": "Answer in short, friendly sentences, and name the page where the customer can read more.",
+        "triggers": [],
+    },
+    {
+        "type": "SCENARIO_SPECIFIC",
+        "title": "The customer asks for a price",
+        "content": "Name the price with its currency and what it includes. Without a price on the pages, offer a quote.",
+        "triggers": ["What does it cost?", "How much is it?", "How expensive is it?"],
+    },
 )
 ALLOWED = "SITEWISE_CRAWL__ALLOWED_ADDRESSES"
 
@@ -56,6 +71,9 @@ def main(arguments: Sequence[str]) -> int:
             return run(demo)
     except KeyboardInterrupt:
         return INTERRUPTED
+    except SitewiseError as error:
+        sys.stderr.write(f"demo: {error}\n")
+        return FAILURE
 
 
 @contextmanager
@@ -97,7 +115,7 @@ def other_site(url: str) -> Demo:
         url=url,
         data_dir=data_dir,
         questions=GENERAL_QUESTIONS,
-        training=(),
+        training=GENERAL_TRAINING,
         next_steps=(
             f"{command(data_dir)} ask 'Your own question?'",
             f"{command(data_dir)} page list",

@@ -50,12 +50,13 @@ def crawl(
     the same command goes on from where it was.
     """
     from pipeline.addresses import check_url  # noqa: PLC0415 - what crawls is not loaded to show help
-    from pipeline.cli.watching import watch  # noqa: PLC0415
-    from pipeline.services.crawls import NewDatasource  # noqa: PLC0415
     from pipeline.urls import canonical  # noqa: PLC0415
 
     settings = options.settings()
     check_url(canonical(url), settings.crawl)
+    from pipeline.cli.watching import watch  # noqa: PLC0415 - nor for what is no address
+    from pipeline.services.crawls import NewDatasource  # noqa: PLC0415
+
     new = NewDatasource(
         url=url,
         display_name=name,

@@ -18,6 +18,9 @@ from pipeline.settings import DatabaseSettings
 __all__ = ["Database", "Session", "database_url", "translated"]
 
 READ_ONLY = "sitewise_read_only"
+DEFECT_SIGNS = ("no such table", "no such column")
+"""SQLite says so with the error it also uses for a database that is away."""
+
 DISK_FULL_SIGNS = ("disk is full", "No space left", "disk I/O error")
 
 
@@ -79,6 +82,8 @@ def translated() -> Iterator[None]:
         raise
     except (OperationalError, InterfaceError) as error:
         cause = str(error.orig)
+        if cause.startswith(DEFECT_SIGNS):
+            raise
         if any(sign in cause for sign in DISK_FULL_SIGNS):
             raise DiskFull(problem=cause) from error
         raise DatabaseUnavailable(problem=cause.strip().splitlines()[0] if cause.strip() else "no answer") from error

@@ -290,5 +290,9 @@ def test_a_defect_is_told_in_a_line(fresh: Sitewise) -> None:
 
     finished = fresh.run("status")
 
+    traced = fresh.run("status", settings={"SITEWISE_LOG_LEVEL": "debug"})
+
     assert finished.status == FAILURE
-    assert in_one_line(finished)
+    assert "SITEWISE_LOG_LEVEL=debug" in in_one_line(finished)
+    assert traced.status == FAILURE
+    assert "Traceback" in traced.err
