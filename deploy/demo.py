@@ -45,7 +45,7 @@ GENERAL_TRAINING: Sequence[dict[str, object]] = (
     {
         "type": "SCENARIO_SPECIFIC",
         "title": "The customer asks for a price",
-        "content": "Name the price with its currency and what it includes. Without a price on the pages, offer a quote.",
+        "content": "Name the price with its currency and what it includes. Where no page names one, offer a quote.",
         "triggers": ["What does it cost?", "How much is it?", "How expensive is it?"],
     },
 )

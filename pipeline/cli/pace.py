@@ -26,6 +26,7 @@ class Phase:
     _first: int | None = None
     _began: float = 0.0
     _latest: float = 0.0
+    _second: tuple[int, float] | None = None
 
     def look(self, count: int, now: float) -> None:
         """Take note of how much is done, at a moment in seconds."""
@@ -33,6 +34,7 @@ class Phase:
             self._first, self._began, self._latest = count, now, now
         elif count != self.count:
             self._latest = now
+            self._second = self._second or (count, now)
         self.count = count
 
     @property
@@ -42,9 +44,14 @@ class Phase:
         return self._done / seconds if seconds > 0 else None
 
     def seconds_for(self, count: int) -> float | None:
-        """How long so many more will take; None while nothing can be said."""
-        pace = self.per_second
-        return None if not pace or self._done < ENOUGH_PAGES else count / pace
+        """How long so many more will take, at the pace since the first result; None while there is none.
+
+        Results come in batches: how long the first one took is not known.
+        """
+        done, began = self._second or (self.count, self._latest)
+        if self._latest <= began or self.count <= done or self._done < ENOUGH_PAGES:
+            return None
+        return count * (self._latest - began) / (self.count - done)
 
     @property
     def _done(self) -> int:

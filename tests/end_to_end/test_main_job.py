@@ -26,6 +26,7 @@ JOB = {
     *("new_pages", "updated_pages", "removed_pages", "unchanged_pages", "failed_pages", "held_pages"),
     *("limit_reached", "error_message", "created_at", "updated_at", "embedded_chunks", "seconds"),
 }
+HEAVY = {"alembic", "celery", "kombu", "qdrant_client", "scrapy", "sentence_transformers", "torch", "transformers"}
 BRIEFING = {"id", "answerable", "profile", "behaviors", "scenarios", "passages", "prompt", "trace"}
 PASSAGE = {
     *("id", "text", "title", "heading_path", "url", "language", "score", "page_version", "fetched_at", "trust"),
@@ -88,6 +89,15 @@ def test_a_briefing_is_printed_as_its_contract_says(shop: Shop) -> None:
         assert passage["url"].startswith(shop.site.url)
         assert passage["heading_path"]
     assert asked.err == ""
+
+
+def test_a_question_loads_nothing_it_does_not_need(shop: Shop) -> None:
+    """Asking brings no crawler, broker client, training library or migration with it."""
+    asked = shop.sitewise.run("ask", "Where are you?", "--json", settings={"PYTHONPROFILEIMPORTTIME": "1"})
+
+    loaded = {line.rpartition("|")[2].strip() for line in asked.err.splitlines()}
+    assert "openvino" in loaded
+    assert loaded & HEAVY == set()
 
 
 def test_behaviour_is_always_there_and_a_scenario_when_it_matches(shop: Shop) -> None:

@@ -71,6 +71,7 @@ def test_a_terminal_sees_live_lines(monkeypatch: pytest.MonkeyPatch, capfd: pyte
     pace = Pace(page_limit=100)
     now = job(total_pages=40, fetched_pages=20, new_pages=18, refused_pages=2, waiting_pages=20)
     pace.look(job(total_pages=40), 0.0)
+    pace.look(job(total_pages=40, fetched_pages=10, new_pages=10, waiting_pages=30), 1.0)
     pace.look(now, 2.0)
 
     with watching.live() as show:
