@@ -7,8 +7,8 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 
 from pipeline.errors import InvalidSettings
 
@@ -28,13 +28,22 @@ def _seconds(value: object) -> object:
         return value
 
 
-Span = Annotated[timedelta, BeforeValidator(_seconds)]
-"""A time, written in seconds or as an ISO 8601 duration."""
+Span = Annotated[timedelta, Field(ge=timedelta(0)), BeforeValidator(_seconds)]
+"""A time, written in seconds or as an ISO 8601 duration; it may be none."""
+
+PositiveSpan = Annotated[timedelta, Field(gt=timedelta(0)), BeforeValidator(_seconds)]
+"""A time that must be some: a lease of none is over as it begins, a tick of none never rests."""
 
 Networks = Annotated[tuple[IPNetwork, ...], NoDecode, BeforeValidator(_split)]
 
 
-class DatabaseSettings(BaseModel):
+class Group(BaseModel):
+    """Settings of one subject. A name it does not know is refused: a typo must not pass in silence."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class DatabaseSettings(Group):
     """Where the truth is kept."""
 
     url: SecretStr | None = Field(
@@ -43,23 +52,25 @@ class DatabaseSettings(BaseModel):
         "empty: SQLite in the data directory.",
     )
     pool_size: int = Field(5, ge=1, le=100, description="Connections a process keeps open (PostgreSQL).")
-    statement_timeout: Span = Field(
+    statement_timeout: PositiveSpan = Field(
         timedelta(seconds=30), description="A statement that runs longer is stopped (PostgreSQL)."
     )
     busy_timeout: Span = Field(timedelta(seconds=30), description="How long a writer waits for another (SQLite).")
 
 
-class BrokerSettings(BaseModel):
+class BrokerSettings(Group):
     """Where hints travel. Losing them is harmless."""
 
     url: SecretStr | None = Field(
         None,
         description="Celery broker, such as redis://host:6379/0 or amqp://host; empty: an embedded one.",
     )
-    publish_timeout: Span = Field(timedelta(seconds=2), description="A hint not taken by then stays in the outbox.")
+    publish_timeout: PositiveSpan = Field(
+        timedelta(seconds=2), description="A hint not taken by then stays in the outbox."
+    )
 
 
-class CrawlSettings(BaseModel):
+class CrawlSettings(Group):
     """How far and how politely a crawl goes."""
 
     user_agent: str = Field(
@@ -78,25 +89,25 @@ class CrawlSettings(BaseModel):
     depth_limit: int = Field(10, ge=0, description="Links followed from the start page.")
     concurrency: int = Field(8, ge=1, le=64, description="Requests in flight per crawl.")
     delay: Span = Field(timedelta(0), description="Least time between two requests to a host.")
-    request_timeout: Span = Field(timedelta(seconds=20), description="A page that takes longer is given up.")
+    request_timeout: PositiveSpan = Field(timedelta(seconds=20), description="A page that takes longer is given up.")
     body_limit: int = Field(10 * 2**20, description="Bytes of a decoded body; longer pages are refused.")
     robots_lifetime: Span = Field(timedelta(days=1), description="How long robots.txt is believed.")
-    lease: Span = Field(timedelta(seconds=30), description="A worker silent this long has lost its crawl.")
+    lease: PositiveSpan = Field(timedelta(seconds=30), description="A worker silent this long has lost its crawl.")
     frontier_batch: int = Field(16, ge=1, le=256, description="URLs a spider takes from the frontier at a time.")
     commit_batch: int = Field(16, ge=1, le=256, description="Pages written in one transaction.")
     commit_every: Span = Field(timedelta(milliseconds=500), description="Pages wait no longer than this to be written.")
 
 
-class ExtractSettings(BaseModel):
+class ExtractSettings(Group):
     """The limits inside which a page is parsed."""
 
     processes: int = Field(2, ge=1, le=64, description="Parsing children per crawl.")
-    timeout: Span = Field(timedelta(seconds=15), description="A page that takes longer is `too_slow`.")
+    timeout: PositiveSpan = Field(timedelta(seconds=15), description="A page that takes longer is `too_slow`.")
     memory_limit: int = Field(400 * 2**20, description="Bytes a parsing child may use above its start.")
     minimum_words: int = Field(5, ge=0, description="Pages with fewer words of main text are `thin`.")
 
 
-class ChunkSettings(BaseModel):
+class ChunkSettings(Group):
     """How a page is cut."""
 
     max_tokens: int = Field(
@@ -105,7 +116,7 @@ class ChunkSettings(BaseModel):
     overlap_tokens: int = Field(0, ge=0, description="Tokens a chunk repeats of the one before it.")
 
 
-class EmbedSettings(BaseModel):
+class EmbedSettings(Group):
     """Which model turns text into vectors, and how."""
 
     model: str = Field("all-MiniLM-L6-v2", description="A packaged model's name, a folder, or a hub name.")
@@ -129,7 +140,7 @@ class EmbedSettings(BaseModel):
     )
 
 
-class UpsertSettings(BaseModel):
+class UpsertSettings(Group):
     """Where vectors are kept."""
 
     qdrant_url: str | None = Field(
@@ -138,10 +149,10 @@ class UpsertSettings(BaseModel):
     qdrant_api_key: SecretStr | None = Field(None, description="Key of the Qdrant server.")
     collection: str = Field("sitewise", pattern=r"^[a-z0-9_-]{1,64}$", description="Collection name.")
     batch: int = Field(256, ge=1, le=4_096, description="Points written at a time.")
-    timeout: Span = Field(timedelta(seconds=10), description="A store silent this long is unavailable.")
+    timeout: PositiveSpan = Field(timedelta(seconds=10), description="A store silent this long is unavailable.")
 
 
-class RetrieveSettings(BaseModel):
+class RetrieveSettings(Group):
     """How a briefing is put together."""
 
     top_k: int = Field(8, ge=1, le=50, description="Passages in a briefing.")
@@ -152,19 +163,22 @@ class RetrieveSettings(BaseModel):
     answerable_threshold: float = Field(0.35, ge=-1, le=1, description="Least best cosine that is an answer.")
 
 
-class WorkSettings(BaseModel):
+class WorkSettings(Group):
     """How work is shared, kept and taken back."""
 
-    index_lease: Span = Field(timedelta(seconds=60), description="A worker silent this long has lost its pages.")
+    index_lease: PositiveSpan = Field(
+        timedelta(seconds=60), description="A worker silent this long has lost its pages."
+    )
     index_batch: int = Field(16, ge=1, le=1_000, description="Pages chunked and embedded together.")
     index_processes: int = Field(
         1, ge=1, le=64, description="Index workers of an embedded Sitewise; each holds the model, about 260 MB."
     )
     attempts: int = Field(5, ge=1, description="Work that ended its worker this often is parked as poison.")
-    tick: Span = Field(timedelta(seconds=5), description="How often due and orphaned work is looked for.")
-    hint_delays: tuple[Span, ...] = Field(
+    tick: PositiveSpan = Field(timedelta(seconds=5), description="How often due and orphaned work is looked for.")
+    hint_delays: Annotated[tuple[PositiveSpan, ...], NoDecode, BeforeValidator(_split)] = Field(
         (timedelta(seconds=5), timedelta(seconds=15), timedelta(seconds=60), timedelta(minutes=5)),
-        description="Waits between hints for the same row.",
+        min_length=1,
+        description="Waits between hints for the same row, comma-separated; the last one stays.",
     )
     sweep_after: Span = Field(
         timedelta(minutes=5), description="Points of replaced versions are kept this long for running searches."
@@ -209,11 +223,18 @@ def read_settings(**overrides: object) -> Settings:
     """Settings from the environment, with command line options above it.
 
     Raises:
-        InvalidSettings: If one has a value that cannot work; the value is not shown.
+        InvalidSettings: If one has a value that cannot work, or a group has no such setting; no value is shown.
     """
     try:
         return Settings(**overrides)  # type: ignore[arg-type]
     except ValidationError as error:
         first = error.errors(include_input=False, include_url=False)[0]
-        name = "SITEWISE_" + "__".join(str(part) for part in first["loc"]).upper()
-        raise InvalidSettings(setting=name, problem=first["msg"]) from error
+        problem = "there is no such setting" if first["type"] == "extra_forbidden" else first["msg"]
+        raise InvalidSettings(setting=_variable(first["loc"]), problem=problem) from error
+    except SettingsError as error:
+        raise InvalidSettings(problem=str(error)) from None
+
+
+def _variable(place: tuple[int | str, ...]) -> str:
+    """The environment variable behind a place in the settings."""
+    return "SITEWISE_" + "__".join(part.upper() for part in place if isinstance(part, str))
