@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from sqlalchemy import ForeignKey, Index, Text, and_, exists, or_, select, text, update
+from sqlalchemy import ForeignKey, Index, Text, exists, or_, select, text, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from pipeline.db.base import Base
+from pipeline.db.base import Base, count_changed
 from pipeline.db.datasources import Datasource
 from pipeline.db.leases import Leased, free
 from pipeline.db.page_versions import PageVersion
@@ -215,11 +215,11 @@ def orphans(session: Session, *, now: datetime, limit: int) -> list[Crawl]:
     return list(session.scalars(statement))
 
 
-def cancel(session: Session, crawl: Crawl, *, now: datetime) -> None:
-    """End a crawl; its spider's next write is refused. What it kept so far stays."""
-    session.execute(
-        update(Crawl)
-        .where(and_(Crawl.id == crawl.id, Crawl.status.in_(RUNNING)))
-        .values(status=CrawlStatus.CANCELLED, cancel_requested=True, completed_at=now, updated_at=now, lease_token=None)
-    )
+def cancel(session: Session, crawl: Crawl, *, now: datetime) -> bool:
+    """End a crawl; its spider's next write is refused. What it kept so far stays. False when it was over already."""
+    values = {"status": CrawlStatus.CANCELLED, "cancel_requested": True, "completed_at": now, "updated_at": now}
+    lease = {"lease_token": None, "lease_until": None}
+    statement = update(Crawl).where(Crawl.id == crawl.id, Crawl.status.in_(RUNNING)).values(**values, **lease)
+    was_running = count_changed(session, statement) == 1
     session.refresh(crawl)
+    return was_running

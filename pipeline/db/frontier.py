@@ -152,6 +152,21 @@ def refuse_waiting(session: Session, crawl_id: UUID, *, reason: str) -> int:
     return count_changed(session, statement)
 
 
+def reopen_folded(session: Session, crawl_id: UUID, *, target: str) -> int:
+    """Put back what was folded into `target` because both said the same. Returns how many URLs."""
+    statement = (
+        update(FrontierEntry)
+        .where(
+            FrontierEntry.crawl_id == crawl_id,
+            FrontierEntry.state == DONE,
+            FrontierEntry.reason == Reason.DUPLICATE_OF,
+            FrontierEntry.target == target,
+        )
+        .values(state=WAITING, outcome=None, reason=None, target=None, lease_token=None)
+    )
+    return count_changed(session, statement)
+
+
 def next_retry(session: Session, crawl_id: UUID) -> datetime | None:
     """When the earliest URL that was put back may be tried again."""
     return session.scalar(

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from sqlalchemy import JSON, ForeignKey, Index, UniqueConstraint, exists, func, or_, select, update
+from sqlalchemy import JSON, ColumnElement, ForeignKey, Index, UniqueConstraint, exists, func, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from pipeline.db.base import Base, CompressedText
+from pipeline.db.base import Base, CompressedText, count_changed
 from pipeline.db.leases import Leased, free
 from pipeline.db.orgs import Org
 
@@ -60,35 +60,58 @@ def next_number(session: Session, page_id: UUID) -> int:
     return (highest or 0) + 1
 
 
-def supersede_waiting(session: Session, page_id: UUID) -> None:
-    """A newer text is here: older ones that nobody indexed yet need not be."""
-    session.execute(
+def is_waiting(session: Session, page_id: UUID) -> bool:
+    """Whether a text of this page waits to be indexed."""
+    statement = select(PageVersion.id).where(PageVersion.page_id == page_id, PageVersion.state == WAITING).limit(1)
+    return session.scalar(statement) is not None
+
+
+def supersede_waiting(session: Session, page_id: UUID) -> int:
+    """Texts of this page that nobody indexed yet need not be any more. Returns how many there were."""
+    statement = (
         update(PageVersion)
         .where(PageVersion.page_id == page_id, PageVersion.state == WAITING)
         .values(state=SUPERSEDED, lease_token=None, lease_until=None)
     )
+    return count_changed(session, statement)
 
 
-def org_in_turn(session: Session, *, now: datetime) -> UUID | None:
-    """The org with claimable pages that was served least lately."""
-    waiting = exists().where(PageVersion.org_id == Org.id, PageVersion.state == WAITING, free(PageVersion, now=now))
+def org_in_turn(session: Session, *, now: datetime, attempts: int) -> UUID | None:
+    """The org with claimable pages that was served least lately. Pages tried `attempts` times are not claimable."""
+    waiting = exists().where(
+        PageVersion.org_id == Org.id,
+        PageVersion.state == WAITING,
+        PageVersion.attempts < attempts,
+        free(PageVersion, now=now),
+    )
     statement = select(Org.id).where(waiting).order_by(Org.indexed_at.nulls_first(), Org.id).limit(1)
     return session.scalar(statement)
 
 
 def claim(
-    session: Session, org_id: UUID, *, limit: int, now: datetime, lease: timedelta, owner: str
+    session: Session, org_id: UUID, *, limit: int, now: datetime, lease: timedelta, owner: str, attempts: int
 ) -> list[PageVersion]:
     """Take up to `limit` pages of this org that wait longest. Two workers never take the same one.
 
-    A page that failed before is taken alone, after the others: it must not drag them down.
+    A page that failed before is taken alone, after the others: it must not drag them down. One that
+    was tried `attempts` times is not taken again; upkeep sets it aside.
     """
-    fresh = _claim_some(session, org_id, limit=limit, now=now, lease=lease, owner=owner, fresh=True)
-    return fresh or _claim_some(session, org_id, limit=1, now=now, lease=lease, owner=owner, fresh=False)
+    fresh = PageVersion.attempts == 0
+    again = PageVersion.attempts.between(1, attempts - 1)
+    return _claim_some(session, org_id, fresh, limit=limit, now=now, lease=lease, owner=owner) or _claim_some(
+        session, org_id, again, limit=1, now=now, lease=lease, owner=owner
+    )
 
 
 def _claim_some(
-    session: Session, org_id: UUID, *, limit: int, now: datetime, lease: timedelta, owner: str, fresh: bool
+    session: Session,
+    org_id: UUID,
+    which: ColumnElement[bool],
+    *,
+    limit: int,
+    now: datetime,
+    lease: timedelta,
+    owner: str,
 ) -> list[PageVersion]:
     waiting = (
         select(PageVersion.id)
@@ -96,7 +119,7 @@ def _claim_some(
             PageVersion.org_id == org_id,
             PageVersion.state == WAITING,
             free(PageVersion, now=now),
-            PageVersion.attempts == 0 if fresh else PageVersion.attempts > 0,
+            which,
         )
         .order_by(PageVersion.attempts, PageVersion.created_at, PageVersion.id)
         .limit(limit)
@@ -208,10 +231,14 @@ def count_waiting(session: Session, *, org_id: UUID | None = None) -> int:
     return session.scalar(statement.where(PageVersion.org_id == org_id) if org_id else statement) or 0
 
 
-def count_waiting_of(session: Session, crawl_id: UUID) -> int:
-    """How many versions that this crawl made wait to be indexed."""
-    statement = select(func.count()).where(PageVersion.crawl_id == crawl_id, PageVersion.state == WAITING)
-    return session.scalar(statement) or 0
+def count_waiting_of(session: Session, crawl_ids: Sequence[UUID]) -> dict[UUID, int]:
+    """How many versions that each of these crawls made wait to be indexed; crawls with none are left out."""
+    statement = (
+        select(PageVersion.crawl_id, func.count())
+        .where(PageVersion.crawl_id.in_(crawl_ids), PageVersion.state == WAITING)
+        .group_by(PageVersion.crawl_id)
+    )
+    return {crawl_id: count for crawl_id, count in session.execute(statement) if crawl_id}
 
 
 def embedded_in(session: Session, crawl_id: UUID) -> tuple[int, int]:

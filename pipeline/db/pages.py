@@ -106,6 +106,7 @@ def twins(session: Session, page: Page, *, text_hash: str) -> list[Page]:
         Page.datasource_id == page.datasource_id,
         Page.text_hash == text_hash,
         Page.id != page.id,
+        Page.excluded.is_(False),
         Page.status.in_((PageStatus.SYNCED, PageStatus.PENDING)),
     )
     return list(session.scalars(statement))

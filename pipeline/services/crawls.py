@@ -133,6 +133,9 @@ class CrawlService:
             datasource.include_paths = list(new.include_paths)
             datasource.exclude_paths = list(new.exclude_paths)
             datasource.sitemap_urls = list(new.sitemap_urls)
+            if found is not None and found.crawl_interval_hours != new.crawl_interval_hours:
+                found.crawl_interval_hours = new.crawl_interval_hours
+                found.next_crawl_at = endings.next_crawl_at(found, now=now)
             datasource.crawl_interval_hours = new.crawl_interval_hours
             datasource.render_js = new.render_js
             datasource.updated_at = now
@@ -205,7 +208,11 @@ class CrawlService:
     def cancel(self, crawl_id: UUID, *, scope: OrgScope) -> CrawlJob:
         """End a crawl. What it kept so far stays; its spider's next write is refused."""
         with self._database.write() as session:
-            crawls.cancel(session, crawls.get(session, crawl_id, org_id=scope.org_id), now=self._clock())
+            now = self._clock()
+            crawl = crawls.get(session, crawl_id, org_id=scope.org_id)
+            if crawls.cancel(session, crawl, now=now):
+                datasource = session.get_one(Datasource, crawl.datasource_id)
+                datasource.next_crawl_at = endings.next_crawl_at(datasource, now=now)
         return self.job(crawl_id, scope=scope)
 
     def job(self, crawl_id: UUID, *, scope: OrgScope) -> CrawlJob:
@@ -213,7 +220,7 @@ class CrawlService:
         with self._database.read() as session:
             crawl = crawls.get(session, crawl_id, org_id=scope.org_id)
             chunks, embedded = page_versions.embedded_in(session, crawl_id)
-            pending = page_versions.count_waiting_of(session, crawl_id)
+            pending = page_versions.count_waiting_of(session, [crawl_id]).get(crawl_id, 0)
             refusals = frontier.reasons(session, crawl_id)
             failed = frontier.failures(session, crawl_id, limit=FAILURES_SHOWN)
             failures = tuple(
@@ -225,7 +232,9 @@ class CrawlService:
     def list_jobs(self, *, scope: OrgScope, limit: int = 20) -> list[CrawlJob]:
         """The org's crawls, newest first, without refusals and failures."""
         with self._database.read() as session:
-            return [_job(crawl) for crawl in crawls.listing(session, org_id=scope.org_id, limit=limit)]
+            found = crawls.listing(session, org_id=scope.org_id, limit=limit)
+            pending = page_versions.count_waiting_of(session, [crawl.id for crawl in found])
+            return [_job(crawl, pending=pending.get(crawl.id, 0)) for crawl in found]
 
     def list_datasources(self, *, scope: OrgScope) -> list[Datasource]:
         """The org's websites, oldest first."""

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import zlib
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from pipeline.db import crawls, datasources, frontier
+from pipeline.db import crawls, frontier
 from pipeline.db.crawls import Crawl
 from pipeline.db.datasources import Datasource
 from pipeline.db.engine import Session
@@ -19,13 +21,21 @@ def complete(session: Session, *, now: datetime, crawl_ids: Sequence[UUID] = ())
     """End crawls with nothing left to fetch or to index, all or those named. Twice is the same as once."""
     ended = crawls.complete_scraped(session, now=now, crawl_ids=crawl_ids)
     for crawl in ended:
+        recount(session, crawl)
         settle(session, crawl, now=now)
     return ended
 
 
+def recount(session: Session, crawl: Crawl) -> None:
+    """Twins folded, and pages set aside, after the spider was done change what its crawl counts."""
+    session.flush()
+    progress = frontier.progress(session, crawl.id, page_limit=sys.maxsize)
+    crawls.write_progress(crawl, replace(progress, limit_reached=crawl.limit_reached), url=None)
+
+
 def settle(session: Session, crawl: Crawl, *, now: datetime) -> None:
-    """Tell the datasource that its crawl ended, when the next is due, and forget older frontiers."""
-    datasource = datasources.get(session, crawl.datasource_id, org_id=crawl.org_id)
+    """Tell the datasource, deleted or not, that its crawl ended, when the next is due, and forget older frontiers."""
+    datasource = session.get_one(Datasource, crawl.datasource_id)
     datasource.last_crawl_completed_at = now
     datasource.error_message = crawl.error_message
     datasource.next_crawl_at = next_crawl_at(datasource, now=now)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
@@ -12,11 +11,11 @@ from pipeline import flow
 from pipeline.adapters.embedder.port import Embedder
 from pipeline.adapters.qdrant.port import VectorStore
 from pipeline.adapters.qdrant.sparse import Bm25Encoder
-from pipeline.db import chunks, crawls, frontier, orgs, page_versions, pages
+from pipeline.db import chunks, crawls, orgs, page_versions, pages
 from pipeline.db import leases as row_leases
 from pipeline.db.engine import Database, Session
 from pipeline.db.page_versions import PageVersion
-from pipeline.errors import LeaseLost, TemporaryError
+from pipeline.errors import LeaseLost, SetupError, TemporaryError
 from pipeline.flow import CutPage, PageText
 from pipeline.logs import get_logger
 from pipeline.model import OrgScope, PageStatus, Reason
@@ -78,11 +77,12 @@ class IndexService:
         """Index up to `limit` waiting pages of the org whose turn it is.
 
         A hint names an org, but the claim decides whose pages are next: `org_id` is used only
-        when nobody waits longer. An error that may pass gives the pages back unharmed; any other
-        counts as an attempt, and a page that failed before is tried alone.
+        when nobody waits longer. An error that may pass, or that a person has to mend, gives the
+        pages back unharmed; any other counts as an attempt, and a page that failed before is tried alone.
 
         Raises:
             TemporaryError: If the model, the store or the database is away.
+            SetupError: If the model is another than the store's, or cannot be loaded.
         """
         claim = self._claim(org_id, limit=limit, owner=owner)
         if claim is None:
@@ -93,25 +93,32 @@ class IndexService:
                 chunk_count, embedded = self._index(claim)
         except LeaseLost:
             raise
-        except TemporaryError:
+        except (TemporaryError, SetupError):
             self._give_back(claim, burn=False)
             raise
         except Exception as error:  # noqa: BLE001 - one page must not stop the others: it is logged, tried alone, parked
             self._give_back(claim, burn=True, problem=f"{type(error).__name__}: {error}")
             log.error("pages not indexed", pages=len(claim.texts), error=type(error).__name__)  # noqa: TRY400 - a trace shows customer text
-            return IndexReport(more=True)
+            return IndexReport(more=self._is_more())
+        return IndexReport(pages=len(claim.texts), chunks=chunk_count, embedded=embedded, more=self._is_more())
+
+    def _is_more(self) -> bool:
         with self._database.read() as session:
-            more = page_versions.org_in_turn(session, now=self._clock()) is not None
-        return IndexReport(pages=len(claim.texts), chunks=chunk_count, embedded=embedded, more=more)
+            return self._in_turn(session, now=self._clock()) is not None
+
+    def _in_turn(self, session: Session, *, now: datetime) -> UUID | None:
+        return page_versions.org_in_turn(session, now=now, attempts=self._settings.work.attempts)
 
     def _claim(self, org_id: UUID | None, *, limit: int, owner: str) -> _Claim | None:
         now = self._clock()
         with self._database.write() as session:
-            in_turn = page_versions.org_in_turn(session, now=now) or org_id
+            in_turn = self._in_turn(session, now=now) or org_id
             if in_turn is None:
                 return None
-            lease = self._settings.work.index_lease
-            taken = page_versions.claim(session, in_turn, limit=limit, now=now, lease=lease, owner=owner)
+            work = self._settings.work
+            taken = page_versions.claim(
+                session, in_turn, limit=limit, now=now, lease=work.index_lease, owner=owner, attempts=work.attempts
+            )
             orgs.took_turn(session, in_turn, now=now)
             if not taken or taken[0].lease_token is None:
                 return None
@@ -194,7 +201,7 @@ class IndexService:
                     crawl_ids.add(version.crawl_id)
             session.flush()
             for crawl_id in crawl_ids:
-                _recount(session, crawl_id, org_id=claim.scope.org_id)
+                endings.recount(session, crawls.get(session, crawl_id, org_id=claim.scope.org_id))
             if crawl_ids:
                 endings.complete(session, now=now, crawl_ids=sorted(crawl_ids))
             if not held:
@@ -223,13 +230,9 @@ def _make_live(session: Session, version: PageVersion, cut: CutPage, *, now: dat
         page_versions.retire(session, page.live_version, now=now)
     page.live_version = version.id
     page.status, page.reason, page.target, page.updated_at = PageStatus.SYNCED, Reason.SYNCED, None, now
+    if page.excluded:
+        page.status, page.reason = PageStatus.EXCLUDED, Reason.EXCLUDED_MANUALLY
     session.flush()
     retire_moved(session, page)
-    fold_twins(session, page, crawl_id=version.crawl_id)
-
-
-def _recount(session: Session, crawl_id: UUID, *, org_id: UUID) -> None:
-    """Twins folded at the flip change what the crawl counted."""
-    crawl = crawls.get(session, crawl_id, org_id=org_id)
-    progress = frontier.progress(session, crawl_id, page_limit=sys.maxsize)
-    crawls.write_progress(crawl, replace(progress, limit_reached=crawl.limit_reached), url=None)
+    if not page.excluded:
+        fold_twins(session, page, crawl_id=version.crawl_id)

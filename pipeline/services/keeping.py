@@ -20,6 +20,8 @@ TEMPORARY = (Reason.HTTP_ERROR, Reason.TOO_SLOW, Reason.ADDRESS_REFUSED, Reason.
 """Reasons that count as failures; every other refusal is a decision about the page."""
 FOLDS = (Reason.CANONICAL_TO, Reason.DUPLICATE_OF)
 """Reasons that lead to another URL, which is kept instead."""
+WITHDRAWN = (Reason.NOINDEX, Reason.EXCLUDED_RULE)
+"""Reasons that end a page at once: the site, or its owner, no longer lets us keep it."""
 
 
 class Keeper:
@@ -67,11 +69,11 @@ class Keeper:
         page.http_status, page.detail, page.missing_since = outcome.http_status, None, None
         page.canonical_url = document.canonical
         if len(document.markdown.split()) < self._settings.extract.minimum_words:
-            self._decline(entry, page, Reason.THIN)
+            self._doubt_or_decline(entry, page, Reason.THIN, outcome)
         elif page.live_version is None and self._kept >= self._page_limit:
             self._decline(entry, page, Reason.PAGE_LIMIT)
         elif (winner := self._winning_twin(page, document)) is not None:
-            self._decline(entry, page, Reason.DUPLICATE_OF, target=winner.url)
+            self._fold_page(entry, page, Reason.DUPLICATE_OF, target=winner.url)
         elif self._is_unchanged(page, document):
             self._note_fetch(page, outcome)
             self._done(entry, page, frontier.UNCHANGED, Reason.UNCHANGED)
@@ -112,13 +114,16 @@ class Keeper:
         return next((other for other in others if _precedence(other) < _precedence(page)), None)
 
     def _is_unchanged(self, page: Page, document: Document) -> bool:
-        serves_it = page.live_version is not None or page.status == PageStatus.PENDING
-        return serves_it and page.text_hash == document.text_hash and page.title == document.title
+        if page.text_hash != document.text_hash or page.title != document.title:
+            return False
+        return page.live_version is not None or page_versions.is_waiting(self._session, page.id)
 
     def _add_version(self, entry: FrontierEntry, page: Page, outcome: Outcome, document: Document) -> None:
         """Store a new text to be indexed. What readers see changes when that is done, not now."""
         self._session.flush()
         is_new = page.live_version is None
+        if page.text_hash != document.text_hash:
+            self._reopen_twins(page)
         page_versions.supersede_waiting(self._session, page.id)
         self._session.add(self._version(page, outcome, document))
         page.title, page.language = document.title, document.language
@@ -154,7 +159,7 @@ class Keeper:
 
     def _keep_unmodified(self, entry: FrontierEntry, outcome: Outcome) -> None:
         page = self._page(entry, url=entry.url)
-        page.missing_since = None
+        page.missing_since, page.detail = None, None
         page.fetched_at = outcome.fetched_at
         self._done(entry, page, frontier.UNCHANGED, Reason.UNCHANGED)
 
@@ -164,12 +169,14 @@ class Keeper:
         if reason in FOLDS:
             self._fold(entry, reason, target=outcome.final_url)
             return
-        page = pages.find(self._session, self._crawl.datasource_id, entry.url_key)
-        if page is not None and page.live_version is not None:
+        self._doubt_or_decline(entry, self._page(entry, url=outcome.url), reason, outcome)
+
+    def _doubt_or_decline(self, entry: FrontierEntry, page: Page, reason: Reason, outcome: Outcome) -> None:
+        page.http_status, page.detail = outcome.http_status, outcome.detail
+        if page.live_version is not None:
             self._doubt(entry, page, reason, outcome)
             return
-        page = page or self._page(entry, url=outcome.url)
-        page.http_status, page.detail, page.fetched_at = outcome.http_status, outcome.detail, outcome.fetched_at
+        page.fetched_at = outcome.fetched_at
         if reason in TEMPORARY:
             page.status, page.reason = PageStatus.ERROR, reason
             self._close(entry, frontier.FAILED, reason)
@@ -178,15 +185,16 @@ class Keeper:
 
     def _doubt(self, entry: FrontierEntry, page: Page, reason: Reason, outcome: Outcome) -> None:
         """A page that serves is not forgotten on one bad answer: only on a second 404 or 410, or when told to."""
-        page.last_crawl_id, page.updated_at = self._crawl.id, self._now
-        page.http_status, page.detail = outcome.http_status, outcome.detail
         is_missing = outcome.http_status in GONE
         if is_missing and page.missing_since is not None:
+            self._reopen_twins(page)
+            drop_waiting(self._session, page)
             page.live_version = None
             page.status, page.reason = PageStatus.EXCLUDED, Reason.GONE
             self._close(entry, frontier.REMOVED, Reason.GONE)
             return
-        if reason in {Reason.NOINDEX, Reason.EXCLUDED_RULE}:
+        if reason in WITHDRAWN:
+            self._reopen_twins(page)
             page.live_version = None
             self._decline(entry, page, reason)
             return
@@ -194,31 +202,43 @@ class Keeper:
             page.missing_since = self._now
         self._close(entry, frontier.FAILED, reason)
 
-    def _decline(self, entry: FrontierEntry, page: Page, reason: Reason, *, target: str | None = None) -> None:
-        page.status, page.reason, page.target = PageStatus.EXCLUDED, reason, target
-        if reason is Reason.DUPLICATE_OF:
-            page.live_version = None
-        entry.target = target
+    def _decline(self, entry: FrontierEntry, page: Page, reason: Reason) -> None:
+        if reason in WITHDRAWN:
+            drop_waiting(self._session, page)
+        page.status, page.reason, page.target = PageStatus.EXCLUDED, reason, None
         self._close(entry, frontier.DECLINED, reason)
 
     def _fold(self, entry: FrontierEntry, reason: Reason, *, target: str | None) -> None:
         """Note where a URL leads. A page that serves goes on until its target does."""
-        entry.target = target
         page = pages.find(self._session, self._crawl.datasource_id, entry.url_key)
         if page is not None:
-            page.target, page.reason = target, reason
-            target_page = pages.find(self._session, page.datasource_id, url_key(target)) if target else None
-            if page.live_version is None or (target_page is not None and target_page.live_version is not None):
-                page.status, page.live_version = PageStatus.EXCLUDED, None
+            self._fold_page(entry, page, reason, target=target)
+        else:
+            entry.target = target
+            self._close(entry, frontier.DECLINED, reason)
+
+    def _fold_page(self, entry: FrontierEntry, page: Page, reason: Reason, *, target: str | None) -> None:
+        entry.target = page.target = target
+        page.reason = reason
+        drop_waiting(self._session, page)
+        target_page = pages.find(self._session, page.datasource_id, url_key(target)) if target else None
+        if page.live_version is None or (target_page is not None and target_page.live_version is not None):
+            page.status, page.live_version = PageStatus.EXCLUDED, None
         self._close(entry, frontier.DECLINED, reason)
+
+    def _reopen_twins(self, page: Page) -> None:
+        """What was folded into `page` in this crawl is looked at again: `page` says something else now, or nothing."""
+        self._session.flush()
+        frontier.reopen_folded(self._session, self._crawl.id, target=page.url)
 
     def _note_fetch(self, page: Page, outcome: Outcome) -> None:
         page.fetched_at = outcome.fetched_at
         page.etag, page.last_modified = outcome.etag, outcome.last_modified
 
     def _done(self, entry: FrontierEntry, page: Page, outcome: str, reason: Reason) -> None:
-        if outcome != frontier.UNCHANGED or page.reason != Reason.PENDING:
-            page.target = None
+        page.target = None
+        if page.live_version is not None and not page.excluded:
+            page.status, page.reason = PageStatus.SYNCED, Reason.SYNCED
         self._kept += 1
         self._close(entry, outcome, reason)
 
@@ -247,13 +267,37 @@ def retire_moved(session: Session, page: Page) -> None:
     """End the pages that led to `page` and served until it does, which is now."""
     for old in pages.moved(session, page.datasource_id):
         if old.target and url_key(old.target) == page.url_key and old.id != page.id:
+            drop_waiting(session, old)
             old.live_version, old.status = None, PageStatus.EXCLUDED
 
 
+def drop_waiting(session: Session, page: Page) -> None:
+    """Take back the page's text that waits to be indexed. The same text will be new again."""
+    if page_versions.supersede_waiting(session, page.id):
+        _forget_text(page)
+
+
+def set_aside(session: Session, version: PageVersion) -> None:
+    """Park a text that ended its worker too often. What the page served before it serves on."""
+    page_versions.park(session, version)
+    page = pages.get(session, version.page_id, org_id=version.org_id)
+    _forget_text(page)
+    if page.live_version is None:
+        page.status, page.reason, page.detail = PageStatus.ERROR, Reason.POISON, version.problem
+    entry = frontier.get(session, version.crawl_id, page.url_key) if version.crawl_id else None
+    if entry is not None and entry.outcome in frontier.KEPT:
+        entry.outcome, entry.reason, entry.detail = frontier.FAILED, Reason.POISON, version.problem
+
+
+def _forget_text(page: Page) -> None:
+    """Without these, the next fetch is unconditional and its text is compared with nothing."""
+    page.text_hash = page.fact_hash = page.etag = page.last_modified = None
+
+
 def _fold_into(session: Session, page: Page, winner: Page, *, crawl_id: UUID | None) -> None:
+    drop_waiting(session, page)
     page.live_version = None
     page.status, page.reason, page.target = PageStatus.EXCLUDED, Reason.DUPLICATE_OF, winner.url
-    page_versions.supersede_waiting(session, page.id)
     entry = frontier.get(session, crawl_id, page.url_key) if crawl_id else None
     if entry is not None and entry.state == frontier.DONE:
         entry.outcome, entry.reason, entry.target = frontier.DECLINED, Reason.DUPLICATE_OF, winner.url

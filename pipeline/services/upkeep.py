@@ -8,7 +8,7 @@ from datetime import datetime
 from uuid import UUID
 
 from pipeline.adapters.qdrant.port import VectorStore
-from pipeline.db import chunks, crawls, datasources, outbox, page_versions, pages, schedule_runs
+from pipeline.db import chunks, crawls, datasources, outbox, page_versions, schedule_runs
 from pipeline.db import leases as row_leases
 from pipeline.db.crawls import Crawl
 from pipeline.db.datasources import Datasource
@@ -16,10 +16,11 @@ from pipeline.db.engine import Database, Session
 from pipeline.db.page_versions import PageVersion
 from pipeline.errors import BrokerUnavailable, VectorStoreUnavailable
 from pipeline.logs import get_logger
-from pipeline.model import CrawlTrigger, OrgScope, PageStatus, Reason
+from pipeline.model import CrawlTrigger, OrgScope
 from pipeline.services import endings
 from pipeline.services.clock import Clock
 from pipeline.services.hints import Hints, relay
+from pipeline.services.keeping import set_aside
 from pipeline.settings import Settings
 
 log = get_logger(__name__)
@@ -95,10 +96,7 @@ class UpkeepService:
         with self._database.write() as session:
             spent = page_versions.overworked(session, attempts=attempts, now=self._clock())
             for version in spent:
-                page_versions.park(session, version)
-                page = pages.get(session, version.page_id, org_id=version.org_id)
-                if page.live_version is None:
-                    page.status, page.reason, page.detail = PageStatus.ERROR, Reason.POISON, version.problem
+                set_aside(session, version)
                 log.error("page parked", page=str(version.page_id), attempts=version.attempts)
             return len(spent)
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -21,15 +19,6 @@ SHOP: dict[str, Answer] = {
     "/shipping": "<p>Shipping a chair costs nine euros and takes four working days.</p>",
     "/about": "<p>The company was founded in a garage in Bremen by three sisters.</p>",
 }
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.needs("postgres"))])
-def knowledge(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Knowledge]:
-    """An empty knowledge base on this database."""
-    url = request.getfixturevalue("migrated_postgres_url") if request.param == "postgres" else None
-    base = Knowledge(tmp_path, database_url=url)
-    yield base
-    base.services.close()
 
 
 def verified(knowledge: Knowledge) -> Verification:
