@@ -92,14 +92,16 @@ class Sitewise:
     def start(
         self, *arguments: str, prepare: Callable[[], None] | None = None, settings: Mapping[str, str] | None = None
     ) -> Running:
-        """Begin a command."""
+        """Begin a command. One with a limit is not measured: the measurement would be what breaks the limit."""
+        dropped = "COVERAGE_" if prepare is not None else "\0"
+        inherited = {name: value for name, value in self._environment.items() if not name.startswith(dropped)}
         child = subprocess.Popen(  # noqa: S603 - our own command
             [*COMMAND, *arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            env=self._environment | dict(settings or {}),
+            env=inherited | dict(settings or {}),
             preexec_fn=prepare,  # noqa: PLW1509 - only sets a limit, before any thread of the child
         )
         return Running(child)
