@@ -76,7 +76,7 @@ def crawl(
 
 @contextmanager
 def working(settings: Settings, services: Services) -> Iterator[None]:
-    """Workers, for as long as this command runs: those that run already, else children of this process.
+    """Workers, for as long as this command runs: those that run already while they do, else children of this process.
 
     Raises:
         ModelNotFound: If the embedding model is not there.
@@ -85,17 +85,24 @@ def working(settings: Settings, services: Services) -> Iterator[None]:
     """
     from pipeline.cli.session import is_served  # noqa: PLC0415
     from pipeline.owner.owner import Owner, needs_owner  # noqa: PLC0415
+    from pipeline.owner.standby import Standby  # noqa: PLC0415
 
     identity = model_identity(settings)
-    if not needs_owner(settings) or is_served(settings):
+    take_over = services.upkeep.take_over if settings.database.url is None else None
+    if not needs_owner(settings):
         services.store().prepare(identity)
         yield
+        return
+    if is_served(settings):
+        services.store().prepare(identity)
+        with Standby(settings, log_dir=log_directory(settings), on_taken=take_over):
+            yield
         return
     prepare_directory(settings, grows=True)
     with Owner(settings, log_dir=log_directory(settings)):
         services.store().prepare(identity)
-        if settings.database.url is None:
-            services.upkeep.take_over()
+        if take_over is not None:
+            take_over()
         yield
 
 
