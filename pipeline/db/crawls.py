@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import ForeignKey, Index, Text, exists, or_, select, text, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from pipeline.db.base import Base, count_changed
+from pipeline.db.base import Base, count_changed, insert_into
 from pipeline.db.datasources import Datasource
 from pipeline.db.leases import Leased, free
 from pipeline.db.page_versions import PageVersion
@@ -61,19 +61,12 @@ class Crawl(Leased, Base):
     updated_at: Mapped[datetime]
 
 
-def begin(session: Session, datasource: Datasource, *, trigger: CrawlTrigger, now: datetime) -> Crawl:
-    """Store a new crawl of this datasource. A second one that has not ended breaks a unique index."""
-    crawl = Crawl(
-        id=uuid4(),
-        org_id=datasource.org_id,
-        datasource_id=datasource.id,
-        trigger=trigger,
-        created_at=now,
-        updated_at=now,
-    )
-    session.add(crawl)
-    session.flush()
-    return crawl
+def begin(session: Session, datasource: Datasource, *, trigger: CrawlTrigger, now: datetime) -> Crawl | None:
+    """Store a new crawl of this datasource. None when one has not ended, also one that began this moment."""
+    row = {"id": uuid4(), "org_id": datasource.org_id, "datasource_id": datasource.id, "trigger": trigger}
+    times = {"created_at": now, "updated_at": now}
+    statement = insert_into(session, Crawl).values(**row, **times).on_conflict_do_nothing().returning(Crawl)
+    return session.scalars(statement).one_or_none()
 
 
 def fail(crawl: Crawl, *, now: datetime, message: str) -> None:
@@ -213,6 +206,12 @@ def orphans(session: Session, *, now: datetime, limit: int) -> list[Crawl]:
         .limit(limit)
     )
     return list(session.scalars(statement))
+
+
+def hinted(session: Session, crawl_id: UUID, *, again: datetime) -> None:
+    """Note that a hint went out for this crawl, and when the next is due."""
+    statement = update(Crawl).where(Crawl.id == crawl_id).values(hints=Crawl.hints + 1, hint_at=again)
+    session.execute(statement.execution_options(synchronize_session=False))
 
 
 def cancel(session: Session, crawl: Crawl, *, now: datetime) -> bool:

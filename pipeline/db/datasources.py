@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
-from uuid import UUID
+from uuid import UUID, uuid4
 
-from sqlalchemy import ForeignKey, UniqueConstraint, select
+from sqlalchemy import ForeignKey, Index, func, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from pipeline.db.base import Base
+from pipeline.db.base import Base, insert_into
 from pipeline.errors import DatasourceNotFound
 from pipeline.model import DatasourceStatus
 
@@ -17,7 +18,16 @@ class Datasource(Base):
     """One website of one org."""
 
     __tablename__ = "datasources"
-    __table_args__ = (UniqueConstraint("org_id", "url_key"),)
+    __table_args__ = (
+        Index(
+            "uq_datasources_kept",
+            "org_id",
+            "url_key",
+            unique=True,
+            sqlite_where=text("deleted_at IS NULL"),
+            postgresql_where=text("deleted_at IS NULL"),
+        ),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     org_id: Mapped[UUID] = mapped_column(ForeignKey("orgs.id", ondelete="CASCADE"))
@@ -40,11 +50,31 @@ class Datasource(Base):
     updated_at: Mapped[datetime]
 
 
-def add(session: Session, datasource: Datasource) -> Datasource:
-    """Store a new datasource."""
-    session.add(datasource)
-    session.flush()
-    return datasource
+def ensure(session: Session, *, url: str, url_key: str, org_id: UUID, now: datetime) -> Datasource:
+    """The org's datasource that starts at this address, stored if there is none.
+
+    Of two who store it at once, the second gets the first's.
+    """
+    row = {"id": uuid4(), "org_id": org_id, "url": url, "url_key": url_key, "display_name": ""}
+    times = {"created_at": now, "updated_at": now}
+    session.execute(insert_into(session, Datasource).values(**row, **times).on_conflict_do_nothing())
+    return session.scalars(
+        select(Datasource).where(
+            Datasource.url_key == url_key, Datasource.org_id == org_id, Datasource.deleted_at.is_(None)
+        )
+    ).one()
+
+
+def hold(session: Session, datasource_ids: Iterable[UUID]) -> None:
+    """Until the commit, let nobody else decide about pages of these datasources.
+
+    Which of two twins is kept, and what a crawl counts, is read before it is written. SQLite has
+    one writer at a time; elsewhere whoever decides says so first, before any row is locked.
+    """
+    if session.get_bind().dialect.name == "sqlite":
+        return
+    for number in sorted({int.from_bytes(found.bytes[:8], signed=True) for found in datasource_ids}):
+        session.execute(select(func.pg_advisory_xact_lock(number)))
 
 
 def get(session: Session, datasource_id: UUID, *, org_id: UUID) -> Datasource:
@@ -61,15 +91,6 @@ def get(session: Session, datasource_id: UUID, *, org_id: UUID) -> Datasource:
     if found is None:
         raise DatasourceNotFound(datasource=datasource_id)
     return found
-
-
-def find(session: Session, url_key: str, *, org_id: UUID) -> Datasource | None:
-    """The org's datasource that starts at this address."""
-    return session.scalars(
-        select(Datasource).where(
-            Datasource.url_key == url_key, Datasource.org_id == org_id, Datasource.deleted_at.is_(None)
-        )
-    ).one_or_none()
 
 
 def listing(session: Session, *, org_id: UUID) -> list[Datasource]:

@@ -95,13 +95,16 @@ def translated() -> Iterator[None]:
 
 def _create_engine(url: URL, settings: DatabaseSettings) -> Engine:
     if url.get_backend_name() == "sqlite":
-        engine = create_engine(url, connect_args={"timeout": settings.busy_timeout.total_seconds()})
+        engine = create_engine(
+            url, hide_parameters=True, connect_args={"timeout": settings.busy_timeout.total_seconds()}
+        )
         event.listen(engine, "connect", _set_pragmas)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
     milliseconds = int(settings.statement_timeout / timedelta(milliseconds=1))
     return create_engine(
         url,
+        hide_parameters=True,
         pool_size=settings.pool_size,
         pool_pre_ping=True,
         connect_args={

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 from sqlalchemy import Text, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from pipeline.db.base import Base
+from pipeline.db.base import Base, insert_into
 from pipeline.errors import OrgNotFound
 
 
@@ -30,11 +30,11 @@ class Org(Base):
     updated_at: Mapped[datetime]
 
 
-def add(session: Session, org: Org) -> Org:
-    """Store a new org."""
-    session.add(org)
-    session.flush()
-    return org
+def ensure(session: Session, name: str, *, now: datetime) -> Org:
+    """The org of this name, stored if there is none. Of two who store it at once, the second gets the first's."""
+    row = {"id": uuid4(), "name": name, "language": "en", "created_at": now, "updated_at": now}
+    session.execute(insert_into(session, Org).values(**row).on_conflict_do_nothing())
+    return session.scalars(select(Org).where(Org.name == name)).one()
 
 
 def find(session: Session, name: str) -> Org | None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from pipeline.addresses import check_url
-from pipeline.db import crawls, datasources, frontier, outbox, page_versions, pages
+from pipeline.db import crawls, datasources, frontier, orgs, outbox, page_versions, pages
 from pipeline.db import leases as row_leases
 from pipeline.db.crawls import Crawl
 from pipeline.db.datasources import Datasource
@@ -124,22 +124,21 @@ class CrawlService:
         _check_bounds(new, floor=self._settings.work.interval_floor_hours)
         now = self._clock()
         with self._database.write() as session:
-            found = datasources.find(session, url_key(url), org_id=scope.org_id)
-            datasource = found or Datasource(
-                id=uuid4(), org_id=scope.org_id, url=url, url_key=url_key(url), created_at=now, display_name=""
-            )
+            orgs.get(session, scope.org_id)
+            datasource = datasources.ensure(session, url=url, url_key=url_key(url), org_id=scope.org_id, now=now)
+            is_new = not datasource.display_name
             datasource.display_name = new.display_name or datasource.display_name or split(url).netloc
             datasource.page_limit = new.page_limit
             datasource.include_paths = list(new.include_paths)
             datasource.exclude_paths = list(new.exclude_paths)
             datasource.sitemap_urls = list(new.sitemap_urls)
-            if found is not None and found.crawl_interval_hours != new.crawl_interval_hours:
-                found.crawl_interval_hours = new.crawl_interval_hours
-                found.next_crawl_at = endings.next_crawl_at(found, now=now)
+            was_due_every = datasource.crawl_interval_hours
             datasource.crawl_interval_hours = new.crawl_interval_hours
+            if not is_new and was_due_every != new.crawl_interval_hours:
+                datasource.next_crawl_at = endings.next_crawl_at(datasource, now=now)
             datasource.render_js = new.render_js
             datasource.updated_at = now
-            return found or datasources.add(session, datasource)
+            return datasource
 
     def start(self, datasource_id: UUID, *, scope: OrgScope, trigger: CrawlTrigger = CrawlTrigger.MANUAL) -> CrawlJob:
         """Start a crawl: a row, and a hint that leaves after the commit.
@@ -150,10 +149,10 @@ class CrawlService:
         now = self._clock()
         with self._database.write() as session:
             datasource = datasources.get(session, datasource_id, org_id=scope.org_id)
-            running = crawls.running(session, datasource_id)
-            if running is not None:
-                raise CrawlAlreadyRunning(crawl=running.id, datasource=datasource_id)
             crawl = crawls.begin(session, datasource, trigger=trigger, now=now)
+            if crawl is None:
+                running = crawls.running(session, datasource_id)
+                raise CrawlAlreadyRunning(crawl=running.id if running else None, datasource=datasource_id)
             outbox.put(session, outbox.CRAWL, crawl.id, now=now)
             crawl_id = crawl.id
         relay(self._database, self._hints)
@@ -171,17 +170,26 @@ class CrawlService:
             crawl = crawls.claim(session, crawl_id, now=now, lease=lease, owner=owner)
             if crawl is None or crawl.lease_token is None:
                 return None
-            if crawl.attempts > self._settings.work.attempts:
-                crawls.fail(crawl, now=now, message=crawl.error_message or "its spider ended too often")
+            datasource = session.get_one(Datasource, crawl.datasource_id)
+            problem = self._why_never(crawl, datasource)
+            if problem:
+                crawls.fail(crawl, now=now, message=problem)
                 endings.settle(session, crawl, now=now)
                 return None
             if crawl.started_at is None:
                 crawl.started_at = now
-                datasource = datasources.get(session, crawl.datasource_id, org_id=crawl.org_id)
                 datasource.last_crawl_started_at = now
                 _seed(session, crawl, datasource, now=now)
             frontier.reclaim(session, crawl_id, token=crawl.lease_token)
             return CrawlClaim(crawl_id=crawl.id, org_id=crawl.org_id, token=crawl.lease_token, lease=lease)
+
+    def _why_never(self, crawl: Crawl, datasource: Datasource) -> str | None:
+        """Why no spider shall take this crawl any more."""
+        if datasource.deleted_at is not None:
+            return "its website was deleted"
+        if crawl.attempts > self._settings.work.attempts:
+            return crawl.error_message or "its spider ended too often"
+        return None
 
     def renew(self, claim: CrawlClaim) -> None:
         """Keep holding a crawl.

@@ -11,7 +11,7 @@ from pipeline import flow
 from pipeline.adapters.embedder.port import Embedder
 from pipeline.adapters.qdrant.port import VectorStore
 from pipeline.adapters.qdrant.sparse import Bm25Encoder
-from pipeline.db import chunks, crawls, orgs, page_versions, pages
+from pipeline.db import chunks, crawls, datasources, orgs, page_versions, pages
 from pipeline.db import leases as row_leases
 from pipeline.db.engine import Database, Session
 from pipeline.db.page_versions import PageVersion
@@ -191,6 +191,7 @@ class IndexService:
         now = self._clock()
         crawl_ids: set[UUID] = set()
         with self._database.write() as session:
+            datasources.hold(session, {text.datasource_id for text in claim.texts})
             held = page_versions.held(session, claim.ids, token=claim.token)
             for page in cut:
                 version = page_versions.get(session, page.page.version_id)

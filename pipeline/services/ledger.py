@@ -41,6 +41,7 @@ class DatabaseLedger:
         self._scope = scope
         self._token = token
         self._page_limit: int | None = None
+        self._datasource_id: UUID | None = None
 
     def plan(self) -> CrawlPlan:
         """What to crawl."""
@@ -89,6 +90,7 @@ class DatabaseLedger:
         """
         now = self._clock()
         with self._database.write() as session:
+            datasources.hold(session, [self._datasource(session)])
             crawl = self._fence(session, now)
             keeper = Keeper(session, crawl, self._settings, now=now, page_limit=self._limit(session, crawl))
             for outcome in outcomes:
@@ -129,6 +131,7 @@ class DatabaseLedger:
         """
         now = self._clock()
         with self._database.write() as session:
+            datasources.hold(session, [self._datasource(session)])
             crawl = self._fence(session, now)
             progress = self._write_progress(session, crawl)
             frontier.refuse_waiting(session, self._crawl_id, reason=Reason.PAGE_LIMIT)
@@ -157,6 +160,11 @@ class DatabaseLedger:
 
     def _fence(self, session: Session, now: datetime) -> Crawl:
         return crawls.fence(session, self._crawl_id, token=self._token, now=now)
+
+    def _datasource(self, session: Session) -> UUID:
+        if self._datasource_id is None:
+            self._datasource_id = crawls.get(session, self._crawl_id, org_id=self._scope.org_id).datasource_id
+        return self._datasource_id
 
     def _limit(self, session: Session, crawl: Crawl) -> int:
         if self._page_limit is None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
-
 from pipeline.db import orgs
 from pipeline.db.engine import Database
 from pipeline.db.orgs import Org
@@ -33,10 +31,7 @@ class OrgService:
             raise InvalidInput(field="org", allowed=f"a name of 1 to {NAME_LIMIT} characters")
         now = self._clock()
         with self._database.write() as session:
-            org = orgs.find(session, name) or orgs.add(
-                session, Org(id=uuid4(), name=name, language="en", created_at=now, updated_at=now)
-            )
-            return OrgScope(org.id)
+            return OrgScope(orgs.ensure(session, name, now=now).id)
 
     def find(self, name: str = DEFAULT_ORG) -> OrgScope:
         """The org of this name.

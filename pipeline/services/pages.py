@@ -245,6 +245,8 @@ class PageService:
     def _set_excluded(self, page_id: UUID, *, scope: OrgScope, excluded: bool) -> None:
         with self._database.write() as session:
             page = pages.get(session, page_id, org_id=scope.org_id)
+            datasources.hold(session, [page.datasource_id])
+            session.refresh(page)
             if page.excluded == excluded:
                 return
             page.excluded, page.updated_at = excluded, self._clock()

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import numpy as np
 
 from pipeline.adapters.embedder.port import Embedder
-from pipeline.db import scenarios
+from pipeline.db import orgs, scenarios
 from pipeline.db.engine import Database
 from pipeline.db.scenarios import Scenario, ScenarioVersion, TriggerVector
 from pipeline.errors import InvalidScenario
@@ -59,12 +59,14 @@ class TrainingService:
 
         Raises:
             InvalidScenario: If a field is empty, too long, or does not fit the type.
+            OrgNotFound: If there is no such org.
         """
         check(new)
         now = self._clock()
         published = None if new.is_draft else 1
         vectors = self._trigger_vectors(new) if published and new.type is ScenarioType.SCENARIO_SPECIFIC else None
         with self._database.write() as session:
+            orgs.get(session, scope.org_id)
             scenario = scenarios.add(
                 session,
                 Scenario(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -95,32 +95,45 @@ class UpkeepService:
         attempts = self._settings.work.attempts
         with self._database.write() as session:
             spent = page_versions.overworked(session, attempts=attempts, now=self._clock())
+            datasources.hold(session, {version.datasource_id for version in spent})
             for version in spent:
                 set_aside(session, version)
                 log.error("page parked", page=str(version.page_id), attempts=version.attempts)
             return len(spent)
 
     def _hint_orphans(self) -> int:
-        """Say again that work waits, to whoever listens: ever later for the same row."""
+        """Say again that work waits, to whoever listens: ever later for the same row.
+
+        Nothing is held while the broker is spoken to. A hint that left and was not noted leaves twice.
+        """
         now = self._clock()
         delays = self._settings.work.hint_delays
-        try:
+        with self._database.read() as session:
+            idle = {crawl.id: crawl.hints for crawl in crawls.orphans(session, now=now, limit=AT_A_TIME)}
+            waiting = page_versions.orphans(session, now=now, limit=AT_A_TIME)
+            waiting_orgs = {org_id: page_versions.waiting_hints(session, org_id) for org_id in waiting}
+        told_crawls = self._tell(self._hints.crawl, idle)
+        told_orgs = self._tell(self._hints.index, waiting_orgs)
+        if told_crawls or told_orgs:
             with self._database.write() as session:
-                idle_crawls = crawls.orphans(session, now=now, limit=AT_A_TIME)
-                for crawl in idle_crawls:
-                    self._hints.crawl(crawl.id)
-                    crawl.hint_at = row_leases.next_hint(crawl.hints, now=now, delays=delays)
-                    crawl.hints += 1
-                waiting_orgs = page_versions.orphans(session, now=now, limit=AT_A_TIME)
-                for org_id in waiting_orgs:
-                    self._hints.index(org_id)
-                    hints = page_versions.waiting_hints(session, org_id)
-                    again = row_leases.next_hint(hints, now=now, delays=delays)
+                for crawl_id in told_crawls:
+                    again = row_leases.next_hint(idle[crawl_id], now=now, delays=delays)
+                    crawls.hinted(session, crawl_id, again=again)
+                for org_id in told_orgs:
+                    again = row_leases.next_hint(waiting_orgs[org_id], now=now, delays=delays)
                     page_versions.hinted(session, org_id, now=now, again=again)
-                return len(idle_crawls) + len(waiting_orgs)
+        return len(told_crawls) + len(told_orgs)
+
+    def _tell(self, send: Callable[[UUID], None], targets: Iterable[UUID]) -> list[UUID]:
+        """Send hints until the broker is away. Returns those that left."""
+        told: list[UUID] = []
+        try:
+            for target in targets:
+                send(target)
+                told.append(target)
         except BrokerUnavailable:
             log.warning("broker away: hints wait")
-            return 0
+        return told
 
     def _sweep(self) -> int:
         """Remove points that no version of a page needs any more."""
@@ -150,9 +163,9 @@ def _start(session: Session, datasource_id: UUID, *, now: datetime) -> bool:
     if not schedule_runs.take(session, datasource_id, due_at=due_at, now=now):
         return False
     datasource.next_crawl_at = endings.next_crawl_at(datasource, now=now)
-    if crawls.running(session, datasource_id) is not None:
-        return False
     crawl = crawls.begin(session, datasource, trigger=CrawlTrigger.SCHEDULE, now=now)
+    if crawl is None:
+        return False
     outbox.put(session, outbox.CRAWL, crawl.id, now=now)
     return True
 

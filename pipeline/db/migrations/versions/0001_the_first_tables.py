@@ -81,10 +81,16 @@ def upgrade() -> None:
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(["org_id"], ["orgs.id"], name=op.f("fk_datasources_org_id_orgs"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_datasources")),
-        sa.UniqueConstraint("org_id", "url_key", name=op.f("uq_datasources_org_id_url_key")),
     )
     with op.batch_alter_table("datasources", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_datasources_next_crawl_at"), ["next_crawl_at"], unique=False)
+        batch_op.create_index(
+            "uq_datasources_kept",
+            ["org_id", "url_key"],
+            unique=True,
+            sqlite_where=sa.text("deleted_at IS NULL"),
+            postgresql_where=sa.text("deleted_at IS NULL"),
+        )
 
     op.create_table(
         "scenarios",
@@ -278,6 +284,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("crawl_id", "url_key", name=op.f("pk_frontier")),
     )
     with op.batch_alter_table("frontier", schema=None) as batch_op:
+        batch_op.create_index("ix_frontier_counts", ["crawl_id", "state", "outcome", "reason"], unique=False)
         batch_op.create_index("ix_frontier_take", ["crawl_id", "state", "depth", "url_key"], unique=False)
 
     op.create_table(
@@ -369,6 +376,7 @@ def downgrade() -> None:
     op.drop_table("page_versions")
     with op.batch_alter_table("frontier", schema=None) as batch_op:
         batch_op.drop_index("ix_frontier_take")
+        batch_op.drop_index("ix_frontier_counts")
 
     op.drop_table("frontier")
     with op.batch_alter_table("chunks", schema=None) as batch_op:
@@ -400,6 +408,11 @@ def downgrade() -> None:
 
     op.drop_table("scenarios")
     with op.batch_alter_table("datasources", schema=None) as batch_op:
+        batch_op.drop_index(
+            "uq_datasources_kept",
+            sqlite_where=sa.text("deleted_at IS NULL"),
+            postgresql_where=sa.text("deleted_at IS NULL"),
+        )
         batch_op.drop_index(batch_op.f("ix_datasources_next_crawl_at"))
 
     op.drop_table("datasources")

@@ -1,0 +1,196 @@
+"""Two at once: whoever comes second finds what the first one did, and nobody sees the database's own errors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from threading import Barrier
+from typing import TypeVar
+from uuid import uuid4
+
+import pytest
+
+from pipeline.db.datasources import Datasource
+from pipeline.errors import CrawlAlreadyRunning, LeaseLost, OrgNotFound, SitewiseError
+from pipeline.model import CrawlStatus, OrgScope, Verification
+from pipeline.services.crawls import CrawlJob, NewDatasource
+from pipeline.services.training import NewScenario
+from tests.fakes.knowledge import SITE, Answer, Knowledge, at, walk
+
+THREADS = 6
+Result = TypeVar("Result")
+SHOP: dict[str, Answer] = {
+    "/": "<p>Welcome to the shop that sells lamps and chairs.</p>",
+    "/shipping": "<p>Shipping a chair costs nine euros and takes four days.</p>",
+}
+
+
+def at_once(call: Callable[[], Result]) -> list[Result]:
+    """The results of one call made by several threads at the same moment."""
+    barrier = Barrier(THREADS)
+
+    def run() -> Result:
+        barrier.wait()
+        return call()
+
+    with ThreadPoolExecutor(THREADS) as threads:
+        return [future.result() for future in [threads.submit(run) for _ in range(THREADS)]]
+
+
+def start(knowledge: Knowledge, datasource: Datasource) -> CrawlJob | CrawlAlreadyRunning:
+    """A crawl, or why there is none."""
+    try:
+        return knowledge.services.crawls.start(datasource.id, scope=knowledge.org)
+    except CrawlAlreadyRunning as refused:
+        return refused
+
+
+def index_all(knowledge: Knowledge) -> None:
+    """Index until nothing is left to claim; pages that another one folded away meanwhile are his."""
+    is_more = True
+    while is_more:
+        with suppress(LeaseLost):
+            is_more = knowledge.services.index.index_waiting(limit=2, owner="indexer").pages > 0
+
+
+def delete(knowledge: Knowledge, datasource_id: object) -> None:
+    """What deleting a website writes."""
+    with knowledge.services.database.write() as session:
+        session.get_one(Datasource, datasource_id).deleted_at = knowledge.clock.now
+
+
+def test_an_org_made_by_many_is_one_org(knowledge: Knowledge) -> None:
+    """Whoever makes it, all get the same."""
+    made = [at_once(lambda: knowledge.services.orgs.ensure(name)) for name in ("first", "second", "third")]  # noqa: B023 - called before the name changes
+
+    assert [len(set(scopes)) for scopes in made] == [1, 1, 1]
+    assert len(knowledge.services.orgs.list_all()) == 3
+
+
+def test_a_website_added_by_many_is_one_website(knowledge: Knowledge) -> None:
+    """All get the same, each with what it asked for or another did."""
+    org = knowledge.org
+
+    for site in (SITE, "https://two.example/", "https://three.example/"):
+        added = at_once(lambda: knowledge.services.crawls.add(NewDatasource(site), scope=org))  # noqa: B023 - called before the site changes
+        assert len({datasource.id for datasource in added}) == 1
+
+    assert len(knowledge.services.crawls.list_datasources(scope=org)) == 3
+
+
+def test_of_many_starts_one_starts(knowledge: Knowledge) -> None:
+    """The others are told which crawl runs."""
+    for site in (SITE, "https://two.example/", "https://three.example/"):
+        datasource = knowledge.services.crawls.add(NewDatasource(site), scope=knowledge.org)
+
+        results = at_once(lambda: start(knowledge, datasource))  # noqa: B023 - called before the datasource changes
+
+        jobs = [result for result in results if isinstance(result, CrawlJob)]
+        refusals = [result for result in results if isinstance(result, CrawlAlreadyRunning)]
+        assert len(jobs) == 1
+        assert [refusal.facts["crawl"] for refusal in refusals] == [jobs[0].id] * (THREADS - 1)
+
+
+def test_of_many_ticks_one_starts_what_is_due(knowledge: Knowledge) -> None:
+    """A manual start at the same moment is no error either."""
+    datasource = knowledge.services.crawls.add(NewDatasource(SITE, crawl_interval_hours=24), scope=knowledge.org)
+    knowledge.crawl(SHOP)
+    knowledge.services.crawls.add(NewDatasource(SITE, crawl_interval_hours=24), scope=knowledge.org)
+    knowledge.clock.forward(hours=26)
+
+    reports = at_once(knowledge.services.upkeep.tick)
+
+    assert sum(report.started for report in reports) == 1
+    assert isinstance(start(knowledge, datasource), CrawlAlreadyRunning)
+
+
+def test_of_many_claims_one_holds_the_crawl(knowledge: Knowledge) -> None:
+    """One spider works on a crawl at a time."""
+    job = knowledge.services.crawls.start(knowledge.add_site(), scope=knowledge.org)
+
+    claims = at_once(lambda: knowledge.services.crawls.claim(job.id, owner="spider"))
+
+    assert sum(claim is not None for claim in claims) == 1
+
+
+def test_many_indexers_share_the_work_and_do_none_twice(knowledge: Knowledge) -> None:
+    """Every page is indexed by one of them, twins fold into one, and the crawl knows what it kept."""
+    same = "<!doctype html><html lang=en><title>Same</title><main><p>One sentence stands on all of these pages.</p>"
+    twins: dict[str, Answer] = {f"/twin-{'z' * (9 - place)}": same for place in range(8)}
+    others: dict[str, Answer] = {f"/page{place}": f"<p>Page number {place} has its own text.</p>" for place in range(8)}
+    ledger, claim = knowledge.start(knowledge.add_site())
+    for path, text in (twins | others).items():
+        walk(ledger, {path: text}, knowledge.clock, most=2)
+    ledger.finish()
+
+    at_once(lambda: index_all(knowledge))
+    knowledge.index()
+    knowledge.services.upkeep.tick()
+
+    job = knowledge.services.crawls.job(claim.crawl_id, scope=knowledge.org)
+    live = [page.url for page in knowledge.services.pages.list_pages(scope=knowledge.org, limit=99) if page.chunks]
+    assert job.status == CrawlStatus.COMPLETED
+    assert [url for url in live if "twin" in url] == [at("/twin-zz")]
+    assert len(live) == job.new_pages == job.completed_pages == 9
+    assert knowledge.services.verification.verify(scope=knowledge.org) == Verification()
+
+
+def test_a_deleted_website_stops_no_one(knowledge: Knowledge) -> None:
+    """Its crawl ends, its pages do not answer, and the upkeep of all others goes on."""
+    datasource_id = knowledge.add_site()
+    ledger, claim = knowledge.start(datasource_id)
+    walk(ledger, SHOP, knowledge.clock)
+    delete(knowledge, datasource_id)
+
+    knowledge.index()
+    knowledge.services.upkeep.tick()
+
+    job = knowledge.services.crawls.job(claim.crawl_id, scope=knowledge.org)
+    assert job.status == CrawlStatus.COMPLETED
+    assert knowledge.ask("What does shipping a chair cost?").passages == ()
+
+
+def test_a_waiting_crawl_of_a_deleted_website_fails(knowledge: Knowledge) -> None:
+    """Whoever claims it next ends it, so that nobody is asked to again."""
+    datasource_id = knowledge.add_site()
+    job = knowledge.services.crawls.start(datasource_id, scope=knowledge.org)
+    delete(knowledge, datasource_id)
+
+    claim = knowledge.services.crawls.claim(job.id, owner="spider")
+
+    ended = knowledge.services.crawls.job(job.id, scope=knowledge.org)
+    assert claim is None
+    assert ended.status == CrawlStatus.FAILED
+    assert "deleted" in (ended.error_message or "")
+
+
+def test_a_deleted_website_may_be_added_again(knowledge: Knowledge) -> None:
+    """As a new one, without the old pages."""
+    datasource_id = knowledge.add_site()
+    knowledge.crawl(SHOP)
+    delete(knowledge, datasource_id)
+
+    again = knowledge.add_site()
+
+    assert again != datasource_id
+    assert knowledge.services.pages.list_pages(scope=knowledge.org, datasource_id=again) == []
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda services, scope: services.crawls.add(NewDatasource(SITE), scope=scope),
+        lambda services, scope: services.training.add(
+            NewScenario("Tone", "Be kind.", triggers=("hello",)), scope=scope
+        ),
+    ],
+)
+def test_nothing_is_written_for_an_org_that_does_not_exist(
+    knowledge: Knowledge, call: Callable[[object, OrgScope], object]
+) -> None:
+    """The error says which org there is not."""
+    with pytest.raises(OrgNotFound) as refused:
+        call(knowledge.services, OrgScope(uuid4()))
+
+    assert isinstance(refused.value, SitewiseError)
