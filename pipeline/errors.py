@@ -76,6 +76,10 @@ class LeaseLost(TemporaryError):
     """Another worker holds this work now; what this one did late was refused."""
 
 
+class BeingSwept(TemporaryError):
+    """A point that is wanted again is just being removed; a moment later it can be written anew."""
+
+
 # --- refuse: the caller gave something that cannot work ------------------------------------
 
 

@@ -7,13 +7,14 @@ from datetime import datetime
 from typing import NamedTuple, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, ForeignKey, Index, Text, delete, exists, func, select, update
+from sqlalchemy import ColumnElement, ForeignKey, Index, Text, and_, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pipeline.db.base import Base, insert_into
 from pipeline.db.datasources import Datasource
 from pipeline.db.page_versions import WAITING, PageVersion
 from pipeline.db.pages import Page, is_retrievable
+from pipeline.errors import BeingSwept
 
 ROWS_AT_A_TIME = 500
 Item = TypeVar("Item")
@@ -40,6 +41,8 @@ class ChunkRow(Base):
     stored: Mapped[bool] = mapped_column(default=False)
     touched_at: Mapped[datetime] = mapped_column(index=True)
     """When an index task last wanted it: the sweep leaves young rows alone."""
+    doomed_at: Mapped[datetime | None] = mapped_column(index=True)
+    """When the sweep began to remove it: its point may go at any moment."""
 
 
 class VersionChunk(Base):
@@ -71,11 +74,19 @@ class LiveChunk(NamedTuple):
 
 
 def intend(session: Session, rows: Sequence[Mapping[str, object]], *, now: datetime) -> None:
-    """Write chunk rows ahead of their points; those that exist are only touched."""
+    """Write chunk rows ahead of their points; those that exist are only touched.
+
+    Raises:
+        BeingSwept: If a point that is wanted again is just being removed.
+    """
     for first in range(0, len(rows), ROWS_AT_A_TIME):
         batch = [{**row, "stored": False, "touched_at": now} for row in rows[first : first + ROWS_AT_A_TIME]]
         statement = insert_into(session, ChunkRow)
         session.execute(statement.on_conflict_do_update(index_elements=[ChunkRow.id], set_={"touched_at": now}), batch)
+        ids = [row["id"] for row in batch]
+        doomed = select(ChunkRow.id).where(ChunkRow.id.in_(ids), ChunkRow.doomed_at.is_not(None)).limit(1)
+        if (chunk_id := session.scalar(doomed)) is not None:
+            raise BeingSwept(chunk=chunk_id)
 
 
 def stored(session: Session, ids: Iterable[UUID], *, org_id: UUID) -> set[UUID]:
@@ -161,9 +172,13 @@ def page_ids(session: Session, *, org_id: UUID) -> dict[UUID, UUID]:
     return {row.id: row.page_id for row in session.execute(statement)}
 
 
-def retired(session: Session, *, before: datetime, limit: int) -> list[ChunkRow]:
-    """Chunks in no live and no waiting version that nobody wanted since `before`, oldest first."""
-    statement = select(ChunkRow).join(Page, Page.id == ChunkRow.page_id).where(*_is_retired(before))
+def retired(session: Session, *, before: datetime, limit: int) -> list[UUID]:
+    """Chunks in no live and no waiting version that nobody wanted, and whose page stood still, since `before`.
+
+    Those whose removal began before then and never ended are among them.
+    """
+    statement = select(ChunkRow.id).join(Page, Page.id == ChunkRow.page_id)
+    statement = statement.where(or_(ChunkRow.doomed_at < before, and_(*_is_retired(before))))
     return list(session.scalars(statement.order_by(ChunkRow.touched_at, ChunkRow.id).limit(limit)))
 
 
@@ -189,19 +204,35 @@ def doubled(session: Session, *, org_id: UUID) -> int:
 def _is_retired(before: datetime) -> tuple[ColumnElement[bool], ...]:
     is_live = exists().where(VersionChunk.chunk_id == ChunkRow.id, VersionChunk.version_id == Page.live_version)
     waits = exists().where(PageVersion.page_id == ChunkRow.page_id, PageVersion.state == WAITING)
-    return (ChunkRow.touched_at < before, ~is_live, ~waits)
+    is_old = (ChunkRow.touched_at < before, Page.updated_at < before)
+    return (*is_old, ChunkRow.doomed_at.is_(None), ~is_live, ~waits)
 
 
-def unmark(session: Session, ids: Sequence[UUID]) -> None:
-    """Note that these points are about to go: an index task that counts on one starts again."""
+def doom(session: Session, ids: Sequence[UUID], *, before: datetime, now: datetime) -> dict[UUID, list[UUID]]:
+    """Claim the removal of those chunks that are retired still. Returns them by org.
+
+    From here until their rows are dropped, whoever wants one of them has to wait.
+    """
+    statement = select(ChunkRow.org_id, ChunkRow.id).join(Page, Page.id == ChunkRow.page_id)
+    statement = statement.where(
+        ChunkRow.id.in_(ids), or_(ChunkRow.doomed_at < before, and_(*_is_retired(before)))
+    ).with_for_update(of=ChunkRow, skip_locked=True)
+    by_org: dict[UUID, list[UUID]] = {}
+    for org_id, chunk_id in session.execute(statement):
+        by_org.setdefault(org_id, []).append(chunk_id)
+    doomed = [chunk_id for of_org in by_org.values() for chunk_id in of_org]
     session.execute(
-        update(ChunkRow).where(ChunkRow.id.in_(ids)).values(stored=False).execution_options(synchronize_session=False)
+        update(ChunkRow)
+        .where(ChunkRow.id.in_(doomed))
+        .values(stored=False, doomed_at=now)
+        .execution_options(synchronize_session=False)
     )
+    return by_org
 
 
 def drop(session: Session, ids: Sequence[UUID]) -> None:
-    """Delete chunk rows whose points are gone, unless a task has stored them again since."""
-    gone = list(session.scalars(select(ChunkRow.id).where(ChunkRow.id.in_(ids), ~ChunkRow.stored)))
+    """Delete the rows of doomed chunks: their points are gone."""
+    gone = list(session.scalars(select(ChunkRow.id).where(ChunkRow.id.in_(ids), ChunkRow.doomed_at.is_not(None))))
     session.execute(delete(VersionChunk).where(VersionChunk.chunk_id.in_(gone)))
     session.execute(delete(ChunkRow).where(ChunkRow.id.in_(gone)))
 

@@ -219,7 +219,7 @@ class Keeper:
 
     def _fold_page(self, entry: FrontierEntry, page: Page, reason: Reason, *, target: str | None) -> None:
         entry.target = page.target = target
-        page.reason = reason
+        page.reason, page.updated_at = reason, self._now
         drop_waiting(self._session, page)
         target_page = pages.find(self._session, page.datasource_id, url_key(target)) if target else None
         if page.live_version is None or (target_page is not None and target_page.live_version is not None):
@@ -268,7 +268,7 @@ def retire_moved(session: Session, page: Page) -> None:
     for old in pages.moved(session, page.datasource_id):
         if old.target and url_key(old.target) == page.url_key and old.id != page.id:
             drop_waiting(session, old)
-            old.live_version, old.status = None, PageStatus.EXCLUDED
+            old.live_version, old.status, old.updated_at = None, PageStatus.EXCLUDED, page.updated_at
 
 
 def drop_waiting(session: Session, page: Page) -> None:
@@ -296,7 +296,7 @@ def _forget_text(page: Page) -> None:
 
 def _fold_into(session: Session, page: Page, winner: Page, *, crawl_id: UUID | None) -> None:
     drop_waiting(session, page)
-    page.live_version = None
+    page.live_version, page.updated_at = None, max(page.updated_at, winner.updated_at)
     page.status, page.reason, page.target = PageStatus.EXCLUDED, Reason.DUPLICATE_OF, winner.url
     entry = frontier.get(session, crawl_id, page.url_key) if crawl_id else None
     if entry is not None and entry.state == frontier.DONE:

@@ -136,14 +136,18 @@ class UpkeepService:
         return told
 
     def _sweep(self) -> int:
-        """Remove points that no version of a page needs any more."""
-        before = self._clock() - self._settings.work.sweep_after
-        with self._database.write() as session:
+        """Remove points that no version of a page needs any more, then their rows.
+
+        Looking for them holds no lock. A sweep that is killed half-way is done again later.
+        """
+        now = self._clock()
+        before = now - self._settings.work.sweep_after
+        with self._database.read() as session:
             retired = chunks.retired(session, before=before, limit=AT_A_TIME)
-            by_org: dict[UUID, list[UUID]] = {}
-            for row in retired:
-                by_org.setdefault(row.org_id, []).append(row.id)
-            chunks.unmark(session, [row.id for row in retired])
+        if not retired:
+            return 0
+        with self._database.write() as session:
+            by_org = chunks.doom(session, retired, before=before, now=now)
         try:
             for org_id, ids in by_org.items():
                 self._store().delete(ids, scope=OrgScope(org_id))
@@ -152,7 +156,7 @@ class UpkeepService:
         except VectorStoreUnavailable:
             log.warning("vector store away: sweep waits")
             return 0
-        return len(retired)
+        return sum(map(len, by_org.values()))
 
 
 def _start(session: Session, datasource_id: UUID, *, now: datetime) -> bool:

@@ -13,6 +13,8 @@ class RecordedHints:
     def __init__(self) -> None:
         self.sent: list[tuple[str, UUID]] = []
         self.is_away = False
+        self.goes_away_after: int | None = None
+        """How many more hints it takes; all of them when None."""
 
     def crawl(self, crawl_id: UUID) -> None:
         """A crawl may need a spider."""
@@ -23,6 +25,8 @@ class RecordedHints:
         self._send("index", org_id)
 
     def _send(self, kind: str, target: UUID) -> None:
-        if self.is_away:
+        if self.is_away or self.goes_away_after == 0:
             raise BrokerUnavailable
+        if self.goes_away_after is not None:
+            self.goes_away_after -= 1
         self.sent.append((kind, target))

@@ -42,6 +42,18 @@ class Knowledge:
         """Services as another process would have them: the same rows and points."""
         return Services(self.settings, hints=self.hints, store=self.store, embedder=self.embedder, clock=self.clock)
 
+    def use_store(self, store: MemoryStore) -> None:
+        """Keep points there from now on."""
+        self.store = store
+        self.services.close()
+        self.services = self.open()
+
+    def use_hints(self, hints: RecordedHints) -> None:
+        """Send hints there from now on."""
+        self.hints = hints
+        self.services.close()
+        self.services = self.open()
+
     @property
     def org(self) -> OrgScope:
         """The one org."""

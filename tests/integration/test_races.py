@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from threading import Barrier
 from typing import TypeVar
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
 from pipeline.db.datasources import Datasource
-from pipeline.errors import CrawlAlreadyRunning, LeaseLost, OrgNotFound, SitewiseError
+from pipeline.errors import (
+    BeingSwept,
+    CrawlAlreadyRunning,
+    LeaseLost,
+    OrgNotFound,
+    SitewiseError,
+    VectorStoreUnavailable,
+)
 from pipeline.model import CrawlStatus, OrgScope, Verification
 from pipeline.services.crawls import CrawlJob, NewDatasource
 from pipeline.services.training import NewScenario
+from tests.fakes.hints import RecordedHints
 from tests.fakes.knowledge import SITE, Answer, Knowledge, at, walk
+from tests.fakes.vector_store import MemoryStore
 
 THREADS = 6
 Result = TypeVar("Result")
@@ -194,3 +203,115 @@ def test_nothing_is_written_for_an_org_that_does_not_exist(
         call(knowledge.services, OrgScope(uuid4()))
 
     assert isinstance(refused.value, SitewiseError)
+
+
+class Meanwhile(MemoryStore):
+    """Does something else first, once, when it is told to delete."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before_delete: list[Callable[[], None]] = []
+
+    def delete(self, ids: Iterable[UUID], *, scope: OrgScope) -> None:
+        """Delete, late."""
+        while self.before_delete:
+            self.before_delete.pop()()
+        super().delete(ids, scope=scope)
+
+
+class Away(MemoryStore):
+    """A store that cannot delete now."""
+
+    is_away = True
+
+    def delete(self, ids: Iterable[UUID], *, scope: OrgScope) -> None:
+        """Refuse, while away."""
+        if self.is_away:
+            raise VectorStoreUnavailable
+        super().delete(ids, scope=scope)
+
+
+def test_a_text_wanted_again_while_it_is_swept_keeps_its_points(knowledge: Knowledge) -> None:
+    """The page goes back to what it said, in the very moment the old points are removed."""
+    store = Meanwhile()
+    knowledge.use_store(store)
+    knowledge.crawl(SHOP)
+    knowledge.crawl({**SHOP, "/shipping": "<p>Shipping a chair costs twelve euros from today on.</p>"})
+    knowledge.clock.forward(seconds=600)
+
+    def go_back() -> None:
+        knowledge.crawl(SHOP, index=False)
+        with suppress(BeingSwept):
+            knowledge.index()
+
+    store.before_delete.append(go_back)
+    swept = knowledge.services.upkeep.tick(schedules=False).swept
+    knowledge.index()
+
+    assert swept == 1
+    assert knowledge.services.verification.verify(scope=knowledge.org) == Verification()
+    assert "nine euros" in knowledge.ask("What does shipping a chair cost?").passages[0].text
+
+
+def test_a_sweep_that_ended_half_way_is_done_again(knowledge: Knowledge) -> None:
+    """Points that could not be removed are removed later, also when their text is wanted again by then."""
+    store = Away()
+    knowledge.use_store(store)
+    knowledge.crawl(SHOP)
+    knowledge.crawl({**SHOP, "/shipping": "<p>Shipping a chair costs twelve euros from today on.</p>"})
+    knowledge.clock.forward(seconds=600)
+    knowledge.services.upkeep.tick(schedules=False)
+    knowledge.crawl(SHOP, index=False)
+    with pytest.raises(BeingSwept):
+        knowledge.index()
+    store.is_away = False
+
+    at_once = knowledge.services.upkeep.tick(schedules=False).swept
+    knowledge.clock.forward(seconds=600)
+    later = knowledge.services.upkeep.tick(schedules=False).swept
+    knowledge.index()
+
+    assert (at_once, later) == (0, 1)
+    assert knowledge.services.verification.verify(scope=knowledge.org) == Verification()
+    assert "nine euros" in knowledge.ask("What does shipping a chair cost?").passages[0].text
+
+
+class Writing(RecordedHints):
+    """Listeners that write at once."""
+
+    write: Callable[[], object] | None = None
+
+    def crawl(self, crawl_id: UUID) -> None:
+        """Somebody writes to the database while the broker is spoken to."""
+        if self.write is not None:
+            self.write()
+        super().crawl(crawl_id)
+
+
+def test_no_transaction_is_open_while_hints_leave(knowledge: Knowledge) -> None:
+    """A slow broker keeps nobody from writing."""
+    hints = Writing()
+    knowledge.use_hints(hints)
+    knowledge.services.crawls.start(knowledge.add_site(), scope=knowledge.org)
+    hints.write = lambda: knowledge.services.orgs.ensure("made meanwhile")
+
+    report = knowledge.services.upkeep.tick(schedules=False)
+
+    assert report.hinted == 1
+    assert len(knowledge.services.orgs.list_all()) == 2
+
+
+def test_hints_that_left_before_the_broker_went_away_are_noted(knowledge: Knowledge) -> None:
+    """The rest leave at the next tick, those not again."""
+    for site in (SITE, "https://two.example/"):
+        knowledge.services.crawls.start(knowledge.add_site(site), scope=knowledge.org)
+    hints = knowledge.hints
+    hints.sent.clear()
+    hints.goes_away_after = 1
+
+    first = knowledge.services.upkeep.tick(schedules=False).hinted
+    hints.goes_away_after = None
+    second = knowledge.services.upkeep.tick(schedules=False).hinted
+
+    assert (first, second) == (1, 1)
+    assert len(set(hints.sent)) == len(hints.sent) == 2

@@ -251,11 +251,13 @@ def upgrade() -> None:
         sa.Column("tokens", sa.Integer(), nullable=False),
         sa.Column("stored", sa.Boolean(), nullable=False),
         sa.Column("touched_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("doomed_at", sa.DateTime(timezone=True), nullable=True),
         sa.ForeignKeyConstraint(["org_id"], ["orgs.id"], name=op.f("fk_chunks_org_id_orgs"), ondelete="CASCADE"),
         sa.ForeignKeyConstraint(["page_id"], ["pages.id"], name=op.f("fk_chunks_page_id_pages"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_chunks")),
     )
     with op.batch_alter_table("chunks", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_chunks_doomed_at"), ["doomed_at"], unique=False)
         batch_op.create_index(batch_op.f("ix_chunks_page_id"), ["page_id"], unique=False)
         batch_op.create_index("ix_chunks_same_text", ["org_id", "model", "text_hash"], unique=False)
         batch_op.create_index(batch_op.f("ix_chunks_touched_at"), ["touched_at"], unique=False)
@@ -383,6 +385,7 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_chunks_touched_at"))
         batch_op.drop_index("ix_chunks_same_text")
         batch_op.drop_index(batch_op.f("ix_chunks_page_id"))
+        batch_op.drop_index(batch_op.f("ix_chunks_doomed_at"))
 
     op.drop_table("chunks")
     op.drop_table("schedule_runs")
