@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
-from sqlalchemy.exc import ArgumentError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.orm import Session, sessionmaker
 
-from pipeline.errors import DatabaseUnavailable, DiskFull, InvalidSettings, SitewiseError
+from pipeline.errors import DatabaseUnavailable, DiskFull, InvalidInput, InvalidSettings, SitewiseError
 from pipeline.settings import DatabaseSettings
 
 __all__ = ["Database", "Session", "database_url", "translated"]
@@ -75,7 +76,7 @@ def database_url(settings: DatabaseSettings, *, data_dir: Path) -> URL:
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """Turn what a driver raises when the database is away or full into the project's errors."""
+    """Turn what a driver raises into the project's errors: the database is away or full, a text cannot be stored."""
     try:
         yield
     except SitewiseError:
@@ -87,6 +88,10 @@ def translated() -> Iterator[None]:
         if any(sign in cause for sign in DISK_FULL_SIGNS):
             raise DiskFull(problem=cause) from error
         raise DatabaseUnavailable(problem=cause.strip().splitlines()[0] if cause.strip() else "no answer") from error
+    except NoConnectionFree as error:
+        raise DatabaseUnavailable(problem="every connection of this process is in use") from error
+    except (DataError, UnicodeEncodeError) as error:
+        raise InvalidInput(problem="a text or a number that the database cannot hold") from error
     except DBAPIError as error:
         if error.connection_invalidated:
             raise DatabaseUnavailable(problem="connection lost") from error

@@ -24,6 +24,7 @@ from pipeline.settings import Settings
 
 MESSAGE_LIMIT = 8_000
 TOP_K_LIMIT = 50
+TOKENS_FLOOR = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,7 @@ class AnswerService:
                 behaviors=always,
                 scenarios=fired,
                 passages=chosen,
-                max_tokens=question.max_tokens or retrieve.max_tokens,
+                max_tokens=retrieve.max_tokens if question.max_tokens is None else question.max_tokens,
                 count=embedder.tokenizer.count,
             ),
         )
@@ -108,12 +109,18 @@ class AnswerService:
         self._prepared_store(embedder)
 
     def _check(self, question: Question) -> int:
+        try:
+            question.message.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidQuestion(field="message", problem="it holds half a character (a lone surrogate)") from error
         length = len(question.message.strip())
         if not 1 <= length <= MESSAGE_LIMIT:
             raise InvalidQuestion(field="message", given=f"{length} characters", allowed=f"1 to {MESSAGE_LIMIT}")
         top_k = self._settings.retrieve.top_k if question.top_k is None else question.top_k
         if not 1 <= top_k <= TOP_K_LIMIT:
             raise InvalidQuestion(field="top_k", given=top_k, allowed=f"1 to {TOP_K_LIMIT}")
+        if question.max_tokens is not None and question.max_tokens < TOKENS_FLOOR:
+            raise InvalidQuestion(field="max_tokens", given=question.max_tokens, allowed=f"at least {TOKENS_FLOOR}")
         return top_k
 
     def _propose(

@@ -8,7 +8,7 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
-from pipeline.errors import DatabaseUnavailable, LeaseLost
+from pipeline.errors import LeaseLost, TemporaryError
 from pipeline.logs import get_logger
 
 log = get_logger(__name__)
@@ -43,5 +43,5 @@ class Heartbeat:
             except LeaseLost:
                 log.warning("lease lost")
                 return
-            except DatabaseUnavailable:
-                log.warning("heartbeat missed: database away")
+            except TemporaryError as error:
+                log.warning("heartbeat missed", problem=str(error))

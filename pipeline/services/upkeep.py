@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from pipeline.adapters.qdrant.port import VectorStore
@@ -26,6 +26,8 @@ from pipeline.settings import Settings
 log = get_logger(__name__)
 
 AT_A_TIME = 200
+SWEEPS = 5
+"""How often points are looked for that may go, in the time that they are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,7 @@ class UpkeepService:
         self._hints = hints
         self._clock = clock
         self._store = store
+        self._sweep_due = datetime.min.replace(tzinfo=UTC)
 
     def tick(self, *, schedules: bool = True) -> TickReport:
         """One round of everything that is due; without `schedules`, no crawl is begun by the clock."""
@@ -138,12 +141,17 @@ class UpkeepService:
     def _sweep(self) -> int:
         """Remove points that no version of a page needs any more, then their rows.
 
-        Looking for them holds no lock. A sweep that is killed half-way is done again later.
+        Looking for them reads every chunk, so it is done less often than ticks come, and holds no lock.
+        A sweep that is killed half-way is done again later.
         """
         now = self._clock()
+        if now < self._sweep_due:
+            return 0
         before = now - self._settings.work.sweep_after
         with self._database.read() as session:
             retired = chunks.retired(session, before=before, limit=AT_A_TIME)
+        if len(retired) < AT_A_TIME:
+            self._sweep_due = now + self._settings.work.sweep_after / SWEEPS
         if not retired:
             return 0
         with self._database.write() as session:

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
 from pipeline.bootstrap import Services
-from pipeline.errors import ModelMismatch
-from pipeline.model import CrawlStatus, Reason, Vector, Verification
+from pipeline.errors import InvalidInput, InvalidQuestion, ModelMismatch
+from pipeline.model import CrawlStatus, Reason, ScenarioType, Vector, Verification
+from pipeline.services.answers import Question
 from pipeline.services.crawls import NewDatasource
+from pipeline.services.training import NewScenario
 from tests.fakes.embedder import WordEmbedder
 from tests.fakes.knowledge import SITE, Answer, Knowledge, at, outcome, walk
 
@@ -238,3 +241,30 @@ def test_a_website_crawled_by_hand_from_now_on_is_not_crawled_by_the_clock(knowl
     knowledge.clock.forward(hours=24 * 30)
 
     assert knowledge.services.upkeep.tick().started == 0
+
+
+@pytest.mark.parametrize("text", ["half \ud800 a character", "a \x00 in it"])
+def test_text_that_cannot_be_stored_is_refused_as_such(knowledge: Knowledge, text: str) -> None:
+    """No caller sees a driver's error; a database that can hold it, does."""
+    new = NewScenario("Tone", text, type=ScenarioType.BEHAVIORAL)
+
+    with suppress(InvalidInput):
+        knowledge.services.training.add(new, scope=knowledge.org)
+    with suppress(InvalidInput):
+        knowledge.services.orgs.ensure(text)
+    with suppress(InvalidInput):
+        knowledge.services.crawls.add(NewDatasource(SITE, display_name=text), scope=knowledge.org)
+
+    assert knowledge.services.pages.list_pages(scope=knowledge.org) == []
+
+
+@pytest.mark.parametrize(
+    "question",
+    [Question(""), Question("x" * 8_001), Question("half \ud800"), Question("x", top_k=0), Question("x", max_tokens=0)],
+)
+def test_a_question_out_of_bounds_is_refused(knowledge: Knowledge, question: Question) -> None:
+    """Before the model or the store is asked."""
+    with pytest.raises(InvalidQuestion):
+        knowledge.services.answers.brief(question, scope=knowledge.org)
+
+    assert knowledge.embedder.encoded == []
