@@ -84,7 +84,7 @@ def _allowed(field: FieldInfo) -> str:
         return ", ".join(f"`{choice}`" for choice in choices)
     words = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<", "pattern": "like"}
     bounds = [
-        f"{word} `{getattr(rule, name)}`"
+        f"{word} `{_plain(getattr(rule, name))}`"
         for rule in field.metadata
         for name, word in words.items()
         if getattr(rule, name, None) is not None
