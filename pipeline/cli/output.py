@@ -57,7 +57,7 @@ def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, emp
         table.add_column(column, overflow="fold")
     for row in rows:
         table.add_row(*(Text("" if cell is None else str(cell)) for cell in row))
-    out.print(table, width=None if out.is_terminal else UNLIMITED)
+    (out if out.is_terminal else Console(width=UNLIMITED, soft_wrap=True, highlight=False)).print(table)
 
 
 def styled(*parts: str | tuple[str, str]) -> Text:

@@ -56,8 +56,9 @@ def test_another_site_has_a_folder_of_its_own(capfd: pytest.CaptureFixture[str])
     assert "https://www.example.com/" in capfd.readouterr().err
 
 
-def test_the_sample_site_takes_the_first_free_port() -> None:
+def test_the_sample_site_takes_the_first_free_port(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the usual port is taken the next one is used, with a folder of its own."""
+    monkeypatch.setenv("SITEWISE_CRAWL__ALLOWED_ADDRESSES", "127.0.0.0/8")
     with demo.sample_site() as first, demo.sample_site() as second:
         assert first.url != second.url
         assert first.data_dir != second.data_dir
