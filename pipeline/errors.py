@@ -190,7 +190,8 @@ class ModelMismatch(SetupError):
     """The knowledge base was embedded with another model."""
 
     remedy = (
-        "Set SITEWISE_EMBED__MODEL back, or choose another SITEWISE_UPSERT__COLLECTION to embed into a new collection."
+        "Set SITEWISE_EMBED__MODEL back, or begin a new knowledge base with this model: another SITEWISE_DATA_DIR, "
+        "or on servers another database and another SITEWISE_UPSERT__COLLECTION."
     )
 
 

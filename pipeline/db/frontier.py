@@ -23,7 +23,7 @@ class FrontierEntry(Base):
 
     __tablename__ = "frontier"
     __table_args__ = (
-        Index("ix_frontier_take", "crawl_id", "state", "depth", "url_key"),
+        Index("ix_frontier_take", "crawl_id", "state", "is_new", "depth", "url_key"),
         Index("ix_frontier_counts", "crawl_id", "state", "outcome", "reason"),
     )
 
@@ -31,6 +31,8 @@ class FrontierEntry(Base):
     url_key: Mapped[str] = mapped_column(primary_key=True)
     url: Mapped[str]
     depth: Mapped[int]
+    is_new: Mapped[bool] = mapped_column(default=True)
+    """Whether no page of this URL serves. Pages that serve are looked at first: the limit may leave no room for all."""
     found_on: Mapped[str | None]
     lastmod: Mapped[str | None]
     state: Mapped[str] = mapped_column(default=WAITING)
@@ -46,7 +48,7 @@ class FrontierEntry(Base):
     seen_at: Mapped[datetime]
 
 
-def add(session: Session, crawl_id: UUID, found: Iterable[Discovered], *, now: datetime) -> None:
+def add(session: Session, crawl_id: UUID, found: Iterable[Discovered], *, now: datetime, is_new: bool = True) -> None:
     """Add URLs; those already there are left as they are."""
     rows = {
         url.url_key: {
@@ -54,6 +56,7 @@ def add(session: Session, crawl_id: UUID, found: Iterable[Discovered], *, now: d
             "url_key": url.url_key,
             "url": url.url,
             "depth": url.depth,
+            "is_new": is_new,
             "found_on": url.found_on,
             "lastmod": url.lastmod,
             "state": REFUSED if url.reason else WAITING,
@@ -84,7 +87,7 @@ def seen_before(session: Session, crawl_ids: Sequence[UUID]) -> list[FrontierEnt
 
 
 def take(session: Session, crawl_id: UUID, *, token: UUID, limit: int, now: datetime) -> list[FrontierEntry]:
-    """Lease waiting URLs, shallow first, the same order every time."""
+    """Lease waiting URLs: of pages that serve, then shallow ones, the same order every time."""
     waiting = (
         select(FrontierEntry.url_key)
         .where(
@@ -92,7 +95,7 @@ def take(session: Session, crawl_id: UUID, *, token: UUID, limit: int, now: date
             FrontierEntry.state == WAITING,
             or_(FrontierEntry.retry_at.is_(None), FrontierEntry.retry_at <= now),
         )
-        .order_by(FrontierEntry.depth, FrontierEntry.url_key)
+        .order_by(FrontierEntry.is_new, FrontierEntry.depth, FrontierEntry.url_key)
         .limit(limit)
     )
     statement = (
@@ -102,7 +105,7 @@ def take(session: Session, crawl_id: UUID, *, token: UUID, limit: int, now: date
         .returning(FrontierEntry)
         .execution_options(populate_existing=True, synchronize_session=False)
     )
-    return sorted(session.scalars(statement), key=lambda entry: (entry.depth, entry.url_key))
+    return sorted(session.scalars(statement), key=lambda entry: (entry.is_new, entry.depth, entry.url_key))
 
 
 def reclaim(session: Session, crawl_id: UUID, *, token: UUID) -> int:

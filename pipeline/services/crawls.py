@@ -265,7 +265,8 @@ def _seed(session: Session, crawl: Crawl, datasource: Datasource, *, now: dateti
     kept = (Discovered(page.url_key, page.url, page.depth) for page in pages.kept(session, datasource.id))
     earlier = frontier.seen_before(session, crawls.ended(session, datasource.id))
     seen = (Discovered(entry.url_key, entry.url, entry.depth, entry.found_on) for entry in earlier)
-    frontier.add(session, crawl.id, [start, *seen, *kept], now=now)
+    frontier.add(session, crawl.id, kept, now=now, is_new=False)
+    frontier.add(session, crawl.id, [start, *seen], now=now)
 
 
 def _job(

@@ -268,3 +268,29 @@ def test_a_question_out_of_bounds_is_refused(knowledge: Knowledge, question: Que
         knowledge.services.answers.brief(question, scope=knowledge.org)
 
     assert knowledge.embedder.encoded == []
+
+
+def test_a_page_limit_keeps_known_pages_current_before_it_takes_new_ones(knowledge: Knowledge) -> None:
+    """A new link does not push a page that serves out of sight, and no crawl grows beyond the limit."""
+    knowledge.crawl(SHOP, page_limit=2)
+    knowledge.clock.forward(hours=24)
+
+    job = knowledge.crawl(
+        {"/": WELCOME, "/a-new-page": "<p>A new page that nobody has seen before.</p>", "/shipping": DEARER},
+        page_limit=2,
+    )
+
+    assert (job.unchanged_pages, job.updated_pages, job.new_pages, job.limit_reached) == (1, 1, 0, True)
+    assert "twelve euros" in knowledge.ask(QUESTION).passages[0].text
+    assert knowledge.services.pages.why(at("/a-new-page"), scope=knowledge.org).reason == Reason.PAGE_LIMIT
+
+
+def test_a_known_page_that_is_gone_leaves_room_for_a_new_one(knowledge: Knowledge) -> None:
+    """Of pages that left, the limit counts none."""
+    knowledge.crawl(SHOP, page_limit=2)
+    changed: dict[str, Answer] = {"/": WELCOME, "/shipping": 404, "/a-new-page": DEARER}
+    knowledge.crawl({**changed, "/a-new-page": Reason.ROBOTS}, page_limit=2)
+
+    job = knowledge.crawl(changed, page_limit=2)
+
+    assert (job.unchanged_pages, job.removed_pages, job.new_pages) == (1, 1, 1)

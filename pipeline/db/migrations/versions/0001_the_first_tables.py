@@ -268,6 +268,7 @@ def upgrade() -> None:
         sa.Column("url_key", sa.String(), nullable=False),
         sa.Column("url", sa.String(), nullable=False),
         sa.Column("depth", sa.Integer(), nullable=False),
+        sa.Column("is_new", sa.Boolean(), nullable=False),
         sa.Column("found_on", sa.String(), nullable=True),
         sa.Column("lastmod", sa.String(), nullable=True),
         sa.Column("state", sa.String(), nullable=False),
@@ -287,7 +288,7 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("frontier", schema=None) as batch_op:
         batch_op.create_index("ix_frontier_counts", ["crawl_id", "state", "outcome", "reason"], unique=False)
-        batch_op.create_index("ix_frontier_take", ["crawl_id", "state", "depth", "url_key"], unique=False)
+        batch_op.create_index("ix_frontier_take", ["crawl_id", "state", "is_new", "depth", "url_key"], unique=False)
 
     op.create_table(
         "page_versions",
