@@ -25,7 +25,7 @@ class CrawlLedger(Protocol):
         ...
 
     def take(self, limit: int) -> list[FrontierUrl]:
-        """Lease up to `limit` waiting URLs, known pages before new ones, then shallow first; empty when none waits now."""
+        """Lease up to `limit` waiting URLs, of known pages first, then shallow ones; empty when none waits now."""
         ...
 
     def record(self, outcomes: Sequence[Outcome]) -> CrawlProgress:

@@ -166,6 +166,7 @@ def reopen_folded(session: Session, crawl_id: UUID, *, target: str) -> int:
         .where(
             FrontierEntry.crawl_id == crawl_id,
             FrontierEntry.state == DONE,
+            FrontierEntry.outcome == DECLINED,
             FrontierEntry.reason == Reason.DUPLICATE_OF,
             FrontierEntry.target == target,
         )

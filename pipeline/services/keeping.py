@@ -122,7 +122,7 @@ class Keeper:
         """Store a new text to be indexed. What readers see changes when that is done, not now."""
         self._session.flush()
         is_new = page.live_version is None
-        if page.text_hash != document.text_hash:
+        if page.text_hash not in {None, document.text_hash}:
             self._reopen_twins(page)
         page_versions.supersede_waiting(self._session, page.id)
         self._session.add(self._version(page, outcome, document))
