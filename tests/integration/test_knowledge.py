@@ -6,8 +6,17 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.errors import AddressRefused, CrawlAlreadyRunning, InvalidInput, InvalidUrl, LeaseLost, PageNotFound
+from pipeline.errors import (
+    AddressRefused,
+    CrawlAlreadyRunning,
+    InvalidInput,
+    InvalidQuestion,
+    InvalidUrl,
+    LeaseLost,
+    PageNotFound,
+)
 from pipeline.model import CrawlStatus, Discovered, OrgScope, Reason, ScenarioType, Verification
+from pipeline.services.answers import Question
 from pipeline.services.crawls import NewDatasource
 from pipeline.services.training import NewScenario
 from pipeline.urls import url_key
@@ -436,3 +445,36 @@ def test_an_unknown_org_has_nothing(knowledge: Knowledge) -> None:
     stranger = OrgScope(knowledge.add_site())
 
     assert knowledge.services.pages.list_pages(scope=stranger) == []
+
+
+@pytest.mark.parametrize(
+    ("question", "field"),
+    [
+        (Question(""), "message"),
+        (Question("   "), "message"),
+        (Question("x" * 8_001), "message"),
+        (Question("x", top_k=0), "top_k"),
+        (Question("x", top_k=51), "top_k"),
+    ],
+)
+def test_a_question_out_of_bounds_is_refused_by_field(knowledge: Knowledge, question: Question, field: str) -> None:
+    """Neither the model nor the store is troubled with it."""
+    with pytest.raises(InvalidQuestion) as refused:
+        knowledge.services.answers.brief(question, scope=knowledge.org)
+
+    assert refused.value.facts["field"] == field
+
+
+def test_pages_are_listed_by_search_status_and_place(knowledge: Knowledge) -> None:
+    """Every filter narrows the list, and a list goes on after its last page."""
+    knowledge.crawl({**SHOP, "/broken": 500})
+    listed = knowledge.services.pages.list_pages
+    source = knowledge.services.crawls.list_datasources(scope=knowledge.org)[0].id
+
+    first = listed(scope=knowledge.org, datasource_id=source, limit=2)
+    rest = listed(scope=knowledge.org, after=url_key(first[-1].url))
+
+    assert [page.url for page in listed(scope=knowledge.org, status="error")] == [at("/broken")]
+    assert [page.url for page in listed(scope=knowledge.org, search="shipp")] == [at("/shipping")]
+    assert len(first) + len(rest) == 5
+    assert knowledge.services.pages.count(scope=knowledge.org, datasource_id=source)["synced"] == 4
