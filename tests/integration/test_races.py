@@ -20,7 +20,7 @@ from pipeline.errors import (
     SitewiseError,
     VectorStoreUnavailable,
 )
-from pipeline.model import CrawlStatus, OrgScope, Verification
+from pipeline.model import CrawlStatus, OrgScope, PointRecord, Verification
 from pipeline.services.crawls import CrawlJob, NewDatasource
 from pipeline.services.training import NewScenario
 from tests.fakes.hints import RecordedHints
@@ -315,3 +315,27 @@ def test_hints_that_left_before_the_broker_went_away_are_noted(knowledge: Knowle
 
     assert (first, second) == (1, 1)
     assert len(set(hints.sent)) == len(hints.sent) == 2
+
+
+class Growing(MemoryStore):
+    """Gets new points between the rows being read and the points being read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.before_scan: list[Callable[[], object]] = []
+
+    def scan(self, *, scope: OrgScope, after: UUID | None = None, limit: int = 1_000) -> list[PointRecord]:
+        """Scan, late."""
+        while self.before_scan:
+            self.before_scan.pop()()
+        return super().scan(scope=scope, after=after, limit=limit)
+
+
+def test_verifying_beside_an_index_task_finds_nothing_wrong(knowledge: Knowledge) -> None:
+    """Points that came while it looked are not taken for points nobody knows."""
+    store = Growing()
+    knowledge.use_store(store)
+    knowledge.crawl(SHOP)
+    store.before_scan.append(lambda: knowledge.crawl({**SHOP, "/new": "<p>A page that came just now, with words.</p>"}))
+
+    assert knowledge.services.verification.verify(scope=knowledge.org) == Verification()
