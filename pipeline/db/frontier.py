@@ -122,6 +122,21 @@ def reclaim(session: Session, crawl_id: UUID, *, token: UUID) -> int:
     return count_changed(session, statement)
 
 
+def set_aside(session: Session, crawl_id: UUID, *, token: UUID, attempts: int) -> int:
+    """Give up URLs that `attempts` earlier holders of the crawl had in hand when they ended. Returns how many."""
+    statement = (
+        update(FrontierEntry)
+        .where(
+            FrontierEntry.crawl_id == crawl_id,
+            FrontierEntry.state == LEASED,
+            FrontierEntry.lease_token != token,
+            FrontierEntry.attempts >= attempts,
+        )
+        .values(state=DONE, outcome=FAILED, reason=Reason.POISON, lease_token=None)
+    )
+    return count_changed(session, statement)
+
+
 def get(session: Session, crawl_id: UUID, url_key: str) -> FrontierEntry | None:
     """One URL of the crawl."""
     return session.get(FrontierEntry, (crawl_id, url_key))

@@ -162,7 +162,8 @@ class CrawlService:
         """Hold a crawl that needs a spider; None when it needs none, or somebody has it.
 
         The first claim seeds the frontier with the start page and every page kept so far; a later
-        one puts back what the spider before had leased. A crawl that has ended its worker too often fails.
+        one puts back what the spider before had leased. The last attempt leaves out what every spider
+        had in hand as it died: one page must not cost the others. A crawl that ends that one too fails.
         """
         now = self._clock()
         lease = self._settings.crawl.lease
@@ -180,6 +181,8 @@ class CrawlService:
                 crawl.started_at = now
                 datasource.last_crawl_started_at = now
                 _seed(session, crawl, datasource, now=now)
+            if crawl.attempts == self._settings.work.attempts > 1:
+                frontier.set_aside(session, crawl_id, token=crawl.lease_token, attempts=crawl.attempts - 1)
             frontier.reclaim(session, crawl_id, token=crawl.lease_token)
             return CrawlClaim(crawl_id=crawl.id, org_id=crawl.org_id, token=crawl.lease_token, lease=lease)
 

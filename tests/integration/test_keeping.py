@@ -294,3 +294,22 @@ def test_a_known_page_that_is_gone_leaves_room_for_a_new_one(knowledge: Knowledg
     job = knowledge.crawl(changed, page_limit=2)
 
     assert (job.unchanged_pages, job.removed_pages, job.new_pages) == (1, 1, 1)
+
+
+def test_a_page_that_ends_every_spider_does_not_cost_the_others(knowledge: Knowledge) -> None:
+    """The last attempt goes without it, and says so."""
+    site = {"/a-poison": "<p>This page ends whoever reads it, again and again.</p>", **SHOP}
+    ledger, claim = knowledge.start(knowledge.add_site())
+    walk(ledger, site, knowledge.clock, most=1)
+    for _ in range(knowledge.settings.work.attempts - 1):
+        in_hand = ledger.take(1)
+        knowledge.clock.forward(seconds=31)
+        ledger, claim = knowledge.hold(claim.crawl_id)
+
+    walk(ledger, site, knowledge.clock)
+    knowledge.index()
+
+    job = knowledge.services.crawls.job(claim.crawl_id, scope=knowledge.org)
+    assert [url.url for url in in_hand] == [at("/a-poison")]
+    assert (job.status, job.new_pages, job.failed_pages) == (CrawlStatus.COMPLETED, 2, 1)
+    assert knowledge.services.pages.why(at("/a-poison"), scope=knowledge.org).reason == Reason.POISON
