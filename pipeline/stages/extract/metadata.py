@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from urllib.parse import urlsplit
 
 from lxml.etree import _Element as Element
@@ -141,10 +142,20 @@ def read_dates(root: Element, meta: Mapping[str, str], structured: Mapping[str, 
 def _first_date(candidates: Sequence[str]) -> str | None:
     for candidate in candidates:
         match = _DATE.match(candidate.strip())
-        if match and 1 <= int(match.group(2)) <= 12 and 1 <= int(match.group(3)) <= 31:  # noqa: PLR2004 - months and days
+        if match:
             day = "-".join(match.group(1, 2, 3))
-            return f"{day}T{match.group(4)}{match.group(5) or ''}" if match.group(4) else day
+            told = f"{day}T{match.group(4)}{match.group(5) or ''}" if match.group(4) else day
+            if _is_date(told):
+                return told
     return None
+
+
+def _is_date(text: str) -> bool:
+    try:
+        datetime.fromisoformat(text)
+    except ValueError:
+        return False
+    return True
 
 
 def read_breadcrumbs(root: Element) -> tuple[str, ...]:

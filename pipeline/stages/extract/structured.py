@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -15,6 +16,7 @@ _MAX_BLOCK = 500_000
 _MAX_NODES = 2_000
 _MAX_TEXT = 2_000
 _MAX_FACTS = 100
+_STEP_LEVELS = 3  # a section holds steps, a step holds directions
 _LEAST_DESCRIPTION = 40
 _TAG = re.compile(r"<[^<>]{0,500}>")
 _PROSE = frozenset(("Article", "NewsArticle", "BlogPosting", "TechArticle", "Report", "ScholarlyArticle"))
@@ -101,7 +103,7 @@ def _read(node: Mapping[str, object], found: Structured) -> None:
         if question and told:
             found.questions.append((question, told))
     if "HowTo" in types:
-        steps = [step for one in _listed(node.get("step")) for step in _steps(one)]
+        steps = [step for one in _listed(node.get("step")) for step in _steps(one, _STEP_LEVELS) if step]
         if steps:
             found.steps.append((_text(node.get("name")), steps[:_MAX_FACTS]))
 
@@ -145,17 +147,17 @@ def _price(offer: Mapping[str, object]) -> str:
     return f"{low} {currency}".strip() if low else ""
 
 
-def _steps(node: object) -> Iterator[str]:
-    if isinstance(node, str):
+def _steps(node: object, levels: int) -> Iterator[str]:
+    """The texts of a step, or of the steps and directions inside it."""
+    if not isinstance(node, dict):
         yield _text(node)
-    elif isinstance(node, dict):
-        inner = node.get("itemListElement")
-        if inner and not node.get("text"):
-            for one in _listed(inner):
-                if isinstance(one, dict) and (text := _text(one.get("text")) or _text(one.get("name"))):
-                    yield text
-        elif text := _text(node.get("text")) or _text(node.get("name")):
-            yield text
+        return
+    inner = _listed(node.get("itemListElement"))
+    if inner and levels and not node.get("text"):
+        for one in inner:
+            yield from _steps(one, levels - 1)
+    else:
+        yield _text(node.get("text")) or _text(node.get("name"))
 
 
 def _listed(value: object) -> list[object]:
@@ -165,7 +167,8 @@ def _listed(value: object) -> list[object]:
 def _text(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
-    return strip_invisible(" ".join(_TAG.sub(" ", str(value)).split()))[0][:_MAX_TEXT]
+    plain = html.unescape(_TAG.sub(" ", str(value)))
+    return strip_invisible(" ".join(plain.split()))[0][:_MAX_TEXT]
 
 
 def facts_markdown(structured: Structured, visible: str) -> str:
@@ -192,17 +195,21 @@ def facts_markdown(structured: Structured, visible: str) -> str:
         if len(missing) * 2 > len(steps):
             listed = "\n".join(f"{number}. {step}" for number, step in enumerate(steps, 1))
             blocks.append(f"### {name}\n\n{listed}" if name else listed)
-    return "\n\n".join(blocks)
+    return "\n\n".join(dict.fromkeys(blocks))
 
 
 def _is_told(name: str, value: str, seen: str) -> bool:
     if name == "Price":
-        amount = value.partition(" ")[0].lower()
-        return any(
-            form in seen
-            for form in (amount, amount.removesuffix(".00"), amount.replace(".", ","), amount.removesuffix(".0"))
-        )
+        return re.search(_amount_pattern(value.partition(" ")[0].lower()), seen) is not None
     return value.lower() in seen
+
+
+def _amount_pattern(amount: str) -> str:
+    """Finds an amount as a number of its own, with a point or a comma, and with or without zeros at its end."""
+    whole, point, cents = amount.partition(".")
+    cents = cents.rstrip("0")
+    spelled = f"{re.escape(whole)}[.,]{re.escape(cents)}0*" if point and cents else rf"{re.escape(whole)}(?:[.,]0+)?"
+    return rf"(?<!\d)(?<!\d[.,]){spelled}(?!\d|[.,]\d)"
 
 
 def _is_shown(text: str, seen: str) -> bool:

@@ -76,6 +76,9 @@ def spanned(cells: Sequence[tuple[Element, str]], carried: dict[int, tuple[int, 
                 carried[len(texts)] = (height - 1, text if offset == 0 else "")
             texts.append(text if offset == 0 else "")
     fill_carried()
+    while any(column > len(texts) for column in carried):
+        texts.append("")
+        fill_carried()
     return texts
 
 
