@@ -61,7 +61,7 @@ def extract(html: bytes, *, url: str, content_type: str | None = None) -> Docume
     published, modified = read_dates(root, meta, structured.dates)
     title = read_title(root, meta, url, headline)
     breadcrumbs = structured.breadcrumbs or read_breadcrumbs(root)
-    declared, refresh = declared_language(root, meta), find_refresh(root, base)
+    declared, refresh = declared_language(root, meta), find_refresh(root, base, url)
     if structured.is_article or meta.get("og:type") == "article":
         likelihood = weigh(reading.pieces, likelihood, root, reading.hidden)
     markdown = to_markdown(keep(reading.pieces, likelihood))

@@ -90,14 +90,14 @@ def find_relations(root: Element, base: str) -> tuple[str | None, tuple[tuple[st
     return canonical, tuple(alternates), tuple(neighbours)
 
 
-def find_refresh(root: Element, base: str) -> str | None:
-    """Where `<meta http-equiv="refresh">` sends a visitor within a minute, if to another page."""
+def find_refresh(root: Element, base: str, url: str) -> str | None:
+    """Where `<meta http-equiv="refresh">` sends a visitor of `url` within a minute, if to another page."""
     for element in root.iter("meta"):
         if element.get("http-equiv", "").lower() == "refresh":
             match = _REFRESH.match(element.get("content", ""))
             if match and match.group(2) and _seconds(match.group(1)) <= _MAX_REFRESH_SECONDS:
                 target = absolute(base, match.group(2))
-                return target if target != base else None
+                return target if target != url.partition("#")[0] else None
     return None
 
 

@@ -90,7 +90,7 @@ def _names_site(text: str, site: str, url: str) -> bool:
 
 
 def _same(one: str, other: str) -> bool:
-    return bool(one) and _fold(one) == _fold(other)
+    return bool(letters := _fold(one)) and letters == _fold(other)
 
 
 def _fold(text: str) -> str:
