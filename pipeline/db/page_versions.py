@@ -191,7 +191,7 @@ def overworked(session: Session, *, attempts: int, now: datetime) -> list[PageVe
     statement = select(PageVersion).where(
         PageVersion.state == WAITING, PageVersion.attempts >= attempts, free(PageVersion, now=now)
     )
-    return list(session.scalars(statement))
+    return list(session.scalars(statement.execution_options(populate_existing=True)))
 
 
 def orphans(session: Session, *, now: datetime, limit: int) -> list[UUID]:

@@ -97,8 +97,10 @@ class UpkeepService:
         """Set aside versions that ended their worker too often."""
         attempts = self._settings.work.attempts
         with self._database.write() as session:
-            spent = page_versions.overworked(session, attempts=attempts, now=self._clock())
-            datasources.hold(session, {version.datasource_id for version in spent})
+            now = self._clock()
+            seen = page_versions.overworked(session, attempts=attempts, now=now)
+            datasources.hold(session, {version.datasource_id for version in seen})
+            spent = page_versions.overworked(session, attempts=attempts, now=now) if seen else []
             for version in spent:
                 set_aside(session, version)
                 log.error("page parked", page=str(version.page_id), attempts=version.attempts)
