@@ -21,6 +21,8 @@ LENGTH = struct.Struct("!Q")
 """Before every message: its length in bytes."""
 
 READY = b"ready"
+"""What a child sends first, once it can parse."""
+
 _PR_SET_PDEATHSIG = 1
 
 

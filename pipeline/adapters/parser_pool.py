@@ -13,10 +13,10 @@ import threading
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Self, cast
 
 import pipeline
-from pipeline.adapters.parser_child import LENGTH, READY
+from pipeline.adapters.parser_child import LENGTH
 from pipeline.errors import ExtractionFailed, PageTooSlow, SitewiseError
 from pipeline.model import Document
 from pipeline.settings import ExtractSettings
@@ -165,8 +165,8 @@ class _Child:
             bufsize=0,
             env=_environment(),
         )
-        self._to: IO[bytes] = _pipe(self._process.stdin)
-        self._from: IO[bytes] = _pipe(self._process.stdout)
+        self._to: IO[bytes] = cast("IO[bytes]", self._process.stdin)
+        self._from: IO[bytes] = cast("IO[bytes]", self._process.stdout)
         os.set_blocking(self._to.fileno(), False)
         os.set_blocking(self._from.fileno(), False)
 
@@ -185,8 +185,7 @@ class _Child:
         """
         with self._busy:
             if not self._is_ready:
-                if self._read(time.monotonic() + _START_SECONDS) != READY:
-                    raise EOFError
+                self._read(time.monotonic() + _START_SECONDS)  # its first message says that it is ready
                 self._is_ready = True
             deadline = time.monotonic() + seconds
             self._write(LENGTH.pack(len(request)) + request, deadline)
@@ -236,9 +235,3 @@ class _Child:
 
 def _left(deadline: float) -> float:
     return max(0.0, deadline - time.monotonic())
-
-
-def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
-    if pipe is None:
-        raise OSError("no pipe to the parser")
-    return pipe
