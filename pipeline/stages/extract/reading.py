@@ -293,9 +293,7 @@ class Reading:
         code = "".join(self._buffer).expandtabs(4).rstrip()
         self._buffer.clear()
         code = "\n".join(line.rstrip() for line in code.split("\n")).lstrip("\n")
-        if self._in_cell:
-            self._text(code)
-        elif code.strip():
+        if code.strip():
             self._add("code", self._seen(code), marker=_code_language(element))
 
     def _table(self, element: Element, depth: int) -> None:
@@ -332,17 +330,15 @@ class Reading:
 
     def _flatten(self, element: Element) -> None:
         """Read what is nested deeper than any real page as one run of text."""
-        walk = iterwalk(element, events=("start", "comment"))
+        walk = iterwalk(element, events=("start", "end", "comment"))
         for event, inner in walk:
-            if event == "comment":
-                continue
-            if inner.tag in self._unseen or self._visibility.hidden_reason(inner):
+            if event == "start" and (inner.tag in self._unseen or self._visibility.hidden_reason(inner)):
                 walk.skip_subtree()
-                continue
-            self._text(inner.text or "")
-            for child in inner:
+            elif event == "start":
+                self._text(inner.text or "")
+            elif inner is not element:
                 self._buffer.append(" ")
-                self._text(child.tail or "")
+                self._text(inner.tail or "")
 
     # --- what comes out ----------------------------------------------------------------
 
