@@ -7,15 +7,18 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
 from pipeline.adapters.qdrant.edge import EdgeStore
 from pipeline.adapters.qdrant.opening import edge_path
 from pipeline.bootstrap import Services
+from pipeline.errors import LeaseLost
 from pipeline.services.crawls import NewDatasource
 from pipeline.settings import read_settings
 
@@ -32,6 +35,7 @@ class NoHints:
 
 def crawl(data_dir: Path, url: str, pages: int) -> dict[str, float]:
     """Run the real spider over a site, and nothing else."""
+    data_dir.mkdir(parents=True)
     with Services(read_settings(data_dir=data_dir), hints=NoHints()) as services:
         scope = services.orgs.ensure()
         source = services.crawls.add(NewDatasource(url, page_limit=pages), scope=scope)
@@ -41,9 +45,11 @@ def crawl(data_dir: Path, url: str, pages: int) -> dict[str, float]:
             raise RuntimeError(job.id)
         ids = [f"--crawl-id={claim.crawl_id}", f"--org-id={claim.org_id}", f"--token={claim.token}"]
         began = time.monotonic()
-        spider = subprocess.Popen([sys.executable, "-m", "spiders.run", *ids])  # noqa: S603 - our own module
+        command = [sys.executable, "-m", "spiders.run", *ids]
+        spider = subprocess.Popen(command, env={**os.environ, "SITEWISE_DATA_DIR": str(data_dir)})  # noqa: S603 - ours
         while not _ended(spider):
-            services.crawls.renew(claim)
+            with suppress(LeaseLost):  # it ends in the moment between its last write and its exit
+                services.crawls.renew(claim)
         seconds = time.monotonic() - began
         job = services.crawls.job(job.id, scope=scope)
         return {"seconds": seconds, "pages": job.new_pages}
