@@ -6,6 +6,7 @@ import pytest
 from lxml import html
 from lxml.etree import _Element as Element
 
+from pipeline.stages.extract import parse
 from pipeline.stages.extract.reading import Reading
 from pipeline.stages.extract.visibility import Visibility, style_reason
 
@@ -139,6 +140,13 @@ def test_a_frame_set_has_no_text() -> None:
     assert Reading(root).pieces == []
 
 
+def test_text_that_stands_in_the_head_comes_before_the_body() -> None:
+    """An element that no head may hold begins the body, before whatever the body begins with."""
+    root = parse("<html><head><title>t</title><section>One</section> two</head><body> Three<p>Four</p></body></html>")
+
+    assert [piece.text for piece in Reading(root).pieces] == ["One", "two Three", "Four"]
+
+
 # --- visibility ----------------------------------------------------------------------------
 
 
@@ -257,3 +265,20 @@ def test_a_part_that_is_streamed_needs_its_script() -> None:
 def test_a_style_hides_for_a_reason(style: str, expected: str | None) -> None:
     """Colours are compared in every spelling; what cannot be told, or is about to move in, is seen."""
     assert style_reason(style) == expected
+
+
+def test_an_element_by_itself_has_nothing_before_it() -> None:
+    """What stands alone can be opened by nothing."""
+    alone = html.fragment_fromstring("<p hidden>Text</p>")
+
+    assert Visibility(alone).hidden_reason(alone) == "hidden attribute"
+
+
+def test_each_part_that_fades_in_is_weighed_against_the_whole_page() -> None:
+    """Of two long parts only the one that is most of the page is sure to be shown."""
+    root = html.document_fromstring(
+        f'<body><div style="opacity:0">{PROSE * 60}</div><div style="opacity:0">{PROSE * 20}</div></body>'
+    )
+    visibility = Visibility(root)
+
+    assert [visibility.hidden_reason(part) for part in root.iter("div")] == [None, "opacity:0"]

@@ -122,5 +122,8 @@ def _end_head(root: html_parser.HtmlElement) -> None:
         return
     if body is None:
         body = etree.SubElement(root, "body")
-    for place, child in enumerate(list(head)[first:]):
+    moved = list(head)[first:]
+    text, body.text = body.text, None
+    for place, child in enumerate(moved):
         body.insert(place, child)
+    moved[-1].tail = f"{moved[-1].tail or ''}{text or ''}"

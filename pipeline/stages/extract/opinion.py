@@ -28,8 +28,7 @@ def weigh(pieces: Sequence[Piece], likelihood: Shares, root: HtmlElement, hidden
     hidden is taken out of it.
     """
     for element in hidden:
-        if element.getparent() is not None:
-            element.drop_tree()
+        element.drop_tree()
     theirs = _covered(pieces, _main_text(root))
     if _agreement(pieces, likelihood, theirs) < LEAST_AGREEMENT:
         return likelihood
