@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from lxml import html
+from lxml import etree, html
 from lxml.etree import _Element as Element
 
 from pipeline.stages.extract import parse
@@ -269,7 +269,7 @@ def test_a_style_hides_for_a_reason(style: str, expected: str | None) -> None:
 
 def test_an_element_by_itself_has_nothing_before_it() -> None:
     """What stands alone can be opened by nothing."""
-    alone = html.fragment_fromstring("<p hidden>Text</p>")
+    alone = etree.Element("p", hidden="")
 
     assert Visibility(alone).hidden_reason(alone) == "hidden attribute"
 
