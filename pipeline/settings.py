@@ -171,7 +171,11 @@ class WorkSettings(Group):
     )
     index_batch: int = Field(16, ge=1, le=1_000, description="Pages chunked and embedded together.")
     index_processes: int = Field(
-        1, ge=1, le=64, description="Index workers of an embedded Sitewise; each holds the model, about 260 MB."
+        0,
+        ge=0,
+        le=64,
+        description="Index workers of an embedded Sitewise, each with a model of about 300 MB; "
+        "0: one for each core, at most 4.",
     )
     attempts: int = Field(5, ge=1, description="Work that ended its worker this often is parked as poison.")
     tick: PositiveSpan = Field(timedelta(seconds=5), description="How often due and orphaned work is looked for.")

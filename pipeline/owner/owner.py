@@ -22,6 +22,9 @@ from pipeline.settings import Settings
 UPKEEP_AFTER_SECONDS = 1.0
 """Upkeep has nothing to do at first; until then the cores belong to the spider and the model."""
 
+MOST_INDEXERS = 4
+"""Index workers started where no number is set: more cores than this are left to others."""
+
 log = get_logger(__name__)
 
 __all__ = ["Owner", "OwnerFacts", "needs_owner", "owner_of"]
@@ -96,11 +99,11 @@ class Owner:
     def _workers(self) -> list[Program]:
         """One process a queue; where nothing is due by the clock, ticks still take back what is orphaned."""
         schedules = [] if self._beat else ["--no-schedules"]
-        extra = self._settings.work.index_processes - 1
+        indexers = self._settings.work.index_processes or min(os.cpu_count() or 1, MOST_INDEXERS)
         return [
             self._worker("crawl"),
             self._worker("index"),
-            *(self._worker("index", name=f"index-{number}") for number in range(2, extra + 2)),
+            *(self._worker("index", name=f"index-{number}") for number in range(2, indexers + 1)),
             self._worker("upkeep", "--beat", *schedules, start_after_seconds=UPKEEP_AFTER_SECONDS),
         ]
 

@@ -34,7 +34,7 @@ class Stock(Spider):
         self.start_urls = [start]
         self.host = urlsplit(start).netloc
         self.limit = int(limit)
-        self.links = LinkExtractor(allow_domains=[self.host.partition(":")[0]])
+        self.links = LinkExtractor(allow_domains=[self.host])
         self.model = SentenceTransformer(model, device="cpu")
         self.store = QdrantClient(path=folder)
         size = models.VectorParams(size=384, distance=models.Distance.COSINE)

@@ -86,6 +86,7 @@ class Sitewise:
             "SITEWISE_DATA_DIR": str(data_dir),
             "SITEWISE_CRAWL__ALLOWED_ADDRESSES": "127.0.0.0/8",
             "SITEWISE_EXTRACT__PROCESSES": "1",
+            "SITEWISE_WORK__INDEX_PROCESSES": "1",
         }
         self._environment = inherited | own | settings
 

@@ -22,7 +22,12 @@ def quick_settings(folder: Path, **others: object) -> Settings:
         data_dir=folder / "data",
         crawl={"allowed_addresses": "127.0.0.0/8", "lease": "PT3S"},
         extract={"processes": 1},
-        work={"tick": "PT0.5S", "index_lease": "PT4S", "hint_delays": ["PT0.5S", "PT1S", "PT2S"]},
+        work={
+            "tick": "PT0.5S",
+            "index_lease": "PT4S",
+            "hint_delays": ["PT0.5S", "PT1S", "PT2S"],
+            "index_processes": 1,
+        },
         **others,
     )
 
