@@ -7,7 +7,6 @@ for hours, `index` embeds one batch at a time beside its model, `upkeep` must ne
 from __future__ import annotations
 
 import argparse
-import signal
 import sys
 import threading
 from collections.abc import Sequence
@@ -16,6 +15,7 @@ from pipeline.adapters.celery import CRAWL_QUEUE, INDEX_QUEUE, UPKEEP_QUEUE
 from pipeline.errors import InvalidInput, SitewiseError
 from pipeline.logs import get_logger, set_up_logging
 from pipeline.owner.processes import Program, Supervisor
+from pipeline.owner.told import Told
 from pipeline.settings import read_settings
 from workers.ending import end_with_parent
 
@@ -94,9 +94,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _supervise(processes: Sequence[tuple[str, list[str]]]) -> int:
-    told = threading.Event()
-    for signal_number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signal_number, lambda *_: told.set())
+    told = Told()
     programs = [
         Program(name=f"{queue}-{place}", command=worker_command(queue, *extra))
         for place, (queue, extra) in enumerate(processes, start=1)

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from queue import SimpleQueue
 from socketserver import ThreadingMixIn
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -232,9 +233,11 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     parser.add_argument("--port", type=int, default=0, help="port to listen on; 0 takes a free one (default)")
     chosen = parser.parse_args(arguments)
-    stop = threading.Event()
+    told: SimpleQueue[None] = (
+        SimpleQueue()
+    )  # not an event: a handler that sets one may wait for the lock it interrupted
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: stop.set())
+        signal.signal(number, lambda _number, _frame: told.put(None))
     try:
         site = SampleSite(host=chosen.host, port=chosen.port)
     except OSError as error:
@@ -242,7 +245,7 @@ def main(arguments: list[str] | None = None) -> None:
     with site:
         sys.stdout.write(f"{site.url}\n")
         sys.stdout.flush()
-        stop.wait()
+        told.get()
 
 
 if __name__ == "__main__":

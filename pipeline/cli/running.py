@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import signal
 import socket
-import threading
-from types import FrameType
 from typing import Annotated
 
 import typer
@@ -32,21 +30,14 @@ def up(
     """
     from pipeline.bootstrap import open_services  # noqa: PLC0415 - heavy; usage errors come first
     from pipeline.owner.owner import Owner  # noqa: PLC0415
+    from pipeline.owner.told import Told  # noqa: PLC0415
 
     settings = chosen.settings()
     chosen.set_up_logging(quiet=False)
     check_port(port)
     identity = model_identity(settings)
     prepare_directory(settings, grows=True)
-    stop = threading.Event()
-
-    def on_signal(number: int, frame: FrameType | None) -> None:
-        del number, frame
-        stop.set()
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # a second Ctrl-C does not wait
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, on_signal)
+    told = Told(then=_listen_no_more)
     with open_services(settings) as services:
         services.orgs.ensure(chosen.org)
         with Owner(settings, beat=True):
@@ -55,10 +46,14 @@ def up(
                 services.upkeep.take_over()
             say(f"Workers and schedule are up in {settings.data_dir}. Ctrl-C ends them; nothing is lost.")
             say(f"There is no HTTP API yet: port {port} stays unused.")
-            while not stop.wait(PROBE_SECONDS):
+            while not told.wait(PROBE_SECONDS):
                 prepare_directory(settings, grows=True)
             say("Ending …")
     say("Ended.")
+
+
+def _listen_no_more() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a second Ctrl-C does not wait
 
 
 def check_port(port: int) -> None:

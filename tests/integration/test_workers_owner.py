@@ -115,10 +115,12 @@ def test_workers_without_an_owner_end_when_told(tmp_path: Path) -> None:
         command = [sys.executable, "-m", "workers.run", "--queues=crawl,index,upkeep", "--beat"]
         environment = environment_of(quick_settings(tmp_path))
         with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as workers:  # noqa: S603 - our own
-            children = eventually(lambda: _three_of(workers.pid), what="three workers")
-
-            workers.terminate()
-            workers.communicate(timeout=20)
+            try:
+                children = eventually(lambda: _three_of(workers.pid), what="three workers")
+                workers.terminate()
+                workers.communicate(timeout=20)
+            finally:
+                workers.kill()
 
     assert workers.returncode == 0
     assert _all_gone(children)
