@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from pipeline.cli import asking, crawling, looking, running, training
+from pipeline.cli import asking, crawling, interrupts, looking, running, training
 from pipeline.cli.output import say
 from pipeline.cli.session import DEFAULT_ORG, chosen
 from pipeline.errors import InvalidInput, SitewiseError
@@ -78,6 +78,7 @@ app.add_typer(running.db_app, name="db")
 
 def run() -> NoReturn:
     """Run one command and end the process with its exit status."""
+    interrupts.listen()
     try:
         app()
     except InvalidInput as error:

@@ -13,6 +13,7 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
+from pipeline.cli import interrupts
 from pipeline.cli.output import err, say
 from pipeline.cli.pace import Pace
 from pipeline.cli.session import prepare_directory
@@ -118,6 +119,7 @@ class _Watcher:
                 self._tell_stalled(job)
                 is_told = True
             self._pause.wait(LOOK_SECONDS)
+            interrupts.check()
 
     def _look(self, crawl_id: UUID) -> CrawlJob:
         """The crawl as it stands; a database that is away for a moment is waited for."""
@@ -129,6 +131,7 @@ class _Watcher:
                 if time.monotonic() - since > AWAY_SECONDS:
                     raise
             self._pause.wait(LOOK_SECONDS)
+            interrupts.check()
 
     def _tell_stalled(self, job: CrawlJob) -> None:
         if job.started_at is None:
