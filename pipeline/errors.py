@@ -66,6 +66,10 @@ class EmbedderUnavailable(TemporaryError):
     """The embedding model did not answer."""
 
 
+class ReceiverUnavailable(TemporaryError):
+    """A receiver of our calls, such as a webhook, did not answer."""
+
+
 class DiskFull(TemporaryError):
     """No space is left where Sitewise keeps its knowledge."""
 
@@ -103,6 +107,18 @@ class InvalidPattern(InvalidInput):
     """An include or exclude rule cannot be read."""
 
     remedy = "Use a glob such as /docs/* or re: followed by an RE2 expression."
+
+
+class InvalidHost(InvalidInput):
+    """A host cannot be added to a website."""
+
+    remedy = "Give a name such as help.example.com, or *.example.com for every host under it."
+
+
+class HostUnreachable(InvalidInput):
+    """This website does not answer, so it was not added."""
+
+    remedy = "Check the address in a browser, and try again when it opens there."
 
 
 class InvalidScenario(InvalidInput):

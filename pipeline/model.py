@@ -114,6 +114,8 @@ class CrawlPlan:
     exclude_paths: tuple[str, ...] = ()
     sitemap_urls: tuple[str, ...] = ()
     render_js: str = "never"
+    subdomains: bool = False
+    extra_hosts: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,8 @@ class Outcome:
     """What became of one leased URL.
 
     A page that was read has a `document` and its raw `html`; a 304 has `not_modified`; anything
-    else has a `reason` and says more in `detail`. `retry_at` puts the URL back until then.
+    else has a `reason` and says more in `detail`. `retry_at` puts the URL back until then;
+    `untried` says that nobody was asked, so that it counts as no attempt.
     `final_url` is where redirects ended, or where a page that is folded leads.
     """
 
@@ -170,6 +173,7 @@ class Outcome:
     reason: Reason | None = None
     detail: str | None = None
     retry_at: datetime | None = None
+    untried: bool = False
     discovered: tuple[Discovered, ...] = ()
 
 

@@ -1,4 +1,4 @@
-"""Which URLs of a site a crawl may take: the site's own host, how deep, and the customer's patterns."""
+"""Which URLs of a site a crawl may take: the site's own hosts, how deep, and the customer's patterns."""
 
 from __future__ import annotations
 
@@ -10,12 +10,15 @@ from urllib.parse import unquote
 
 import re2  # type: ignore[import-untyped]
 
-from pipeline.errors import InvalidPattern
+from pipeline.errors import InvalidHost, InvalidInput, InvalidPattern, InvalidUrl
 from pipeline.model import Reason
-from pipeline.urls import UrlParts, site_key, split
+from pipeline.urls import UrlParts, split
 
 MAXIMUM_PATTERNS = 50
 MAXIMUM_PATTERN_LENGTH = 500
+MAXIMUM_HOSTS = 50
+_SHORTEST_DOMAIN = 2  # labels: `*.com` would be half the internet
+_NOTHING_IN_COMMON = ("/", "/Qx7-_~%C3%9C/k.3", "/zj(4)?W=%20&v[0]=9")
 _PATTERN_MEMORY = 2**20  # bytes RE2 may use for one pattern
 _STARS = re.compile(r"\*+")
 _REPEATS = 3  # a path that says the same thing this often is a trap
@@ -47,13 +50,15 @@ class PathPattern:
         """Compile a rule.
 
         Raises:
-            InvalidPattern: If it is empty, too long, or RE2 cannot read it.
+            InvalidPattern: If it is empty, too long, can match no path, or RE2 cannot read it.
         """
         if not source.strip():
             raise InvalidPattern(pattern=source, problem="empty")
         if len(source) > MAXIMUM_PATTERN_LENGTH:
             raise InvalidPattern(pattern=f"{source[:40]}…", problem=f"longer than {MAXIMUM_PATTERN_LENGTH} characters")
         is_glob = not source.startswith("re:")
+        if is_glob and not source.startswith(("/", "*")):
+            raise InvalidPattern(pattern=source, problem=f"matches nothing: paths begin with /; {_meant(source)}")
         expression = _glob(source) if is_glob else source.removeprefix("re:")
         return cls(source, _compile(expression, source), is_glob, "?" in source)
 
@@ -66,37 +71,100 @@ class PathPattern:
         return found is not None
 
 
-def read_patterns(sources: Sequence[str]) -> tuple[PathPattern, ...]:
-    """Compile include or exclude rules.
+def read_patterns(sources: Sequence[str], *, field: str = "paths") -> tuple[PathPattern, ...]:
+    """Compile include or exclude rules, which the caller gave as `field`.
 
     Raises:
-        InvalidPattern: If there are over 50, or one cannot be read; it names the one.
+        InvalidPattern: If there are over 50, or one cannot be read; it names the field and the one.
     """
     if len(sources) > MAXIMUM_PATTERNS:
-        raise InvalidPattern(patterns=len(sources), problem=f"more than {MAXIMUM_PATTERNS}")
-    return tuple(PathPattern.read(source) for source in sources)
+        raise InvalidPattern(field=field, given=f"{len(sources)} rules", allowed=f"at most {MAXIMUM_PATTERNS}")
+    try:
+        return tuple(PathPattern.read(source) for source in sources)
+    except InvalidPattern as error:
+        raise InvalidPattern(field=field, **error.facts) from error
+
+
+@dataclass(frozen=True, slots=True)
+class SiteHosts:
+    """The hosts of one site: the start's own and its www twin, and those its datasource adds.
+
+    Hosts are folded, with their port when it is not 80 or 443; `domains` begin with a dot.
+    """
+
+    start: str
+    others: frozenset[str] = frozenset()
+    domains: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, start_url: str, *, subdomains: bool = False, extra: Sequence[str] = ()) -> Self:
+        """The hosts of a datasource.
+
+        Args:
+            start_url: Where its crawls start.
+            subdomains: Whether every host under the start's own is of the site.
+            extra: More hosts, as `help.example.org`, or `*.example.org` for all under one.
+
+        Raises:
+            InvalidUrl: If the start URL cannot be crawled.
+            InvalidHost: If an extra host is none, or the start has no subdomains.
+        """
+        start = split(start_url)
+        if subdomains and not _has_subdomains(start):
+            raise InvalidHost(field="subdomains", given=start.host, problem="only a name with a dot has subdomains")
+        if len(extra) > MAXIMUM_HOSTS:
+            raise InvalidHost(field="extra_hosts", given=f"{len(extra)} hosts", allowed=f"at most {MAXIMUM_HOSTS}")
+        wide = [_read_host(host.removeprefix("*."), host).site for host in extra if host.startswith("*.")]
+        others = frozenset(_read_host(host, host).site for host in extra if not host.startswith("*."))
+        own = [start.site] if subdomains else []
+        return cls(start.site, others, tuple(dict.fromkeys(f".{domain}" for domain in own + wide)))
+
+    def has(self, site: str) -> bool:
+        """Whether this folded host is of the site."""
+        return site == self.start or site in self.others or site.endswith(self.domains)
 
 
 @dataclass(frozen=True, slots=True)
 class CrawlRules:
-    """What one crawl may take. `site` is the folded host and port of the start URL."""
+    """What one crawl may take."""
 
-    site: str
+    hosts: SiteHosts
     include: tuple[PathPattern, ...] = ()
     exclude: tuple[PathPattern, ...] = ()
     depth_limit: int = 10
 
     @classmethod
     def read(
-        cls, start_url: str, *, include: Sequence[str] = (), exclude: Sequence[str] = (), depth_limit: int = 10
+        cls,
+        start_url: str,
+        *,
+        include: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+        depth_limit: int = 10,
+        subdomains: bool = False,
+        extra_hosts: Sequence[str] = (),
     ) -> Self:
         """Rules of a datasource.
 
         Raises:
             InvalidUrl: If the start URL cannot be crawled.
+            InvalidHost: If an extra host is none.
             InvalidPattern: If a rule cannot be read.
         """
-        return cls(site_key(start_url), read_patterns(include), read_patterns(exclude), depth_limit)
+        return cls(
+            SiteHosts.read(start_url, subdomains=subdomains, extra=extra_hosts),
+            read_patterns(include, field="include_paths"),
+            read_patterns(exclude, field="exclude_paths"),
+            depth_limit,
+        )
+
+    def is_ours(self, url: str) -> bool:
+        """Whether a URL is of this site.
+
+        Raises:
+            InvalidUrl: If it is none.
+        """
+        return self.hosts.has(split(url).site)
 
     def decide(self, url: str, depth: int) -> Reason | None:
         """Why a crawl leaves `url` out, found `depth` links from the start; None when it takes it.
@@ -105,7 +173,7 @@ class CrawlRules:
             InvalidUrl: If `url` is none.
         """
         parts = split(url)
-        if parts.site != self.site:
+        if not self.hosts.has(parts.site):
             return Reason.OFF_SITE
         if self.excludes(parts):
             return Reason.EXCLUDED_RULE
@@ -120,6 +188,22 @@ class CrawlRules:
         return bool(self.include) and not any(pattern.matches(parts) for pattern in self.include)
 
 
+def refuse_hopeless(rules: CrawlRules) -> None:
+    """Refuse rules that no page can pass.
+
+    Raises:
+        InvalidInput: Naming the rule that leaves nothing.
+    """
+    for pattern in rules.exclude:
+        if all(pattern.matches(split(f"https://{rules.hosts.start}{target}")) for target in _NOTHING_IN_COMMON):
+            raise InvalidInput(field="exclude_paths", given=pattern.source, problem="matches every page")
+    excluded = {pattern.source for pattern in rules.exclude}
+    if rules.include and all(pattern.source in excluded for pattern in rules.include):
+        raise InvalidInput(
+            field="exclude_paths", given=rules.include[0].source, problem="all that is included is excluded as well"
+        )
+
+
 def repeats_itself(path: str) -> bool:
     """Whether a path goes in circles: `/a/a/a/`, or `/a/b/a/b/a/b/`."""
     segments = [segment for segment in path.split("/") if segment]
@@ -132,6 +216,32 @@ def repeats_itself(path: str) -> bool:
             if run >= period * (_REPEATS - 1):
                 return True
     return False
+
+
+def _has_subdomains(parts: UrlParts) -> bool:
+    name = parts.site.partition(":")[0]
+    return len(name.split(".")) >= _SHORTEST_DOMAIN and not name.rpartition(".")[2].isdigit() and "[" not in parts.site
+
+
+def _read_host(name: str, given: str) -> UrlParts:
+    """A host that a datasource adds, as the parts of its front page."""
+    try:
+        parts = split(f"https://{name}/")
+    except InvalidUrl as error:
+        raise InvalidHost(field="extra_hosts", given=given, problem=error.facts.get("problem")) from error
+    if parts.target != "/" or "#" in name:
+        raise InvalidHost(field="extra_hosts", given=given, problem="more than a host")
+    if given.startswith("*.") and not _has_subdomains(parts):
+        raise InvalidHost(field="extra_hosts", given=given, problem="only a name with a dot has subdomains")
+    return parts
+
+
+def _meant(source: str) -> str:
+    """What somebody who wrote this rule probably meant."""
+    try:
+        return f"is {split(source).target} meant?"
+    except InvalidUrl:
+        return f"is /{source} meant?"
 
 
 def _glob(source: str) -> str:

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from pipeline.errors import InvalidUrl
 from pipeline.logs import get_logger
 from pipeline.model import CrawlPlan, Discovered
-from pipeline.urls import canonical, split
+from pipeline.urls import canonical, split, url_key
 from spiders.body import BodyBroken, BodyTooLarge, gunzip
 from spiders.feed import Feed
 from spiders.fetch import Answer, Fetcher, FetchFailed
@@ -65,10 +65,11 @@ class Sitemaps:
     async def _starts(self) -> list[str]:
         start = canonical(self._plan.start_url)
         if self._plan.sitemap_urls:
-            named: tuple[str, ...] = self._plan.sitemap_urls
-        else:
-            named = (*await self._named_by_robots(start), "/sitemap.xml")
-        return list(dict.fromkeys(_valid(named, start)))
+            return list(dict.fromkeys(_valid(self._plan.sitemap_urls, start)))
+        found: dict[str, None] = {}
+        for front in (start, *other_fronts(self._plan)):
+            found |= dict.fromkeys(_valid((*await self._named_by_robots(front), "/sitemap.xml"), front))
+        return list(found)
 
     async def _named_by_robots(self, start: str) -> tuple[str, ...]:
         try:
@@ -130,6 +131,19 @@ class Sitemaps:
     async def _pass_on(self, batch: list[Discovered]) -> None:
         self._left -= len(batch)
         await self._feed.seed(batch)
+
+
+def front_pages(plan: CrawlPlan, scope: Scope) -> list[Discovered]:
+    """Where a crawl begins: the start page, and the front pages of the hosts its datasource adds."""
+    start = canonical(plan.start_url)
+    others = scope.discover_all(other_fronts(plan), base=start, depth=1, found_on=start)
+    return [Discovered(url_key(start), start, depth=0), *others]
+
+
+def other_fronts(plan: CrawlPlan) -> list[str]:
+    """The front page of every host that is added by name."""
+    scheme = split(plan.start_url).scheme
+    return [canonical(f"{scheme}://{host}/") for host in plan.extra_hosts if not host.startswith("*.")]
 
 
 def _valid(urls: tuple[str, ...], base: str) -> Iterator[str]:

@@ -13,17 +13,16 @@ from scrapy.utils.asyncio import is_asyncio_available
 
 from pipeline.crawling import CrawlLedger
 from pipeline.errors import GuardBypassed
-from pipeline.model import CrawlPlan, Discovered
+from pipeline.model import CrawlPlan
 from pipeline.rules import CrawlRules
 from pipeline.settings import Settings
-from pipeline.urls import canonical, url_key
 from spiders.feed import Feed, LedgerCalls
 from spiders.fetch import Fetcher
 from spiders.gate import RobotsGate
 from spiders.guard import AddressGuard, refuse_bypass, require_guard
 from spiders.pace import Pace
 from spiders.scope import Scope
-from spiders.seeds import Sitemaps
+from spiders.seeds import Sitemaps, front_pages
 from spiders.visit import Parser, Visitor
 
 if TYPE_CHECKING:
@@ -99,8 +98,7 @@ class SiteSpider(scrapy.Spider):
         gate = RobotsGate(fetcher, calls, pace, user_agent=crawl.user_agent)
         scope = Scope(_rules(plan, crawl.depth_limit))
         visitor = Visitor(self._settings, fetcher, gate, pace, scope, self._parser, threads)
-        start = canonical(plan.start_url)
-        await feed.seed([Discovered(url_key(start), start, depth=0)])
+        await feed.seed(front_pages(plan, scope))
         sitemaps = Sitemaps(plan, fetcher=fetcher, gate=gate, pace=pace, feed=feed, scope=scope)
         feed.open_source()
         await _together(visitor, feed, sitemaps, visitors=crawl.concurrency + 2 * self._settings.extract.processes)
@@ -142,5 +140,10 @@ async def _visit_on(visitor: Visitor, feed: Feed) -> None:
 
 def _rules(plan: CrawlPlan, depth_limit: int) -> CrawlRules:
     return CrawlRules.read(
-        plan.start_url, include=plan.include_paths, exclude=plan.exclude_paths, depth_limit=depth_limit
+        plan.start_url,
+        include=plan.include_paths,
+        exclude=plan.exclude_paths,
+        depth_limit=depth_limit,
+        subdomains=plan.subdomains,
+        extra_hosts=plan.extra_hosts,
     )

@@ -47,13 +47,13 @@ class Traps:
 
     def holds(self, url: str) -> bool:
         """Whether pages like this one say nothing new."""
-        known = self._templates.get(template_of(url) or "")
+        known = self._templates.get(_name_of(url) or "")
         return known is not None and known.is_trap
 
     def note(self, url: str, document: Document | None) -> None:
         """Learn from a page that was fetched; None when it turned out to be no page."""
         is_new_text = document is not None and self._is_new(document.text_hash)
-        name = template_of(url)
+        name = _name_of(url)
         if name is None:
             return
         if name not in self._templates and len(self._templates) >= _TEMPLATES:
@@ -79,6 +79,12 @@ def template_of(url: str) -> str | None:
     if parts.query is not None:
         return f"{path}?"
     return path if path != parts.path else None
+
+
+def _name_of(url: str) -> str | None:
+    """A template of one host: another host's pages are judged by themselves."""
+    template = template_of(url)
+    return f"{split(url).site}{template}" if template is not None else None
 
 
 def _words(document: Document) -> frozenset[int]:

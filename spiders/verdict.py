@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from pipeline.errors import InvalidUrl
@@ -45,6 +46,7 @@ def judge(
     directives: frozenset[str],
     canonical_header: str | None,
     minimum_words: int,
+    is_ours: Callable[[str], bool] | None = None,
 ) -> Verdict | None:
     """Why a page is left out; None when it is taken.
 
@@ -56,13 +58,14 @@ def judge(
         directives: The words of its `X-Robots-Tag` headers.
         canonical_header: The canonical URL its `Link` header names.
         minimum_words: Words of main text below which a page is thin.
+        is_ours: Whether a URL is of the crawled site, where that is more than the page's own host.
     """
-    refresh = _other(document.refresh, url)
+    refresh = _other(document.refresh, url, is_ours)
     if refresh is not None:
         return Verdict(Reason.DUPLICATE_OF, f"refreshes to {refresh}", refresh)
     if document.noindex or "noindex" in directives:
         return Verdict(Reason.NOINDEX, "X-Robots-Tag" if "noindex" in directives else "robots meta tag")
-    better = _other(canonical_header or document.canonical, url)
+    better = _other(canonical_header or document.canonical, url, is_ours)
     if better is not None and _is_believable(better, url, found_on):
         return Verdict(Reason.CANONICAL_TO, better, better)
     return _judge_text(document, html, minimum_words)
@@ -95,13 +98,14 @@ def links_of(values: list[str], relation: str) -> list[str]:
     return found
 
 
-def _other(target: str | None, url: str) -> str | None:
+def _other(target: str | None, url: str, is_ours: Callable[[str], bool] | None) -> str | None:
     """A target on the same site under another key; None for anything else."""
     if not target:
         return None
     try:
         absolute = canonical(target, url)
-        is_other = url_key(absolute) != url_key(url) and site_key(absolute) == site_key(url)
+        is_near = site_key(absolute) == site_key(url) or (is_ours is not None and is_ours(absolute))
+        is_other = is_near and url_key(absolute) != url_key(url)
     except InvalidUrl:
         return None
     return absolute if is_other else None

@@ -15,7 +15,7 @@ from pipeline.addresses import check_url
 from pipeline.errors import AddressRefused, ExtractionFailed, InvalidUrl, PageTooComplex, PageTooSlow
 from pipeline.model import Discovered, Document, FrontierUrl, Outcome, Reason
 from pipeline.settings import Settings
-from pipeline.urls import canonical, site_key, split, url_key
+from pipeline.urls import canonical, split, url_key
 from spiders.body import why_not_html
 from spiders.fetch import Answer, Fetcher, FetchFailed
 from spiders.gate import NoRobots, RobotsGate
@@ -161,7 +161,7 @@ class Visitor:
             ) from error
         if is_login(target) and not is_login(taken.url):
             raise Refused(Reason.LOGIN_WALL, f"redirects to {target}", status=answer.status)
-        if site_key(target) != self.scope.rules.site:
+        if not self.scope.rules.is_ours(target):
             raise self._off_site(target, answer.status)
         if url_key(target) == taken.url_key:
             return target
@@ -219,6 +219,7 @@ class Visitor:
             found_on=taken.found_on,
             directives=directives,
             canonical_header=next(iter(links_of(link_headers, "canonical")), None),
+            is_ours=self.scope.rules.is_ours,
             minimum_words=self.settings.extract.minimum_words,
         )
         is_page = verdict is None or verdict.follows_links

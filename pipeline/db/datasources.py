@@ -39,6 +39,8 @@ class Datasource(Base):
     include_paths: Mapped[list[str]] = mapped_column(default=list)
     exclude_paths: Mapped[list[str]] = mapped_column(default=list)
     sitemap_urls: Mapped[list[str]] = mapped_column(default=list)
+    subdomains: Mapped[bool] = mapped_column(default=False)
+    extra_hosts: Mapped[list[str]] = mapped_column(default=list)
     crawl_interval_hours: Mapped[int | None]
     render_js: Mapped[str] = mapped_column(default="never")
     next_crawl_at: Mapped[datetime | None] = mapped_column(index=True)

@@ -6,38 +6,22 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from pipeline.addresses import check_url
 from pipeline.db import crawls, datasources, frontier, orgs, outbox, page_versions, pages
 from pipeline.db import leases as row_leases
 from pipeline.db.crawls import Crawl
 from pipeline.db.datasources import Datasource
 from pipeline.db.engine import Database, Session
-from pipeline.errors import CrawlAlreadyRunning, InvalidInput, LeaseLost
+from pipeline.errors import CrawlAlreadyRunning, LeaseLost
 from pipeline.model import CrawlStatus, CrawlTrigger, Discovered, OrgScope
-from pipeline.rules import CrawlRules
 from pipeline.services import endings
 from pipeline.services.clock import Clock
 from pipeline.services.hints import Hints, relay
+from pipeline.services.websites import NewDatasource as NewDatasource  # noqa: PLC0414 - where callers look for it
+from pipeline.services.websites import check_datasource
 from pipeline.settings import Settings
-from pipeline.urls import canonical, split, url_key
+from pipeline.urls import split, url_key
 
 FAILURES_SHOWN = 20
-PAGE_LIMIT_MAXIMUM = 5_000
-RENDERINGS = ("never", "auto", "always")
-
-
-@dataclass(frozen=True, slots=True)
-class NewDatasource:
-    """What a caller says of a website; bounds are those of the HTTP contract."""
-
-    url: str
-    display_name: str | None = None
-    page_limit: int | None = 100
-    include_paths: tuple[str, ...] = ()
-    exclude_paths: tuple[str, ...] = ()
-    crawl_interval_hours: int | None = 168
-    render_js: str = "never"
-    sitemap_urls: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,15 +97,13 @@ class CrawlService:
         """Add a website, or update the one the org has at this address.
 
         Raises:
-            InvalidUrl: If the address is not one.
+            InvalidUrl: If the address, or a sitemap's, is not one.
             AddressRefused: If it is not public, and not allowed.
+            InvalidHost: If an added host is none.
             InvalidPattern: If a rule cannot be read.
-            InvalidInput: If a number is out of its bounds.
+            InvalidInput: If a number is out of its bounds, or the rules leave nothing.
         """
-        url = canonical(new.url)
-        check_url(url, self._settings.crawl)
-        CrawlRules.read(url, include=new.include_paths, exclude=new.exclude_paths)
-        _check_bounds(new, floor=self._settings.work.interval_floor_hours)
+        url = check_datasource(new, self._settings)
         now = self._clock()
         with self._database.write() as session:
             orgs.get(session, scope.org_id)
@@ -132,6 +114,8 @@ class CrawlService:
             datasource.include_paths = list(new.include_paths)
             datasource.exclude_paths = list(new.exclude_paths)
             datasource.sitemap_urls = list(new.sitemap_urls)
+            datasource.subdomains = new.subdomains
+            datasource.extra_hosts = list(new.extra_hosts)
             was_due_every = datasource.crawl_interval_hours
             datasource.crawl_interval_hours = new.crawl_interval_hours
             if not is_new and was_due_every != new.crawl_interval_hours:
@@ -251,15 +235,6 @@ class CrawlService:
         """The org's websites, oldest first."""
         with self._database.read() as session:
             return datasources.listing(session, org_id=scope.org_id)
-
-
-def _check_bounds(new: NewDatasource, *, floor: int) -> None:
-    if new.page_limit is not None and not 1 <= new.page_limit <= PAGE_LIMIT_MAXIMUM:
-        raise InvalidInput(field="page_limit", given=new.page_limit, allowed=f"1 to {PAGE_LIMIT_MAXIMUM}")
-    if new.crawl_interval_hours is not None and new.crawl_interval_hours < floor:
-        raise InvalidInput(field="crawl_interval_hours", given=new.crawl_interval_hours, allowed=f"at least {floor}")
-    if new.render_js not in RENDERINGS:
-        raise InvalidInput(field="render_js", given=new.render_js, allowed=", ".join(RENDERINGS))
 
 
 def _seed(session: Session, crawl: Crawl, datasource: Datasource, *, now: datetime) -> None:

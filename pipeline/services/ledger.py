@@ -59,6 +59,8 @@ class DatabaseLedger:
                 exclude_paths=tuple(datasource.exclude_paths),
                 sitemap_urls=tuple(datasource.sitemap_urls),
                 render_js=datasource.render_js,
+                subdomains=datasource.subdomains,
+                extra_hosts=tuple(datasource.extra_hosts),
             )
 
     def seed(self, found: Sequence[Discovered]) -> None:

@@ -70,6 +70,8 @@ def upgrade() -> None:
         sa.Column("include_paths", sa.JSON(), nullable=False),
         sa.Column("exclude_paths", sa.JSON(), nullable=False),
         sa.Column("sitemap_urls", sa.JSON(), nullable=False),
+        sa.Column("subdomains", sa.Boolean(), nullable=False),
+        sa.Column("extra_hosts", sa.JSON(), nullable=False),
         sa.Column("crawl_interval_hours", sa.Integer(), nullable=True),
         sa.Column("render_js", sa.String(), nullable=False),
         sa.Column("next_crawl_at", sa.DateTime(timezone=True), nullable=True),
