@@ -6,17 +6,22 @@ and the ranges that carry an IPv4 address inside an IPv6 one. The rule is theref
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address, ip_network
+from itertools import pairwise
+from pathlib import Path
 
-from pipeline.errors import AddressRefused
+from pipeline.errors import AddressRefused, GuardBypassed
 from pipeline.settings import CrawlSettings, IPNetwork
 from pipeline.urls import split
 
 IPAddress = IPv4Address | IPv6Address
 
 PUBLIC_PORTS = (80, 443)
+
+PROXY_VARIABLES = frozenset({"http_proxy", "https_proxy", "all_proxy", "socks_proxy", "ftp_proxy"})
+"""Environment variables, in lower case, by which programs are told of a proxy; browsers obey them too."""
 
 DENIED: tuple[tuple[IPNetwork, str], ...] = tuple(
     (ip_network(network), why)
@@ -135,6 +140,38 @@ def check_url(url: str, settings: CrawlSettings) -> None:
         raise AddressRefused(
             address=f"{parts.host} port {parts.port}", why=f"only ports {_listed(settings.allowed_ports)} are crawled"
         )
+
+
+def refuse_proxies(environment: Mapping[str, str]) -> None:
+    """Refuse an environment that names a proxy: whatever obeyed it would connect where no check of ours is.
+
+    Raises:
+        GuardBypassed: Naming the variables.
+    """
+    proxies = sorted(name for name, value in environment.items() if name.lower() in PROXY_VARIABLES and value)
+    if proxies:
+        raise GuardBypassed(cause="a proxy would connect in our place", unset=", ".join(proxies))
+
+
+def own_addresses(root: Path = Path("/proc/net")) -> frozenset[IPAddress]:
+    """Addresses of this machine's interfaces; empty where the system does not list them."""
+    return frozenset(_own_ipv4(root / "fib_trie")) | frozenset(_own_ipv6(root / "if_inet6"))
+
+
+def _own_ipv4(table: Path) -> list[IPAddress]:
+    """The kernel's routing tree names a local address on the line before `/32 host LOCAL`."""
+    if not table.is_file():
+        return []
+    lines = table.read_text().splitlines()
+    return [
+        ip_address(line.split()[-1]) for line, following in pairwise(lines) if following.strip() == "/32 host LOCAL"
+    ]
+
+
+def _own_ipv6(table: Path) -> list[IPAddress]:
+    if not table.is_file():
+        return []
+    return [IPv6Address(int(line.split()[0], 16)) for line in table.read_text().splitlines()]
 
 
 def _literal(host: str) -> IPAddress | None:

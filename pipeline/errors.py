@@ -202,6 +202,15 @@ class PackageMissing(SetupError):
     remedy = "Install the package, or change the setting."
 
 
+class BrowserMissing(SetupError):
+    """Pages can be rendered only by a browser, and none is set up here."""
+
+    remedy = (
+        "Install `sitewise[browser]` and Chromium (on Debian and Ubuntu: apt install chromium), name it in "
+        "SITEWISE_BROWSER__EXECUTABLE if it is not on the path, or leave render_js at never."
+    )
+
+
 class ModelMismatch(SetupError):
     """The knowledge base was embedded with another model."""
 

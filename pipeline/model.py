@@ -114,6 +114,7 @@ class CrawlPlan:
     exclude_paths: tuple[str, ...] = ()
     sitemap_urls: tuple[str, ...] = ()
     render_js: str = "never"
+    documents: bool = False
     subdomains: bool = False
     extra_hosts: tuple[str, ...] = ()
 

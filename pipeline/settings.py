@@ -15,6 +15,10 @@ from pipeline.errors import InvalidSettings
 IPNetwork = IPv4Network | IPv6Network
 
 
+PRODUCT_TOKEN = "SitewiseBot"  # noqa: S105 - a name that robots.txt files know us by, no secret
+"""The name that robots.txt, meta tags and headers know this crawler by, in any case."""
+
+
 def _split(value: object) -> object:
     """Accept a comma-separated list where the environment gives text."""
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
@@ -73,9 +77,10 @@ class BrokerSettings(Group):
 class CrawlSettings(Group):
     """How far and how politely a crawl goes."""
 
-    user_agent: str = Field(
-        "SitewiseBot/1.0 (+https://sitewise.example/bot)",
-        description="Who we are, with an address where a site owner can reach us.",
+    contact: str = Field(
+        "https://sitewise.example/bot",
+        pattern=r"^(?:https?://|mailto:)[!#-'*-;=?-~]{1,200}$",
+        description="Where a site owner reaches you, a web or mailto address: every request names it. Set your own.",
     )
     allowed_addresses: Networks = Field(
         (),
@@ -87,8 +92,13 @@ class CrawlSettings(Group):
     )
     page_limit_maximum: int = Field(5_000, ge=1, description="Pages a crawl keeps when it names no limit.")
     depth_limit: int = Field(10, ge=0, description="Links followed from the start page.")
-    concurrency: int = Field(8, ge=1, le=64, description="Requests in flight per crawl.")
-    delay: Span = Field(timedelta(0), description="Least time between two requests to a host.")
+    concurrency: int = Field(
+        8, ge=1, le=64, description="Requests in flight per crawl, and to one host from all crawls together."
+    )
+    delay: Span = Field(timedelta(0), description="Least time between two requests to a host, of all crawls together.")
+    host_patience: Span = Field(
+        timedelta(hours=6), description="A crawl that would wait longer for a busy host, in all, goes on without it."
+    )
     request_timeout: PositiveSpan = Field(timedelta(seconds=20), description="A page that takes longer is given up.")
     body_limit: int = Field(10 * 2**20, description="Bytes of a decoded body; longer pages are refused.")
     robots_lifetime: Span = Field(timedelta(days=1), description="How long robots.txt is believed.")
@@ -96,6 +106,23 @@ class CrawlSettings(Group):
     frontier_batch: int = Field(16, ge=1, le=256, description="URLs a spider takes from the frontier at a time.")
     commit_batch: int = Field(16, ge=1, le=256, description="Pages written in one transaction.")
     commit_every: Span = Field(timedelta(milliseconds=500), description="Pages wait no longer than this to be written.")
+
+    @property
+    def user_agent(self) -> str:
+        """Who we are, with an address where a site owner reaches us: the same on every request."""
+        return f"{PRODUCT_TOKEN}/1.0 (+{self.contact})"
+
+
+class BrowserSettings(Group):
+    """The browser for websites whose pages need JavaScript."""
+
+    executable: Path | None = Field(None, description="Chromium or Chrome; empty: the first one found on the path.")
+    tabs: int = Field(4, ge=1, le=32, description="Pages a crawl renders at a time.")
+    settle: PositiveSpan = Field(timedelta(seconds=10), description="A page that never comes to rest is read after this.")
+    request_limit: int = Field(200, ge=1, description="Requests one page may make; more are not answered.")
+    memory_limit: int = Field(
+        600 * 2**20, ge=100 * 2**20, description="Bytes one process of the browser may use; it is ended beyond."
+    )
 
 
 class ExtractSettings(Group):
@@ -210,6 +237,7 @@ class Settings(BaseSettings):
     database: DatabaseSettings = DatabaseSettings()
     broker: BrokerSettings = BrokerSettings()
     crawl: CrawlSettings = CrawlSettings()
+    browser: BrowserSettings = BrowserSettings()
     extract: ExtractSettings = ExtractSettings()
     chunk: ChunkSettings = ChunkSettings()
     embed: EmbedSettings = EmbedSettings()

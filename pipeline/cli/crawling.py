@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -79,10 +80,12 @@ def working(settings: Settings, services: Services) -> Iterator[None]:
     """Workers, for as long as this command runs: those that run already while they do, else children of this process.
 
     Raises:
+        GuardBypassed: If the environment names a proxy.
         ModelNotFound: If the embedding model is not there.
         ModelMismatch: If the knowledge base was embedded with another.
         VectorStoreUnavailable: If the vector store does not answer.
     """
+    from pipeline.addresses import refuse_proxies  # noqa: PLC0415 - what crawls is not loaded to show help
     from pipeline.cli.session import is_served  # noqa: PLC0415
     from pipeline.owner.owner import Owner, needs_owner  # noqa: PLC0415
     from pipeline.owner.standby import Standby  # noqa: PLC0415
@@ -98,6 +101,7 @@ def working(settings: Settings, services: Services) -> Iterator[None]:
         with Standby(settings, log_dir=log_directory(settings), on_taken=take_over):
             yield
         return
+    refuse_proxies(os.environ)  # the spiders would inherit them, and not start
     prepare_directory(settings, grows=True)
     with Owner(settings, log_dir=log_directory(settings)):
         services.store().prepare(identity)

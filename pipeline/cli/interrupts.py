@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from types import FrameType
 
 
@@ -16,6 +17,7 @@ def listen() -> None:
     """From now on remember Ctrl-C, beside raising `KeyboardInterrupt` where the program stands."""
     _Heard.is_set = False
     signal.signal(signal.SIGINT, _hear)
+    sys.unraisablehook = _tell_of_others
 
 
 def check() -> None:
@@ -32,3 +34,9 @@ def check() -> None:
 def _hear(number: int, frame: FrameType | None) -> None:
     _Heard.is_set = True
     signal.default_int_handler(number, frame)
+
+
+def _tell_of_others(unraisable: sys.UnraisableHookArgs) -> None:
+    """Python prints a trace of what it drops; Ctrl-C is not lost, so nobody needs one."""
+    if not isinstance(unraisable.exc_value, KeyboardInterrupt):
+        sys.__unraisablehook__(unraisable)

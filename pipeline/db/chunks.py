@@ -111,6 +111,29 @@ def same_text(session: Session, text_hashes: Iterable[str], *, model: str, org_i
     return found
 
 
+def being_embedded(
+    session: Session, text_hashes: Iterable[str], *, model: str, org_id: UUID, token: UUID, now: datetime
+) -> set[str]:
+    """Those of the texts that the holder of another lease is computing a vector of just now."""
+    busy: set[str] = set()
+    for part in _parts(text_hashes):
+        statement = (
+            select(ChunkRow.text_hash)
+            .join(PageVersion, PageVersion.page_id == ChunkRow.page_id)
+            .where(
+                ChunkRow.org_id == org_id,
+                ChunkRow.model == model,
+                ChunkRow.text_hash.in_(part),
+                ChunkRow.stored.is_(False),
+                PageVersion.state == WAITING,
+                PageVersion.lease_token != token,
+                PageVersion.lease_until > now,
+            )
+        )
+        busy.update(session.scalars(statement))
+    return busy
+
+
 def mark_stored(session: Session, ids: Iterable[UUID], *, org_id: UUID) -> None:
     """Note that the vector store has these points."""
     for part in _parts(ids):

@@ -17,6 +17,8 @@ from pipeline.errors import CrawlNotFound, LeaseLost
 from pipeline.model import CrawlProgress, CrawlStatus, CrawlTrigger
 
 RUNNING = (CrawlStatus.PENDING, CrawlStatus.SCRAPING)
+PAUSED = "paused until"
+"""How the message of a paused crawl begins."""
 
 
 class Crawl(Leased, Base):
@@ -75,6 +77,20 @@ def fail(crawl: Crawl, *, now: datetime, message: str) -> None:
     crawl.error_message = message
     crawl.completed_at = crawl.updated_at = now
     crawl.lease_token = crawl.lease_until = None
+
+
+def pause(crawl: Crawl, *, until: datetime, why: str) -> None:
+    """Give a crawl back that nobody shall take before `until`. It counts as no attempt."""
+    crawl.lease_token = crawl.lease_until = crawl.lease_owner = None
+    crawl.attempts -= 1
+    crawl.hint_at = until
+    crawl.error_message = f"{PAUSED} {until:%Y-%m-%d %H:%M:%S} UTC: {why}"
+
+
+def resume(crawl: Crawl) -> None:
+    """A crawl that is held is not paused."""
+    if (crawl.error_message or "").startswith(PAUSED):
+        crawl.error_message = None
 
 
 def get(session: Session, crawl_id: UUID, *, org_id: UUID) -> Crawl:

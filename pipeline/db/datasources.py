@@ -6,9 +6,10 @@ from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import ForeignKey, Index, func, select, text
+from sqlalchemy import ForeignKey, Index, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from pipeline.db import base
 from pipeline.db.base import Base, insert_into
 from pipeline.errors import DatasourceNotFound
 from pipeline.model import DatasourceStatus
@@ -43,6 +44,7 @@ class Datasource(Base):
     extra_hosts: Mapped[list[str]] = mapped_column(default=list)
     crawl_interval_hours: Mapped[int | None]
     render_js: Mapped[str] = mapped_column(default="never")
+    documents: Mapped[bool] = mapped_column(default=False)
     next_crawl_at: Mapped[datetime | None] = mapped_column(index=True)
     last_crawl_started_at: Mapped[datetime | None]
     last_crawl_completed_at: Mapped[datetime | None]
@@ -70,13 +72,9 @@ def ensure(session: Session, *, url: str, url_key: str, org_id: UUID, now: datet
 def hold(session: Session, datasource_ids: Iterable[UUID]) -> None:
     """Until the commit, let nobody else decide about pages of these datasources.
 
-    Which of two twins is kept, and what a crawl counts, is read before it is written. SQLite has
-    one writer at a time; elsewhere whoever decides says so first, before any row is locked.
+    Which of two twins is kept, and what a crawl counts, is read before it is written.
     """
-    if session.get_bind().dialect.name == "sqlite":
-        return
-    for number in sorted({int.from_bytes(found.bytes[:8], signed=True) for found in datasource_ids}):
-        session.execute(select(func.pg_advisory_xact_lock(number)))
+    base.hold(session, datasource_ids)
 
 
 def get(session: Session, datasource_id: UUID, *, org_id: UUID) -> Datasource:

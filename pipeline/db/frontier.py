@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, delete, func, or_, select, update
+from sqlalchemy import ForeignKey, Index, Update, delete, func, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pipeline.db.base import Base, count_changed, insert_into
@@ -120,6 +120,43 @@ def reclaim(session: Session, crawl_id: UUID, *, token: UUID) -> int:
         .values(state=WAITING, lease_token=None)
     )
     return count_changed(session, statement)
+
+
+def put_back(session: Session, crawl_id: UUID, *, token: UUID) -> int:
+    """Put back what a holder has leased and never asked for. It counts as no attempt. Returns how many URLs."""
+    statement = (
+        update(FrontierEntry)
+        .where(
+            FrontierEntry.crawl_id == crawl_id, FrontierEntry.state == LEASED, FrontierEntry.lease_token == token
+        )
+        .values(state=WAITING, lease_token=None, attempts=FrontierEntry.attempts - 1)
+    )
+    return count_changed(session, statement)
+
+
+def postpone(session: Session, crawl_id: UUID, host: str, *, until: datetime, why: str) -> int:
+    """Put off whatever waits of a host, as `UrlParts.site` names it. Returns how many URLs."""
+    return count_changed(session, _waiting_of(crawl_id, host).values(retry_at=until, detail=why))
+
+
+def give_up(session: Session, crawl_id: UUID, host: str, *, why: str) -> int:
+    """Ask nothing more of a host, as `UrlParts.site` names it. Returns how many URLs."""
+    values = {"state": DONE, "outcome": FAILED, "reason": Reason.HTTP_ERROR, "detail": why}
+    return count_changed(session, _waiting_of(crawl_id, host).values(**values))
+
+
+def next_put_off(session: Session, crawl_id: UUID) -> str | None:
+    """Why the URL waits that is tried again first."""
+    waiting = select(FrontierEntry.detail).where(FrontierEntry.crawl_id == crawl_id, FrontierEntry.state == WAITING)
+    return session.scalar(waiting.where(FrontierEntry.retry_at.is_not(None)).order_by(FrontierEntry.retry_at).limit(1))
+
+
+def _waiting_of(crawl_id: UUID, host: str) -> Update:
+    return update(FrontierEntry).where(
+        FrontierEntry.crawl_id == crawl_id,
+        FrontierEntry.state == WAITING,
+        FrontierEntry.url_key.startswith(f"https://{host}/", autoescape=True),
+    )
 
 
 def set_aside(session: Session, crawl_id: UUID, *, token: UUID, attempts: int) -> int:

@@ -9,6 +9,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import Text, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from pipeline.db import base
 from pipeline.db.base import Base, insert_into
 from pipeline.errors import OrgNotFound
 
@@ -57,6 +58,11 @@ def get(session: Session, org_id: UUID) -> Org:
 def listing(session: Session) -> list[Org]:
     """Every org, by name."""
     return list(session.scalars(select(Org).order_by(Org.name)))
+
+
+def hold(session: Session, org_id: UUID) -> None:
+    """Until the commit, let nobody else decide which of the org's texts it embeds."""
+    base.hold(session, [org_id])
 
 
 def took_turn(session: Session, org_id: UUID, *, now: datetime) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from pipeline.db import crawls, datasources, frontier, orgs, outbox, page_versions, pages
+from pipeline.db import crawls, datasources, frontier, hosts, orgs, outbox, page_versions, pages
 from pipeline.db import leases as row_leases
 from pipeline.db.crawls import Crawl
 from pipeline.db.datasources import Datasource
@@ -121,6 +121,7 @@ class CrawlService:
             if not is_new and was_due_every != new.crawl_interval_hours:
                 datasource.next_crawl_at = endings.next_crawl_at(datasource, now=now)
             datasource.render_js = new.render_js
+            datasource.documents = new.documents
             datasource.updated_at = now
             return datasource
 
@@ -168,6 +169,7 @@ class CrawlService:
             if crawl.attempts == self._settings.work.attempts > 1:
                 frontier.set_aside(session, crawl_id, token=crawl.lease_token, attempts=crawl.attempts - 1)
             frontier.reclaim(session, crawl_id, token=crawl.lease_token)
+            crawls.resume(crawl)
             return CrawlClaim(crawl_id=crawl.id, org_id=crawl.org_id, token=crawl.lease_token, lease=lease)
 
     def _why_never(self, crawl: Crawl, datasource: Datasource) -> str | None:
@@ -195,6 +197,7 @@ class CrawlService:
         with self._database.write() as session:
             if not row_leases.release(session, Crawl, [claim.crawl_id], token=claim.token, burn=burn):
                 return
+            hosts.leave(session, claim.token)
             crawl = crawls.get(session, claim.crawl_id, org_id=claim.org_id)
             crawl.error_message = detail or crawl.error_message
             delays = self._settings.work.hint_delays

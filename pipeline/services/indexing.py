@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -16,7 +17,7 @@ from pipeline.db import leases as row_leases
 from pipeline.db.engine import Database, Session
 from pipeline.db.page_versions import PageVersion
 from pipeline.errors import LeaseLost, SetupError, TemporaryError
-from pipeline.flow import CutPage, PageText
+from pipeline.flow import CutPage, PageText, Wanted
 from pipeline.logs import get_logger
 from pipeline.model import OrgScope, PageStatus, Reason
 from pipeline.services import endings
@@ -25,6 +26,8 @@ from pipeline.services.heartbeat import Heartbeat
 from pipeline.services.hints import Hints, relay
 from pipeline.services.keeping import fold_twins, retire_moved
 from pipeline.settings import Settings
+
+LOOK_AGAIN_SECONDS = 0.02
 
 log = get_logger(__name__)
 
@@ -48,6 +51,16 @@ class _Claim:
     @property
     def ids(self) -> list[UUID]:
         return [text.version_id for text in self.texts]
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    stored: set[UUID]
+    """Chunks that have their point."""
+    same_text: dict[str, UUID]
+    """For texts that the org has a vector of: the chunk that has it."""
+    elsewhere: set[str]
+    """Texts that another worker is computing a vector of."""
 
 
 class IndexService:
@@ -149,18 +162,49 @@ class IndexService:
             )
             for text in claim.texts
         ]
-        stored, same_text = self._intend(claim, cut, model=identity.fingerprint)
-        pieces = flow.wanted(cut, stored=stored)
-        dense, computed = flow.vectors(pieces, same_text=same_text, embedder=embedder, store=store, scope=claim.scope)
-        flow.upsert(
-            pieces, dense, sparse=self._sparse(), store=store, scope=claim.scope, batch=self._settings.upsert.batch
-        )
+        plan = self._intend(claim, cut, model=identity.fingerprint)
+        pieces = flow.wanted(cut, stored=plan.stored)
+        mine = [piece for piece in pieces if piece.chunk.text_hash not in plan.elsewhere]
+        computed = self._write(claim, mine, same_text=plan.same_text)
+        if theirs := [piece for piece in pieces if piece.chunk.text_hash in plan.elsewhere]:
+            self._note_stored(claim, mine)
+            same_text = self._computed_elsewhere(claim, plan.elsewhere, model=identity.fingerprint)
+            computed |= self._write(claim, theirs, same_text=same_text)
         self._publish(claim, cut, computed=flow.owners(pieces, computed))
         relay(self._database, self._hints)
         return sum(len(page.chunks) for page in cut), len(computed)
 
-    def _intend(self, claim: _Claim, cut: Sequence[CutPage], *, model: str) -> tuple[set[UUID], dict[str, UUID]]:
-        """Write chunk rows ahead of their points. Returns the ids that have points, and where equal texts do."""
+    def _write(self, claim: _Claim, pieces: Sequence[Wanted], *, same_text: Mapping[str, UUID]) -> set[str]:
+        """Write the points of these chunks. Returns the texts whose vectors were computed for that."""
+        store, scope = self._store(), claim.scope
+        dense, computed = flow.vectors(pieces, same_text=same_text, embedder=self._embedder(), store=store, scope=scope)
+        flow.upsert(pieces, dense, sparse=self._sparse(), store=store, scope=scope, batch=self._settings.upsert.batch)
+        return computed
+
+    def _note_stored(self, claim: _Claim, pieces: Sequence[Wanted]) -> None:
+        """Let others copy these vectors before the pages are live: one of them may be waiting."""
+        with self._database.write() as session:
+            chunks.mark_stored(session, [piece.id for piece in pieces], org_id=claim.scope.org_id)
+
+    def _computed_elsewhere(self, claim: _Claim, texts: set[str], *, model: str) -> dict[str, UUID]:
+        """Where the vectors are that others were computing, once they are done, or have lost their lease.
+
+        Whoever waits has stored its own first, so two never wait for each other.
+        """
+        org_id = claim.scope.org_id
+        patience = self._clock() + self._settings.work.index_lease
+        while True:
+            now = self._clock()
+            with self._database.read() as session:
+                found = chunks.same_text(session, texts, model=model, org_id=org_id)
+                missing = texts - found.keys()
+                busy = chunks.being_embedded(session, missing, model=model, org_id=org_id, token=claim.token, now=now)
+            if not busy or now > patience:
+                return found
+            time.sleep(LOOK_AGAIN_SECONDS)
+
+    def _intend(self, claim: _Claim, cut: Sequence[CutPage], *, model: str) -> _Plan:
+        """Write chunk rows ahead of their points, and see which texts have a vector or are getting one."""
         now = self._clock()
         rows = {
             chunk_id: {
@@ -181,10 +225,15 @@ class IndexService:
         with self._database.write() as session:
             if page_versions.held(session, claim.ids, token=claim.token) == set():
                 raise LeaseLost(pages=len(claim.ids))
+            orgs.hold(session, org_id)
             chunks.intend(session, list(rows.values()), now=now)
             stored = chunks.stored(session, rows, org_id=org_id)
             missing = {str(row["text_hash"]) for chunk_id, row in rows.items() if chunk_id not in stored}
-            return stored, chunks.same_text(session, missing, model=model, org_id=org_id)
+            same_text = chunks.same_text(session, missing, model=model, org_id=org_id)
+            elsewhere = chunks.being_embedded(
+                session, missing - same_text.keys(), model=model, org_id=org_id, token=claim.token, now=now
+            )
+            return _Plan(stored=stored, same_text=same_text, elsewhere=elsewhere)
 
     def _publish(self, claim: _Claim, cut: Sequence[CutPage], *, computed: dict[UUID, int]) -> None:
         """The update itself, in one commit: readers see the new text of these pages from here on."""

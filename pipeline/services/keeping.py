@@ -43,7 +43,7 @@ class Keeper:
         if entry is None or entry.state != frontier.LEASED or entry.lease_token != self._crawl.lease_token:
             return
         frontier.add(self._session, self._crawl.id, outcome.discovered, now=self._now)
-        if outcome.retry_at is not None and entry.attempts < self._settings.work.attempts:
+        if outcome.retry_at is not None and (outcome.untried or entry.attempts < self._settings.work.attempts):
             self._put_back(entry, outcome)
         elif outcome.document is not None and outcome.reason is None:
             self._keep_document(entry, outcome, outcome.document)
@@ -56,6 +56,7 @@ class Keeper:
         entry.state = frontier.WAITING
         entry.lease_token = None
         entry.retry_at = outcome.retry_at
+        entry.attempts -= outcome.untried
         entry.reason, entry.detail, entry.http_status = outcome.reason, outcome.detail, outcome.http_status
 
     def _keep_document(self, entry: FrontierEntry, outcome: Outcome, document: Document) -> None:

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from pipeline.db import crawls, datasources, frontier, outbox, pages, robots
+from pipeline.crawling import HostAsk, HostShare
+from pipeline.db import crawls, datasources, frontier, hosts, outbox, pages, robots
 from pipeline.db.crawls import Crawl
 from pipeline.db.engine import Database, Session
+from pipeline.logs import get_logger
 from pipeline.model import CrawlPlan, CrawlProgress, Discovered, FrontierUrl, OrgScope, Outcome, Reason
-from pipeline.services import endings
+from pipeline.services import endings, sharing
 from pipeline.services.clock import Clock
 from pipeline.services.hints import Hints, relay
 from pipeline.services.keeping import Keeper
 from pipeline.settings import Settings
+
+log = get_logger(__name__)
 
 
 class DatabaseLedger:
@@ -59,6 +63,7 @@ class DatabaseLedger:
                 exclude_paths=tuple(datasource.exclude_paths),
                 sitemap_urls=tuple(datasource.sitemap_urls),
                 render_js=datasource.render_js,
+                documents=datasource.documents,
                 subdomains=datasource.subdomains,
                 extra_hosts=tuple(datasource.extra_hosts),
             )
@@ -126,6 +131,44 @@ class DatabaseLedger:
         with self._database.write() as session:
             robots.keep(session, origin, status, body, expires_at=expires_at)
 
+    def share_host(self, ask: HostAsk) -> HostShare:
+        """Ask for a share of a host that every crawl of every org shares, keep it, or give some of it back."""
+        with self._database.write() as session:
+            now = self._clock()
+            return sharing.share(session, ask, holder=self._token, settings=self._settings.crawl, now=now)
+
+    def hold_host(self, host: str, asked: timedelta | None) -> timedelta:
+        """Keep every crawl from a host that said it is busy; how long from now."""
+        with self._database.write() as session:
+            wait = sharing.hold(session, host, asked, now=self._clock())
+        log.info("host is busy", host=host, asked=asked and asked.total_seconds(), seconds=round(wait.total_seconds()))
+        return wait
+
+    def postpone(self, host: str, wait: timedelta, why: str) -> bool:
+        """Put off every waiting URL of a host; False when the crawl has waited enough, and they are given up."""
+        now = self._clock()
+        with self._database.write() as session:
+            crawl = self._fence(session, now)
+            if now + wait <= (crawl.started_at or now) + self._settings.crawl.host_patience:
+                frontier.postpone(session, crawl.id, host, until=now + wait, why=why)
+                return True
+            frontier.give_up(session, crawl.id, host, why=why)
+            self._write_progress(session, crawl)
+        log.warning("host given up", host=host, crawl=str(self._crawl_id), why=why)
+        return False
+
+    def pause(self, wait: timedelta) -> None:
+        """Give the crawl back until `wait` has passed. It counts as no attempt; what was in hand waits again."""
+        now = self._clock()
+        with self._database.write() as session:
+            crawl = self._fence(session, now)
+            frontier.put_back(session, crawl.id, token=self._token)
+            self._write_progress(session, crawl)
+            why = frontier.next_put_off(session, crawl.id) or "every URL left waits for its host"
+            crawls.pause(crawl, until=now + wait, why=why)
+            hosts.leave(session, self._token)
+        log.info("crawl paused", crawl=str(self._crawl_id), seconds=round(wait.total_seconds()), why=why)
+
     def finish(self) -> None:
         """Say that nothing is left to fetch.
 
@@ -140,6 +183,7 @@ class DatabaseLedger:
             counts = replace(self._counts(session, crawl), limit_reached=progress.limit_reached)
             crawls.write_progress(crawl, counts, url=None)
             crawl.scraped_at = now
+            hosts.leave(session, self._token)
             crawl.lease_token = crawl.lease_until = None
             crawl.error_message = None
             session.flush()

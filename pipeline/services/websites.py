@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.addresses import check_url
+from pipeline.browser import find_browser
 from pipeline.errors import InvalidInput
 from pipeline.rules import CrawlRules, refuse_hopeless
 from pipeline.settings import Settings
@@ -32,6 +33,7 @@ class NewDatasource:
     exclude_paths: tuple[str, ...] = ()
     crawl_interval_hours: int | None = 168
     render_js: str = "never"
+    documents: bool = False
     sitemap_urls: tuple[str, ...] = ()
     subdomains: bool = False
     extra_hosts: tuple[str, ...] = ()
@@ -46,6 +48,7 @@ def check_datasource(new: NewDatasource, settings: Settings) -> str:
         InvalidHost: If an added host is none.
         InvalidPattern: If a rule cannot be read.
         InvalidInput: If a field is out of its bounds, or the rules leave nothing.
+        BrowserMissing: If pages shall be rendered, and nothing here can.
     """
     url = canonical(new.url)
     check_url(url, settings.crawl)
@@ -58,6 +61,8 @@ def check_datasource(new: NewDatasource, settings: Settings) -> str:
         extra_hosts=new.extra_hosts,
     )
     refuse_hopeless(rules)
+    if new.render_js != "never":
+        find_browser(settings.browser)
     for host in new.extra_hosts:
         check_url(f"https://{host.removeprefix('*.')}/", settings.crawl)
     for sitemap in new.sitemap_urls:

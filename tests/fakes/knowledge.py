@@ -48,6 +48,12 @@ class Knowledge:
         self.services.close()
         self.services = self.open()
 
+    def use_embedder(self, embedder: WordEmbedder) -> None:
+        """Embed with that from now on."""
+        self.embedder = embedder
+        self.services.close()
+        self.services = self.open()
+
     def use_hints(self, hints: RecordedHints) -> None:
         """Send hints there from now on."""
         self.hints = hints

@@ -3,97 +3,117 @@
 from __future__ import annotations
 
 import ast
+import errno
 import os
-from collections.abc import Iterator
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from html import escape
 from ipaddress import ip_network
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from scrapy.settings import Settings as ScrapySettings
 
+from pipeline.addresses import check_url, own_addresses
 from pipeline.errors import AddressRefused, GuardBypassed, InvalidUrl
 from pipeline.model import Reason
 from pipeline.settings import CrawlSettings, Settings
 from pipeline.urls import split
 from spiders.configuration import scrapy_settings
-from spiders.guard import AddressGuard, own_addresses, refuse_bypass, require_guard
+from spiders.guard import AddressGuard, refuse_bypass, require_guard
 from spiders.resolving import Address, Resolution, Resolver
 from tests.fakes.ledger import FakeLedger, make_plan
 from tests.fakes.names import NameTable
+from tests.hostile.spellings import NAMES, OUTER, spell
 from tests.lab import LabSite, Reply
 from tests.lab.crawl import SpiderProcess
 
-ONLY_THE_SITE = {"SITEWISE_CRAWL__ALLOWED_ADDRESSES": "127.0.0.1/32"}
-SPELLINGS = (
-    "http://127.0.0.2:{port}/",
-    "http://127.2:{port}/",
-    "http://2130706434:{port}/",
-    "http://0x7f000002:{port}/",
-    "http://[::ffff:127.0.0.2]:{port}/",
-    "http://user@127.0.0.2:{port}/",
-    "http://inner.test:{port}/",
-    "http://both.test:{port}/",
-    "http:\\\\127.0.0.2:{port}/",
-    "file:///etc/hostname",
-    "ftp://127.0.0.2:{port}/",
-    "data:text/html,hello",
-)
-NAMES = {
-    "outer.test": [["127.0.0.1"]],
-    "inner.test": [["127.0.0.2"]],
-    "both.test": [["127.0.0.1", "127.0.0.2"]],
-    "rebind.test": [["127.0.0.1"], ["127.0.0.1"], ["127.0.0.2"]],
-}
+ONLY_THE_SITE = {"SITEWISE_CRAWL__ALLOWED_ADDRESSES": f"{OUTER}/32"}
+
+
+@dataclass(frozen=True, slots=True)
+class Inner:
+    """The servers that nothing may reach, and every way to name them."""
+
+    sites: tuple[LabSite, ...]
+
+    @property
+    def spellings(self) -> list[str]:
+        """Every spelling of the tables, with these servers' ports."""
+        return spell(self.sites[0].port, self.sites[-1].port)
+
+    @property
+    def connections(self) -> int:
+        """How often anything connected to them."""
+        return sum(site.connections for site in self.sites)
 
 
 @pytest.fixture(scope="module")
-def inner() -> Iterator[LabSite]:
-    """A server that no crawl may reach."""
-    with LabSite("127.0.0.2") as site:
-        site.serve(lambda _: Reply(200, b"User-agent: *\nAllow: /\n"))
-        yield site
+def inner() -> Iterator[Inner]:
+    """Servers on loopback, in IPv6 too where the machine has it, that answer whatever they are asked."""
+    addresses = ["127.0.0.1", *(["::1"] if has_ipv6 else [])]
+    with ExitStack() as stack:
+        sites = tuple(stack.enter_context(LabSite(address)) for address in addresses)
+        for site in sites:
+            site.serve(lambda _: Reply(200, b"User-agent: *\nAllow: /\n"))
+        yield Inner(sites)
+        assert [site.connections for site in sites] == [0] * len(sites)
 
 
-def spell(inner: LabSite) -> list[str]:
-    """Every way to name the inner server."""
-    return [spelling.format(port=inner.port) for spelling in SPELLINGS]
+@pytest.fixture(scope="module")
+def has_ipv6() -> bool:
+    """Whether this machine can listen on its IPv6 loopback."""
+    with socket.socket(socket.AF_INET6) as six:
+        return six.connect_ex(("::1", 9)) != errno.EADDRNOTAVAIL
 
 
-def tempt(site: LabSite, inner: LabSite) -> None:
-    """Name the inner server at every entry of a crawl of `site`."""
-    spellings = spell(inner)
-    site.page("/", links=[*spellings, *(f"/to/{number}" for number in range(len(spellings)))])
+def tempt(site: LabSite, spellings: list[str]) -> None:
+    """Name the inner servers at every entry of a crawl of `site`."""
+    numbers = range(len(spellings))
+    site.page("/", links=[*spellings, *(f"/to/{n}" for n in numbers), *(f"/page/{n}" for n in numbers)])
     for number, spelling in enumerate(spellings):
-        site.redirect(f"/to/{number}", spelling)
-        site.redirect(f"/map/{number}.xml", spelling)
-    site.page("/canonical", head=f'<link rel="canonical" href="{inner.url}/">')
-    site.page("/refresh", head=f'<meta http-equiv="refresh" content="0; url={inner.url}/">')
-    site.page("/base", head=f'<base href="{inner.url}/">', links=["x"])
-    maps = [f"{site.url}/map/{number}.xml" for number in range(len(spellings))]
+        refresh = f'<meta http-equiv="refresh" content="0; url={escape(spelling)}">'
+        head = f'<link rel="canonical" href="{escape(spelling)}"><link rel="next" href="{escape(spelling)}">{refresh}'
+        header = f'<{spelling.encode("ascii", "ignore").decode()}>; rel="canonical"'.replace("\n", "")
+        site.page(f"/page/{number}", head=head, links=[spelling], headers=[("Link", header)])
+        location = quote(spelling.replace("\n", "").replace("\t", ""), safe=":/?#[]@!$&'()*+,;=%\\ ")
+        site.redirect(f"/to/{number}", location)
+        site.redirect(f"/map/{number}.xml", location)
+    site.page("/base", head=f'<base href="{spellings[0]}">', links=["x"])
+    maps = [f"{site.url}/map/{number}.xml" for number in numbers]
     site.robots("\n".join(f"Sitemap: {url}" for url in [*spellings, *maps, f"{site.url}/index.xml"]))
     site.sitemap_index([*spellings, "/pages.xml"], path="/index.xml")
-    site.sitemap([*spellings, "/canonical", "/refresh", "/base"], path="/pages.xml")
+    site.sitemap([*spellings, "/base"], path="/pages.xml")
 
 
-def test_no_entry_leads_inside(inner: LabSite) -> None:
-    """Links, redirects, robots.txt, sitemaps and canonicals, in every spelling: no connection is made."""
-    inner.connections = 0
-    with LabSite() as site:
-        tempt(site, inner)
+def test_no_entry_leads_inside(inner: Inner, tmp_path: Path) -> None:
+    """Starts, links, redirects, robots.txt, sitemaps and canonicals, in every spelling: no connection is made."""
+    heard = tmp_path / "connections"
+    with LabSite(OUTER) as site:
+        tempt(site, inner.spellings)
         ledger = FakeLedger(make_plan(f"{site.at('outer.test')}/"))
-        starts = [FakeLedger(make_plan(f"http://{name}.test:{inner.port}/")) for name in ("inner", "both")]
+        names = ("inner.test", "both.test", "six.test")
+        starts = [FakeLedger(make_plan(f"http://{name}:{inner.sites[0].port}/")) for name in names]
 
-        statuses = run_all([ledger, *starts])
+        statuses = run_all([ledger, *starts], {"LAB_CONNECTIONS": str(heard)})
+        asked = site.paths()
 
-    assert statuses == [0, 0, 0]
+    assert statuses == [0, 0, 0, 0]
     assert inner.connections == 0
+    assert set(heard.read_text().splitlines()) == {f"{OUTER} {site.port}"}
+    for number in range(len(inner.spellings)):
+        assert {f"/to/{number}", f"/page/{number}", f"/map/{number}.xml"} <= set(asked)
     for refused in starts:
         assert list(refused.reasons().values()) == [Reason.ADDRESS_REFUSED]
 
 
-def run_all(ledgers: list[FakeLedger]) -> list[int]:
+def run_all(ledgers: list[FakeLedger], also: Mapping[str, str] | None = None) -> list[int]:
     """Crawl for all of these at a time."""
-    spiders = [SpiderProcess(ledger, settings=ONLY_THE_SITE, names=NAMES) for ledger in ledgers]
+    settings = ONLY_THE_SITE | dict(also or {})
+    spiders = [SpiderProcess(ledger, settings=settings, names=NAMES) for ledger in ledgers]
     for spider in spiders:
         spider.__enter__()
     try:
@@ -103,21 +123,45 @@ def run_all(ledgers: list[FakeLedger]) -> list[int]:
             spider.__exit__(None, None, None)
 
 
-def test_a_name_that_changes_its_mind_gains_nothing(inner: LabSite) -> None:
+def test_a_name_that_changes_its_mind_gains_nothing(inner: Inner) -> None:
     """The address judged is the address connected to, each time anew."""
-    inner.connections = 0
-    with LabSite() as site:
+    with LabSite(OUTER) as site:
         links = [f"/{number}" for number in range(30)]
         bye = (("Connection", "close"), ("Content-Type", "text/html"))
         site.answers("/", Reply(200, "".join(f'<a href="{link}">x</a>' for link in links).encode(), bye))
         site.serve(lambda _: Reply(404, b"", bye))
-        ledger = FakeLedger(make_plan(f"{site.at('rebind.test')}/"))
+        ledger = FakeLedger(make_plan(f"{site.at('later.test')}/"))
 
         statuses = run_all([ledger])
 
     assert statuses == [0]
     assert inner.connections == 0
     assert Reason.ADDRESS_REFUSED in ledger.reasons().values()
+
+
+@pytest.mark.parametrize("url", spell(80, 80))
+def test_no_spelling_is_stored_as_a_start(url: str) -> None:
+    """What a customer types is no URL, is refused at once, or is a name that leads to no address later."""
+    try:
+        check_url(url, CrawlSettings())
+        parts = split(url)
+    except (AddressRefused, InvalidUrl):
+        return
+
+    assert parts.host.endswith(".test")
+    assert resolve(parts.host, parts.port).addresses == []
+
+
+@pytest.mark.parametrize("url", spell(80, 80))
+def test_no_spelling_gets_past_the_guard(url: str) -> None:
+    """Where nothing was checked before, the resolver still hands on nothing, however often it is asked."""
+    try:
+        parts = split(url)
+    except InvalidUrl:
+        return
+    names = NameTable(NAMES)
+
+    assert [resolve(parts.host, parts.port, names=names).addresses for _ in range(3)] == [[], [], []]
 
 
 # --- the guard itself ----------------------------------------------------------------------
@@ -154,9 +198,9 @@ class Heard:
         self.is_complete = True
 
 
-def resolve(host: str, port: int, *, settings: CrawlSettings | None = None) -> Heard:
+def resolve(host: str, port: int, *, settings: CrawlSettings | None = None, names: NameTable | None = None) -> Heard:
     """What a guarded reactor learns of a host."""
-    reactor = FakeReactor(NameTable(NAMES))
+    reactor = FakeReactor(names or NameTable(NAMES))
     guard = AddressGuard(reactor, settings or CrawlSettings(), frozenset())
     guard.install_on_reactor()
     heard = Heard()
@@ -173,11 +217,11 @@ def test_the_guard_hands_on_no_inner_address(host: str) -> None:
 
 def test_the_guard_hands_on_what_is_allowed() -> None:
     """Public addresses on web ports, and anything in an allowed network."""
-    allowed = CrawlSettings(allowed_addresses=(ip_network("127.0.0.1/32"),))
+    allowed = CrawlSettings(allowed_addresses=(ip_network(f"{OUTER}/32"),))
 
     assert resolve("8.8.8.8", 443).addresses == ["8.8.8.8"]
     assert resolve("8.8.8.8", 22).addresses == []
-    assert resolve("outer.test", 8080, settings=allowed).addresses == ["127.0.0.1"]
+    assert resolve("outer.test", 8080, settings=allowed).addresses == [OUTER]
 
 
 @pytest.mark.needs("eval_data")
@@ -224,7 +268,7 @@ def test_the_guard_remembers_why_it_refused() -> None:
             },
             "handlers",
         ),
-        ({"DOWNLOADER_MIDDLEWARES": {"scrapy.downloadermiddlewares.httpproxy.HttpProxyMiddleware": 750}}, "proxy"),
+        ({"DOWNLOADER_MIDDLEWARES": {"scrapy.downloadermiddlewares.httpproxy.HttpProxyMiddleware": 750}}, "middleware"),
     ],
 )
 def test_what_would_go_round_the_guard_is_refused(change: dict[str, object], said: str) -> None:
@@ -232,14 +276,36 @@ def test_what_would_go_round_the_guard_is_refused(change: dict[str, object], sai
     settings = ScrapySettings(scrapy_settings(Settings()) | change)
 
     with pytest.raises(GuardBypassed) as refused:
-        refuse_bypass(settings, {"https_proxy": "http://proxy.example:3128"})
+        refuse_bypass(settings, {})
 
     assert said in str(refused.value)
 
 
-def test_a_proxy_variable_alone_changes_nothing() -> None:
-    """Nothing in this set-up reads it, so connections stay direct and guarded."""
-    refuse_bypass(ScrapySettings(scrapy_settings(Settings())), {"https_proxy": "http://proxy.example:3128"})
+@pytest.mark.parametrize("variable", ["http_proxy", "HTTPS_PROXY", "All_Proxy", "SOCKS_PROXY"])
+def test_a_proxy_in_the_environment_is_refused(variable: str) -> None:
+    """Whatever obeyed it, a browser for one, would connect where no check stands; the message names it."""
+    settings = ScrapySettings(scrapy_settings(Settings()))
+
+    with pytest.raises(GuardBypassed, match=f"unset: {variable}"):
+        refuse_bypass(settings, {variable: "http://proxy.example:3128", "no_proxy": "localhost"})
+
+
+def test_no_proxy_is_no_proxy() -> None:
+    """An empty variable, and the list of hosts that need none, by-pass nothing."""
+    refuse_bypass(ScrapySettings(scrapy_settings(Settings())), {"https_proxy": "", "no_proxy": "localhost"})
+
+
+def test_a_spider_with_a_proxy_does_not_start(inner: Inner) -> None:
+    """The process ends as not set up, before it asks anything of anybody."""
+    with LabSite(OUTER) as site:
+        site.page("/")
+        ledger = FakeLedger(make_plan(f"{site.url}/"))
+
+        statuses = run_all([ledger], {"HTTP_PROXY": inner.sites[0].url})
+
+    assert statuses == [os.EX_CONFIG]
+    assert site.connections == inner.connections == 0
+    assert not ledger.is_finished
 
 
 def test_another_resolver_in_the_guards_place_is_refused() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from threading import Barrier
@@ -20,11 +20,12 @@ from pipeline.errors import (
     SitewiseError,
     VectorStoreUnavailable,
 )
-from pipeline.model import CrawlStatus, OrgScope, PointRecord, Verification
+from pipeline.model import CrawlStatus, OrgScope, PointRecord, Vector, Verification
 from pipeline.services.crawls import CrawlJob, NewDatasource
 from pipeline.services.training import NewScenario
+from tests.fakes.embedder import WordEmbedder
 from tests.fakes.hints import RecordedHints
-from tests.fakes.knowledge import SITE, Answer, Knowledge, at, walk
+from tests.fakes.knowledge import SITE, Answer, Knowledge, at, paragraphs, walk
 from tests.fakes.vector_store import MemoryStore
 
 THREADS = 6
@@ -63,6 +64,22 @@ def index_all(knowledge: Knowledge) -> None:
             is_more = knowledge.services.index.index_waiting(limit=2, owner="indexer").pages > 0
 
 
+class MeetingEmbedder(WordEmbedder):
+    """Two workers that have texts to embed wait for each other before they begin."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.meeting = Barrier(2)
+        self.have_met = False
+
+    def encode_documents(self, texts: Sequence[str]) -> Vector:
+        """Vectors of the texts; the first two calls begin together."""
+        if texts and not self.have_met:
+            self.meeting.wait(timeout=60)
+            self.have_met = True
+        return super().encode_documents(texts)
+
+
 def delete(knowledge: Knowledge, datasource_id: object) -> None:
     """What deleting a website writes."""
     with knowledge.services.database.write() as session:
@@ -75,6 +92,27 @@ def test_an_org_made_by_many_is_one_org(knowledge: Knowledge) -> None:
 
     assert [len(set(scopes)) for scopes in made] == [1, 1, 1]
     assert len(knowledge.services.orgs.list_all()) == 3
+
+
+def test_a_text_two_workers_meet_at_once_is_embedded_once(knowledge: Knowledge) -> None:
+    """Whoever comes second copies the vector of the first, when it is there."""
+    site: dict[str, Answer] = {
+        f"/{kind}": "<!doctype html><html><head><title>Shop</title></head><body><main><h1>Shop</h1>"
+        f"{paragraphs(6, about='shared')}{paragraphs(6, about=kind)}</main></body></html>"
+        for kind in ("lamps", "chairs")
+    }
+    knowledge.use_embedder(MeetingEmbedder())
+    knowledge.crawl(site, index=False)
+
+    with ThreadPoolExecutor(2) as threads:
+        index = knowledge.services.index.index_waiting
+        reports = [done.result() for done in [threads.submit(index, limit=1, owner=name) for name in ("a", "b")]]
+
+    assert [report.pages for report in reports] == [1, 1]
+    assert len(knowledge.embedder.encoded) == len(set(knowledge.embedder.encoded))
+    assert sum(report.embedded for report in reports) == len(knowledge.embedder.encoded)
+    assert sum(report.chunks for report in reports) > len(knowledge.embedder.encoded)
+    assert knowledge.services.verification.verify(scope=knowledge.org) == Verification()
 
 
 def test_a_website_added_by_many_is_one_website(knowledge: Knowledge) -> None:

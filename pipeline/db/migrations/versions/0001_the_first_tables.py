@@ -50,6 +50,29 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("origin", name=op.f("pk_robots_answers")),
     )
     op.create_table(
+        "hosts",
+        sa.Column("host", sa.String(), nullable=False),
+        sa.Column("closed_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("backoff", sa.Integer(), nullable=False),
+        sa.Column("delay", sa.Float(), nullable=False),
+        sa.Column("next_start", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("host", name=op.f("pk_hosts")),
+    )
+    op.create_table(
+        "host_stakes",
+        sa.Column("host", sa.String(), nullable=False),
+        sa.Column("holder", sa.Uuid(), nullable=False),
+        sa.Column("requests", sa.Integer(), nullable=False),
+        sa.Column("wants", sa.Integer(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_start", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("host", "holder", name=op.f("pk_host_stakes")),
+    )
+    with op.batch_alter_table("host_stakes", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_host_stakes_until"), ["until"], unique=False)
+
+    op.create_table(
         "bodies",
         sa.Column("org_id", sa.Uuid(), nullable=False),
         sa.Column("sha256", sa.String(), nullable=False),
@@ -74,6 +97,7 @@ def upgrade() -> None:
         sa.Column("extra_hosts", sa.JSON(), nullable=False),
         sa.Column("crawl_interval_hours", sa.Integer(), nullable=True),
         sa.Column("render_js", sa.String(), nullable=False),
+        sa.Column("documents", sa.Boolean(), nullable=False),
         sa.Column("next_crawl_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_crawl_started_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_crawl_completed_at", sa.DateTime(timezone=True), nullable=True),
@@ -424,6 +448,11 @@ def downgrade() -> None:
     op.drop_table("datasources")
     op.drop_table("bodies")
     op.drop_table("robots_answers")
+    with op.batch_alter_table("host_stakes", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_host_stakes_until"))
+
+    op.drop_table("host_stakes")
+    op.drop_table("hosts")
     with op.batch_alter_table("outbox", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_outbox_created_at"))
 
