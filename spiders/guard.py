@@ -8,17 +8,15 @@ uses, so a name that answers differently the second time gains nothing.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from ipaddress import IPv6Address, ip_address
-from itertools import pairwise
-from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from twisted.internet.interfaces import IHostnameResolver, IResolutionReceiver
 from zope.interface import implementer  # type: ignore[import-untyped]
 
-from pipeline.addresses import IPAddress, check_address
+from pipeline.addresses import IPAddress, check_address, own_addresses, refuse_proxies
 from pipeline.errors import AddressRefused, GuardBypassed
 from pipeline.settings import CrawlSettings
+from spiders.browser_options import refuse_open_browser
 from spiders.resolving import Address, Receiver, Resolution, Resolver, Resolving
 
 if TYPE_CHECKING:
@@ -127,11 +125,11 @@ def refuse_bypass(settings: BaseSettings, environment: Mapping[str, str]) -> Non
     handlers = {scheme: path for scheme, path in settings.getwithbase("DOWNLOAD_HANDLERS").items() if path}
     if handlers != {"http": DOWNLOADER, "https": DOWNLOADER}:
         raise GuardBypassed(cause=f"other download handlers are on: {handlers}")
+    refuse_open_browser(settings)
     middlewares = settings.getwithbase("DOWNLOADER_MIDDLEWARES")
-    proxying = any("httpproxy" in str(path).lower() for path, order in middlewares.items() if order is not None)
-    proxies = sorted(name for name, value in environment.items() if name.lower().endswith("_proxy") and value)
-    if proxying:
-        raise GuardBypassed(cause="a proxy would connect in our place", variables=", ".join(proxies) or "none")
+    if any("proxy" in str(path).lower() for path, order in middlewares.items() if order is not None):
+        raise GuardBypassed(cause="a proxy middleware is on, and would connect in our place")
+    refuse_proxies(environment)
 
 
 def require_guard(reactor: Resolving) -> AddressGuard:
@@ -144,24 +142,3 @@ def require_guard(reactor: Resolving) -> AddressGuard:
     if not isinstance(resolver, AddressGuard):
         raise GuardBypassed(cause=f"names are resolved by {type(resolver).__name__}")
     return resolver
-
-
-def own_addresses(root: Path = Path("/proc/net")) -> frozenset[IPAddress]:
-    """Addresses of this machine's interfaces; empty where the system does not list them."""
-    return frozenset(_own_ipv4(root / "fib_trie")) | frozenset(_own_ipv6(root / "if_inet6"))
-
-
-def _own_ipv4(table: Path) -> list[IPAddress]:
-    """The kernel's routing tree names a local address on the line before `/32 host LOCAL`."""
-    if not table.is_file():
-        return []
-    lines = table.read_text().splitlines()
-    return [
-        ip_address(line.split()[-1]) for line, following in pairwise(lines) if following.strip() == "/32 host LOCAL"
-    ]
-
-
-def _own_ipv6(table: Path) -> list[IPAddress]:
-    if not table.is_file():
-        return []
-    return [IPv6Address(int(line.split()[0], 16)) for line in table.read_text().splitlines()]

@@ -194,4 +194,6 @@ class Watch:
 def _told(status: int) -> str:
     if status < 0:
         return f"its spider was ended by {signal.Signals(-status).name}"
+    if status == os.EX_CONFIG:
+        return "its spider refused to start: it is not set up, or its address check would be by-passed (see its log)"
     return f"its spider ended with status {status}"

@@ -103,7 +103,7 @@ def test_no_entry_leads_inside(inner: Inner, tmp_path: Path) -> None:
 
     assert statuses == [0, 0, 0, 0]
     assert inner.connections == 0
-    assert set(heard.read_text().splitlines()) == {f"{OUTER} {site.port}"}
+    assert {line.split()[0] for line in heard.read_text().splitlines()} == {OUTER}
     for number in range(len(inner.spellings)):
         assert {f"/to/{number}", f"/page/{number}", f"/map/{number}.xml"} <= set(asked)
     for refused in starts:

@@ -11,6 +11,7 @@ from random import Random
 from time import monotonic
 from types import TracebackType
 from typing import Self
+from weakref import WeakSet
 from xml.sax.saxutils import escape
 
 from tests.lab.wire import Connection, LabRequest, Reply, limit
@@ -49,6 +50,7 @@ class LabSite:
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._clients: set[asyncio.Task[None]] = set()
+        self._transports: WeakSet[asyncio.WriteTransport] = WeakSet()
         self._thread = threading.Thread(target=self._run, name="lab site", daemon=True)
 
     # --- being a site ----------------------------------------------------------------------
@@ -168,11 +170,14 @@ class LabSite:
         for client in self._clients:
             client.cancel()
         self._loop.run_until_complete(asyncio.gather(*self._clients, return_exceptions=True))
+        for transport in set(self._transports):
+            transport.abort()  # of a client that stopped reading, it would hold its socket for ever
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()
 
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self._transports.add(writer.transport)
         task = asyncio.current_task()
         if task is not None:
             self._clients.add(task)

@@ -1,0 +1,120 @@
+"""Every way we know to name an address that a crawl, a webhook or a browser must not reach."""
+
+from __future__ import annotations
+
+LOOPBACK: tuple[tuple[str, str], ...] = (
+    ("http://127.0.0.1:{port}/", "loopback"),
+    ("http://127.1:{port}/", "two parts"),
+    ("http://127.0.1:{port}/", "three parts"),
+    ("http://0:{port}/", "one part: this host"),
+    ("http://0.0.0.0:{port}/", "this host"),
+    ("http://2130706433:{port}/", "one decimal number"),
+    ("http://0x7f000001:{port}/", "one hexadecimal number"),
+    ("http://0X7F.0.0.1:{port}/", "a hexadecimal part"),
+    ("http://017700000001:{port}/", "one octal number"),
+    ("http://0177.0.0.1:{port}/", "an octal part"),
+    ("http://00000177.00.000.01:{port}/", "octal parts, padded"),
+    ("http://0x7f.1:{port}/", "mixed bases, two parts"),
+    ("http://127.0.0.1.:{port}/", "a root dot after an address"),
+    ("http://localhost:{port}/", "a name"),
+    ("http://LocalHost:{port}/", "a name in another case"),
+    ("http://localhost.:{port}/", "a name with a root dot"),
+    ("http://ip6-localhost:{six}/", "a name of the hosts file"),
+    ("http://printer.localhost:{port}/", "a name below a local one"),
+    ("http://\u2460\u2461\u2466.\u24ea.\u24ea.\u2460:{port}/", "circled digits"),
+    ("http://\uff11\uff12\uff17.0.0.1:{port}/", "wide digits"),
+    ("http://127\u30020\u30020\u30021:{port}/", "ideographic stops"),
+    ("http://127\uff0e0\uff0e0\uff0e1:{port}/", "wide stops"),
+    ("http://\u24dbocalhost:{port}/", "a circled letter"),
+    ("http://lo\u200bcalhost:{port}/", "a zero-width space"),
+    ("http://lo\u00adcalhost:{port}/", "a soft hyphen"),
+    ("http://%31%32%37.0.0.1:{port}/", "percent-encoded digits"),
+    ("http://l%6fcalhost:{port}/", "a percent-encoded letter"),
+    ("http://[::1]:{six}/", "loopback, IPv6"),
+    ("http://[0:0:0:0:0:0:0:1]:{six}/", "loopback, IPv6 in full"),
+    ("http://[::]:{six}/", "this host, IPv6"),
+    ("http://[::ffff:127.0.0.1]:{port}/", "IPv4 mapped"),
+    ("http://[::ffff:7f00:1]:{port}/", "IPv4 mapped, hexadecimal"),
+    ("http://[::127.0.0.1]:{port}/", "IPv4 compatible"),
+    ("http://[::ffff:0:127.0.0.1]:{port}/", "IPv4 translated"),
+    ("http://user:secret@127.0.0.1:{port}/", "a user and a password"),
+    ("http://www.example.com@127.0.0.1:{port}/", "a user that looks like a host"),
+    ("http://127.0.0.1:{port}#@www.example.com/", "a fragment before an at"),
+    ("http://127.0.0.1:{port}\\@www.example.com/", "a backslash before an at"),
+    ("http:\\\\127.0.0.1:{port}\\", "backslashes"),
+    ("http:127.0.0.1:{port}/", "no slashes"),
+    ("http:////127.0.0.1:{port}/", "too many slashes"),
+    ("HTTP://127.0.0.1:{port}/", "a scheme in capitals"),
+    (" \thttp://127.0.0.1:{port}/ ", "white space around"),
+    ("ht\ntp://127.0.0.1:{port}/", "a line break in the scheme"),
+    ("http://127.0.0.1\t:{port}/", "a tab in the host"),
+    ("http://inner.test:{port}/", "a name that resolves inwards"),
+    ("http://both.test:{port}/", "a name that resolves outwards and inwards"),
+    ("http://six.test:{six}/", "a name that resolves inwards in IPv6"),
+    ("http://mapped.test:{port}/", "a name that resolves to a mapped address"),
+    ("http://rebind.test:{port}/", "a name that changes its mind"),
+)
+"""Spellings that lead to a server on this machine's loopback, at `{port}` or `{six}`, wherever no guard stands."""
+
+ELSEWHERE: tuple[tuple[str, str], ...] = (
+    ("http://127.255.255.254/", "the other end of loopback"),
+    ("http://3232235777/", "private, as one number"),
+    ("http://10.0.0.1/", "private"),
+    ("http://172.16.0.1/", "private"),
+    ("http://172.31.255.254/", "private, at its end"),
+    ("http://192.168.0.1/", "private"),
+    ("http://100.64.0.1/", "carrier NAT"),
+    ("http://169.254.169.254/latest/meta-data/", "cloud metadata"),
+    ("http://168.63.129.16/", "cloud host service"),
+    ("http://198.18.0.1/", "benchmarks"),
+    ("http://192.88.99.1/", "6to4 relays"),
+    ("http://224.0.0.1/", "multicast"),
+    ("http://255.255.255.255/", "broadcast"),
+    ("http://metadata.google.internal/", "cloud metadata, by name"),
+    ("http://[64:ff9b::7f00:1]/", "NAT64"),
+    ("http://[64:ff9b:1::7f00:1]/", "local NAT64"),
+    ("http://[2002:7f00:1::]/", "6to4"),
+    ("http://[2001:0:7f00:1::]/", "Teredo"),
+    ("http://[fd00:ec2::254]/", "cloud metadata, IPv6"),
+    ("http://[fe80::1]/", "link-local"),
+    ("http://[fe80::1%25lo]/", "link-local, with its interface"),
+    ("http://[fc00::1]/", "unique local"),
+    ("http://[fec0::1]/", "site-local"),
+    ("http://[ff02::1]/", "multicast"),
+    ("http://127.0.0.1:22/", "another port"),
+    ("http://8.8.8.8:6379/", "another port of a public address"),
+    ("https://8.8.8.8:25/", "another port, with TLS"),
+    ("file:///etc/hostname", "a file"),
+    ("file://localhost/etc/hostname", "a file with a host"),
+    ("/\\127.0.0.1/", "no scheme, a backslash"),
+    ("ftp://127.0.0.1/", "another scheme"),
+    ("data:text/html,hello", "no address"),
+    ("gopher://127.0.0.1/", "another scheme"),
+    ("javascript:fetch('http://127.0.0.1/')", "a script"),
+    ("s3://bucket/key", "a store"),
+    ("http://", "nothing"),
+)
+"""Addresses inside a network, ports and schemes that no server of a test stands behind."""
+
+OUTER = "127.0.0.3"
+"""Where the site that may be reached is; no name or spelling above means it alone."""
+
+NAMES: dict[str, list[list[str]]] = {
+    "localhost": [["127.0.0.1"]],
+    "ip6-localhost": [["::1"]],
+    "printer.localhost": [["127.0.0.1"]],
+    "metadata.google.internal": [["169.254.169.254"]],
+    "outer.test": [[OUTER]],
+    "inner.test": [["127.0.0.1"]],
+    "both.test": [[OUTER, "127.0.0.1"]],
+    "six.test": [["::1"]],
+    "mapped.test": [["::ffff:127.0.0.1"]],
+    "rebind.test": [[OUTER], ["127.0.0.1"]],
+    "later.test": [[OUTER], [OUTER], ["127.0.0.1"]],
+}
+"""What each name answers, time after time; the last answer stands."""
+
+
+def spell(port: int, six: int) -> list[str]:
+    """Every spelling, those of the loopback server with its port, in IPv6 with its other one."""
+    return [spelling.replace("{port}", str(port)).replace("{six}", str(six)) for spelling, _ in (*LOOPBACK, *ELSEWHERE)]
