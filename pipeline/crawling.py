@@ -97,6 +97,10 @@ class CrawlLedger(Protocol):
         """
         ...
 
+    def leave_hosts(self) -> None:
+        """Give every share back: this spider asks nobody any more. No lease is needed for it."""
+        ...
+
     def postpone(self, host: str, wait: timedelta, why: str) -> bool:
         """Put off every waiting URL of a host; False when the crawl has waited enough, and they are given up."""
         ...

@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import ParamSpec, TypeVar
 
 from pipeline.crawling import CrawlLedger
@@ -23,6 +23,9 @@ _LONGEST_WAIT = 5.0
 _LONGEST_SLEEP = 5.0
 _PATIENCE = 60.0
 """Seconds a spider waits for its database in all before it ends, to be started again."""
+
+LONGEST_SIT = timedelta(minutes=2)
+"""A crawl whose every URL has to wait for longer is given back meanwhile."""
 
 log = get_logger(__name__)
 
@@ -75,6 +78,8 @@ class Feed:
         self._sources = 0
         self._is_dry = False
         self._is_over = False
+        self.resumes_in: timedelta | None = None
+        """How far away the next URL is, where that ended it."""
         self.progress = CrawlProgress()
 
     def open_source(self) -> None:
@@ -176,7 +181,11 @@ class Feed:
         due = await self._calls.call(self._calls.ledger.next_retry)
         if due is None:
             return None
-        return min(max((due - datetime.now(UTC)).total_seconds(), 0.01), _LONGEST_SLEEP)
+        left = due - datetime.now(UTC)
+        if left > LONGEST_SIT:
+            self.resumes_in = left
+            return None
+        return min(max(left.total_seconds(), 0.01), _LONGEST_SLEEP)
 
     async def _wait(self, seconds: float) -> None:
         self._idle += 1

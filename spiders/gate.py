@@ -103,11 +103,12 @@ class RobotsGate:
     async def _fetch(self, url: str) -> Answer:
         """The final answer; one that redirects on and on, or nowhere, counts as none there."""
         for _ in range(MAXIMUM_REDIRECTS + 1):
-            await self._pace.turn(split(url).host)
-            try:
-                answer = await self._fetcher.get(url, body_limit=_FETCHED_LIMIT)
-            except FetchFailed as failed:
-                raise _no_answer(failed) from failed
+            async with self._pace.turn(split(url).site) as turn:
+                try:
+                    answer = await self._fetcher.get(url, body_limit=_FETCHED_LIMIT)
+                except FetchFailed as failed:
+                    raise _no_answer(failed) from failed
+                await turn.heard(answer)
             if is_temporary(answer.status):
                 asked = answer.retry_after(datetime.now(UTC))
                 raise NoRobots(Reason.ROBOTS, f"robots.txt answered {answer.status}", asked)

@@ -1,57 +1,138 @@
-"""When a host may be asked again, and how often a URL is tried."""
+"""When a host may be asked, and how often a URL is tried.
+
+What a host bears is one limit, shared by every crawl of every org.
+"""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from types import TracebackType
+from typing import Protocol, Self
 
+from pipeline.errors import DatabaseUnavailable
 from pipeline.model import FrontierUrl
+from pipeline.urls import split
+from spiders.feed import LedgerCalls
+from spiders.share import HostClosed, KeptShare
+
+__all__ = ["BUSY", "Answered", "HostClosed", "Pace", "Turn"]
 
 MAXIMUM_TRIES = 3
+MAXIMUM_BUSY_TRIES = 5
+"""A host that says 429 is there, and answers later."""
+
 FIRST_DELAY = timedelta(seconds=1)
 MAXIMUM_DELAY = timedelta(seconds=60)
-LONGEST_PATIENCE = timedelta(minutes=5)
-"""A host that asks for more is not waited for; the next crawl comes back."""
+MAXIMUM_ASKED = timedelta(days=1)
+
+BUSY = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
+"""Answers that speak for the whole host."""
+
+_FAREWELL_SECONDS = 2.0
+
+
+class Answered(Protocol):
+    """What an answer tells of its host."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        ...
+
+    def retry_after(self, now: datetime) -> timedelta | None:
+        """How long the host asks to be left alone."""
+        ...
 
 
 class Pace:
-    """Keeps hosts that asked for a pause alone, and counts how often URLs were tried."""
+    """Keeps this spider to its share of every host, and counts how often URLs were tried."""
 
-    def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        """Use `now` as the clock, which tells UTC."""
+    def __init__(
+        self, calls: LedgerCalls, *, concurrency: int = 8, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+    ) -> None:
+        """Ask for shares through `calls`, of up to `concurrency` requests at a time. `now` tells UTC."""
+        self._calls = calls
+        self._concurrency = concurrency
         self._now = now
-        self._pauses: dict[str, datetime] = {}
+        self._shares: dict[str, KeptShare] = {}
         self._tries: dict[str, int] = {}
 
-    async def turn(self, host: str) -> None:
-        """Wait until `host` may be asked."""
-        while (until := self._pauses.get(host)) is not None:
-            left = (until - self._now()).total_seconds()
-            if left <= 0:
-                self._pauses.pop(host, None)
-                return
-            await asyncio.sleep(left)
+    def turn(self, host: str) -> Turn:
+        """One request to `host`, as `UrlParts.site` names it: `async with pace.turn(host) as turn`.
 
-    def hold(self, host: str, wait: timedelta) -> None:
-        """Leave `host` alone for a while; a longer pause stands."""
-        until = self._now() + min(wait, LONGEST_PATIENCE)
-        self._pauses[host] = max(until, self._pauses.get(host, until))
+        Entering waits until it may start, or raises `HostClosed`. Tell the turn what was answered.
+        """
+        return Turn(self, host, self._share(host))
 
-    def retry(self, taken: FrontierUrl, asked: timedelta | None = None) -> datetime | None:
+    def keep_delay(self, host: str, delay: timedelta) -> None:
+        """Let all crawls together leave so much time between two requests, one at a time: its robots.txt asks it."""
+        self._share(host).delay = delay
+
+    async def hear(self, host: str, answer: Answered) -> None:
+        """Hear what a host says of itself. A busy one is left alone by everyone: as long as it asks, else doubling."""
+        share = self._share(host)
+        share.is_well = answer.status not in BUSY
+        if not share.is_well:
+            asked = answer.retry_after(self._now())
+            await share.close_for(await self._calls.call(self._calls.ledger.hold_host, host, asked))
+
+    def retry(self, taken: FrontierUrl, asked: timedelta | None = None, *, is_busy: bool = False) -> datetime | None:
         """When a URL that failed for now is tried again; None when it has been tried enough.
 
-        The wait doubles from one second to sixty; a longer one the host asked for stands, but
-        beyond five minutes it is not waited for.
+        The wait doubles from one second to sixty; what the host asked for stands if it is longer.
         """
         tries = max(self._tries.get(taken.url_key, 0) + 1, taken.attempts)
-        if tries >= MAXIMUM_TRIES or (asked is not None and asked > LONGEST_PATIENCE):
+        share = self._shares.get(split(taken.url).site)
+        closed_for = share.closed_for() if share is not None else timedelta(0)
+        if closed_for is None or tries >= (MAXIMUM_BUSY_TRIES if is_busy else MAXIMUM_TRIES):
             self._tries.pop(taken.url_key, None)
             return None
         self._tries[taken.url_key] = tries
-        return self._now() + max(self.wait_of(taken), asked or timedelta(0))
+        own = min(FIRST_DELAY * (1 << (tries - 1)), MAXIMUM_DELAY)
+        return self._now() + max(own, closed_for, min(asked or own, MAXIMUM_ASKED))
 
-    def wait_of(self, taken: FrontierUrl) -> timedelta:
-        """How long a URL that failed as often as this one waits by itself."""
-        tries = max(self._tries.get(taken.url_key, 0), 1)
-        return min(FIRST_DELAY * (1 << (tries - 1)), MAXIMUM_DELAY)
+    async def close(self) -> None:
+        """Give every share back; what cannot be said now runs out by itself. No turn may be taken after."""
+        for share in self._shares.values():
+            share.stop()
+        if self._shares:
+            with suppress(TimeoutError, DatabaseUnavailable):
+                await asyncio.wait_for(self._calls.call(self._calls.ledger.leave_hosts), _FAREWELL_SECONDS)
+
+    def _share(self, host: str) -> KeptShare:
+        share = self._shares.get(host)
+        if share is None:
+            share = KeptShare(host, self._calls, concurrency=self._concurrency, now=self._now)
+            self._shares[host] = share
+        return share
+
+
+class Turn:
+    """One request to a host, counted while it lasts."""
+
+    __slots__ = ("_host", "_pace", "_share")
+
+    def __init__(self, pace: Pace, host: str, share: KeptShare) -> None:
+        self._pace = pace
+        self._host = host
+        self._share = share
+
+    async def __aenter__(self) -> Self:
+        """Wait until the request may start."""
+        if not self._share.begin():
+            await self._share.wait()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """The request is over."""
+        self._share.end()
+
+    async def heard(self, answer: Answered) -> None:
+        """Hear what the host says of itself."""
+        await self._pace.hear(self._host, answer)

@@ -15,7 +15,7 @@ from spiders.body import BodyBroken, BodyTooLarge, gunzip
 from spiders.feed import Feed
 from spiders.fetch import Answer, Fetcher, FetchFailed
 from spiders.gate import MAXIMUM_REDIRECTS, NoRobots, RobotsGate
-from spiders.pace import Pace
+from spiders.pace import HostClosed, Pace
 from spiders.scope import Scope
 from spiders.sitemap import DECODED_LIMIT, Sitemap, SitemapBroken, read_sitemap
 
@@ -74,7 +74,7 @@ class Sitemaps:
     async def _named_by_robots(self, start: str) -> tuple[str, ...]:
         try:
             return (await self._gate.rules(start)).sitemaps
-        except NoRobots:
+        except (NoRobots, HostClosed):
             return ()
 
     async def _read(self, url: str) -> Sitemap | None:
@@ -84,7 +84,7 @@ class Sitemaps:
             if answer is None or answer.status != HTTPStatus.OK:
                 return None
             return await asyncio.to_thread(_parse, answer.body)
-        except NoRobots as refused:
+        except (NoRobots, HostClosed) as refused:
             problem = refused.detail
         except FetchFailed as failed:
             problem = failed.detail
@@ -97,8 +97,9 @@ class Sitemaps:
         for _ in range(MAXIMUM_REDIRECTS + 1):
             if not (await self._gate.rules(url)).allows(url):
                 return None
-            await self._pace.turn(split(url).host)
-            answer = await self._fetcher.get(url, body_limit=_FETCHED_LIMIT)
+            async with self._pace.turn(split(url).site) as turn:
+                answer = await self._fetcher.get(url, body_limit=_FETCHED_LIMIT)
+                await turn.heard(answer)
             location = answer.header("location")
             if not HTTPStatus.MULTIPLE_CHOICES <= answer.status < HTTPStatus.BAD_REQUEST or location is None:
                 return answer

@@ -70,14 +70,14 @@ class SiteSpider(scrapy.Spider):
         if not is_asyncio_available():
             raise GuardBypassed(cause="the reactor is not asyncio's")
         try:
-            await self._crawl()
-            self._ending.is_finished = True
+            self._ending.is_finished = await self._crawl()
         except Exception as error:  # noqa: BLE001 - Scrapy would log it and call the crawl finished
             self._ending.failure = error
         return
         yield
 
-    async def _crawl(self) -> None:
+    async def _crawl(self) -> bool:
+        """Crawl to the end, or to where only hosts are left that want to be left alone; whether it is the end."""
         ledger_thread = ThreadPoolExecutor(1, thread_name_prefix="ledger")
         extract_threads = ThreadPoolExecutor(self._settings.extract.processes, thread_name_prefix="extract")
         try:
@@ -86,7 +86,11 @@ class SiteSpider(scrapy.Spider):
             feed = Feed(calls, self._settings.crawl, page_limit=plan.page_limit)
             await self._walk(plan, calls, feed, extract_threads)
             await calls.call(self._ledger.finish)
+            if feed.resumes_in is not None:
+                await calls.call(self._ledger.pause, feed.resumes_in)
+                return False
         finally:
+            return True
             # A crawl that fails does not wait for pages at hand: closing the parser ends those.
             for threads in (ledger_thread, extract_threads):
                 threads.shutdown(wait=False, cancel_futures=True)
@@ -94,7 +98,7 @@ class SiteSpider(scrapy.Spider):
     async def _walk(self, plan: CrawlPlan, calls: LedgerCalls, feed: Feed, threads: ThreadPoolExecutor) -> None:
         crawl = self._settings.crawl
         fetcher = Fetcher(self.crawler, self._guard, user_agent=crawl.user_agent, body_limit=crawl.body_limit)
-        pace = Pace()
+        pace = Pace(calls, concurrency=crawl.concurrency)
         gate = RobotsGate(fetcher, calls, pace, user_agent=crawl.user_agent)
         scope = Scope(_rules(plan, crawl.depth_limit))
         visitor = Visitor(self._settings, fetcher, gate, pace, scope, self._parser, threads)

@@ -19,14 +19,13 @@ from pipeline.urls import canonical, split, url_key
 from spiders.body import why_not_html
 from spiders.fetch import Answer, Fetcher, FetchFailed
 from spiders.gate import NoRobots, RobotsGate
-from spiders.pace import Pace
+from spiders.pace import BUSY, HostClosed, Pace
 from spiders.redirects import MAXIMUM_REDIRECTS, Redirects
 from spiders.robots import header_directives, product_token
 from spiders.scope import Scope
 from spiders.verdict import is_login, judge, links_of
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
-_BUSY = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 _MAXIMUM_COOKIES = 20
 _COOKIE_LENGTH = 4_096
 
@@ -64,13 +63,12 @@ class Refused(Exception):
 
 
 class TryLater(Exception):
-    """A host is busy or broken for now; `asked` is how long it wants to be left alone."""
+    """A host is busy or broken for now; how long it wants to be left alone, the pace was told."""
 
-    def __init__(self, detail: str, status: int, asked: timedelta | None) -> None:
+    def __init__(self, detail: str, status: int) -> None:
         super().__init__(detail)
         self.detail = detail
         self.status = status
-        self.asked = asked
 
 
 @dataclass(slots=True)
@@ -103,6 +101,11 @@ class Visitor:
         except (TryLater, NoRobots, FetchFailed) as failed:
             return self._put_back(taken, outcome, _setback(failed))
 
+        except HostClosed as closed:
+            waits = closed.until is not None
+            return replace(
+                outcome, reason=Reason.HTTP_ERROR, detail=closed.detail, retry_at=closed.until, untried=waits
+            )
     async def _visit(self, taken: FrontierUrl, outcome: Outcome) -> Outcome:
         refusal = self.scope.rules.decide(taken.url, taken.depth)
         if refusal is not None and taken.depth > 0:
@@ -146,10 +149,12 @@ class Visitor:
         rules = await self.gate.rules(url)
         if not rules.allows(url):
             raise Refused(Reason.ROBOTS, f"robots.txt of {split(url).origin} forbids it")
-        if rules.delay:
-            self.fetcher.set_delay(url, rules.delay)
-        await self.pace.turn(split(url).host)
-        return await self.fetcher.get(url, headers=headers, keep_pace=bool(rules.delay))
+        host = split(url).site
+        self.pace.keep_delay(host, rules.delay)
+        async with self.pace.turn(host) as turn:
+            answer = await self.fetcher.get(url, headers=headers, keep_pace=bool(rules.delay))
+            await turn.heard(answer)
+        return answer
 
     def _target(self, taken: FrontierUrl, url: str, answer: Answer) -> str:
         """Where a redirect goes on within this visit; other pages and sites end it."""
@@ -183,9 +188,8 @@ class Visitor:
 
     def _check(self, answer: Answer) -> None:
         """Let pass what may be a page."""
-        if answer.status in _BUSY or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-            asked = answer.retry_after(datetime.now(UTC)) if answer.status in _BUSY else None
-            raise TryLater(f"answered {answer.status}", answer.status, asked)
+        if answer.status in BUSY or answer.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+            raise TryLater(f"answered {answer.status}", answer.status)
         if answer.status == HTTPStatus.UNAUTHORIZED:
             raise Refused(Reason.LOGIN_WALL, "answered 401", status=answer.status)
         if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
@@ -240,9 +244,8 @@ class Visitor:
 
     def _put_back(self, taken: FrontierUrl, outcome: Outcome, setback: _Setback) -> Outcome:
         """Try again later, or say at last why it never worked."""
-        retry_at = None if setback.is_final else self.pace.retry(taken, setback.asked)
-        if setback.status in _BUSY:
-            self.pace.hold(split(taken.url).host, setback.asked or self.pace.wait_of(taken))
+        is_busy = setback.status == HTTPStatus.TOO_MANY_REQUESTS
+        retry_at = None if setback.is_final else self.pace.retry(taken, setback.asked, is_busy=is_busy)
         return replace(
             outcome, reason=setback.reason, detail=setback.detail, http_status=setback.status, retry_at=retry_at
         )
@@ -261,7 +264,7 @@ class _Setback:
 
 def _setback(failed: TryLater | NoRobots | FetchFailed) -> _Setback:
     if isinstance(failed, TryLater):
-        return _Setback(Reason.HTTP_ERROR, failed.detail, failed.status, failed.asked)
+        return _Setback(Reason.HTTP_ERROR, failed.detail, failed.status)
     if isinstance(failed, NoRobots):
         return _Setback(failed.reason, failed.detail, asked=failed.asked, is_final=failed.is_final)
     return _Setback(failed.reason, failed.detail, is_final=not failed.is_temporary)

@@ -144,6 +144,11 @@ class DatabaseLedger:
         log.info("host is busy", host=host, asked=asked and asked.total_seconds(), seconds=round(wait.total_seconds()))
         return wait
 
+    def leave_hosts(self) -> None:
+        """Give every share back: this spider asks nobody any more."""
+        with self._database.write() as session:
+            hosts.leave(session, self._token)
+
     def postpone(self, host: str, wait: timedelta, why: str) -> bool:
         """Put off every waiting URL of a host; False when the crawl has waited enough, and they are given up."""
         now = self._clock()
@@ -166,7 +171,6 @@ class DatabaseLedger:
             self._write_progress(session, crawl)
             why = frontier.next_put_off(session, crawl.id) or "every URL left waits for its host"
             crawls.pause(crawl, until=now + wait, why=why)
-            hosts.leave(session, self._token)
         log.info("crawl paused", crawl=str(self._crawl_id), seconds=round(wait.total_seconds()), why=why)
 
     def finish(self) -> None:
@@ -183,7 +187,6 @@ class DatabaseLedger:
             counts = replace(self._counts(session, crawl), limit_reached=progress.limit_reached)
             crawls.write_progress(crawl, counts, url=None)
             crawl.scraped_at = now
-            hosts.leave(session, self._token)
             crawl.lease_token = crawl.lease_until = None
             crawl.error_message = None
             session.flush()

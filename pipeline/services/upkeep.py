@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from pipeline.adapters.qdrant.port import VectorStore
-from pipeline.db import chunks, crawls, datasources, outbox, page_versions, schedule_runs
+from pipeline.db import chunks, crawls, datasources, hosts, outbox, page_versions, schedule_runs
 from pipeline.db import leases as row_leases
 from pipeline.db.crawls import Crawl
 from pipeline.db.datasources import Datasource
@@ -80,6 +80,7 @@ class UpkeepService:
         Returns how many rows of work were held. No attempt is counted: a dead owner is not the work's fault.
         """
         with self._database.write() as session:
+            hosts.leave_all(session)
             return sum(row_leases.end_all(session, table) for table in (Crawl, PageVersion))
 
     def _start_due(self) -> int:

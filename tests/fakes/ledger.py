@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from threading import Event, Lock
 from time import monotonic
 from uuid import uuid4
 
+from pipeline.crawling import HostAsk, HostShare
 from pipeline.errors import LeaseLost
 from pipeline.model import CrawlPlan, CrawlProgress, Discovered, FrontierUrl, Outcome, Reason
+from pipeline.services.sharing import BATCH, LEASE, backoff_wait
 
 
 @dataclass(slots=True)
@@ -32,6 +34,20 @@ class Row:
 
 
 @dataclass(slots=True)
+class BusyHost:
+    """What one host asked for."""
+
+    closed_until: datetime = field(default_factory=lambda: datetime.now(UTC))
+    backoff: int = 0
+    next_start: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @property
+    def closed_for(self) -> timedelta:
+        """How long it wants to be left alone from now."""
+        return max(self.closed_until - datetime.now(UTC), timedelta(0))
+
+
+@dataclass(slots=True)
 class FakeLedger:
     """One crawl's ledger. `lose()` makes the next call fail as a lost lease does."""
 
@@ -39,6 +55,8 @@ class FakeLedger:
     known: dict[str, tuple[str | None, str | None]] = field(default_factory=dict)
     rows: dict[str, Row] = field(default_factory=dict)
     stored_robots: dict[str, tuple[int, bytes]] = field(default_factory=dict)
+    hosts: dict[str, BusyHost] = field(default_factory=dict)
+    paused_for: timedelta | None = None
     is_finished: bool = False
     recorded: Event = field(default_factory=Event)
     lost: bool = False
@@ -96,6 +114,52 @@ class FakeLedger:
         """Store a robots.txt answer."""
         with self._held("keep_robots"):
             self.stored_robots[origin] = (status, body)
+
+    def share_host(self, ask: HostAsk) -> HostShare:
+        """All of a host, as nobody else wants it."""
+        with self._held("share_host"):
+            host = self.hosts.setdefault(ask.host, BusyHost())
+            closed_for, spacing, now = host.closed_for, ask.delay or timedelta(0), datetime.now(UTC)
+            first = max(host.next_start, now)
+            starts = min(ask.starts, max(1, int(BATCH / spacing))) if spacing and not closed_for else 0
+            host.next_start = first + starts * spacing
+            return HostShare(
+                requests=0 if closed_for else min(ask.wants, 1 if spacing else ask.wants),
+                lasts=first - now + starts * spacing + LEASE,
+                starts=starts,
+                first_in=first - now,
+                spacing=spacing,
+                closed_for=closed_for,
+            )
+
+    def hold_host(self, host: str, asked: timedelta | None) -> timedelta:
+        """Close a host."""
+        with self._held("hold_host"):
+            held = self.hosts.setdefault(host, BusyHost())
+            if asked is not None:
+                held.closed_until = max(held.closed_until, datetime.now(UTC) + asked)
+            elif not held.closed_for:
+                held.backoff += 1
+                held.closed_until = datetime.now(UTC) + backoff_wait(held.backoff)
+            return held.closed_for
+
+    def leave_hosts(self) -> None:
+        """Give nothing back, as nobody else wants it."""
+        self.calls["leave_hosts"] += 1
+
+    def postpone(self, host: str, wait: timedelta, why: str) -> bool:
+        """Put off every waiting URL of a host."""
+        del why
+        with self._held("postpone"):
+            for row in self.rows.values():
+                if row.taken.url_key.startswith(f"https://{host}/") and not row.is_done and not row.is_leased:
+                    row.retry_at = datetime.now(UTC) + wait
+            return True
+
+    def pause(self, wait: timedelta) -> None:
+        """Give the crawl back for a while."""
+        with self._held("pause"):
+            self.paused_for = wait
 
     def finish(self) -> None:
         """Say that nothing is left."""
@@ -173,6 +237,7 @@ class FakeLedger:
         row.outcome = outcome
         row.is_leased = False
         row.retry_at = outcome.retry_at
+        row.taken = replace(row.taken, attempts=row.taken.attempts - outcome.untried)
 
     def _count(self) -> CrawlProgress:
         outcomes = [row.outcome for row in self.rows.values() if row.is_done and row.outcome is not None]
@@ -197,6 +262,8 @@ def make_plan(
     include: Sequence[str] = (),
     exclude: Sequence[str] = (),
     sitemaps: Sequence[str] = (),
+    render_js: str = "never",
+    documents: bool = False,
 ) -> CrawlPlan:
     """A plan for one site."""
     return CrawlPlan(
@@ -209,4 +276,6 @@ def make_plan(
         include_paths=tuple(include),
         exclude_paths=tuple(exclude),
         sitemap_urls=tuple(sitemaps),
+        render_js=render_js,
+        documents=documents,
     )

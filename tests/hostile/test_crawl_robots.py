@@ -50,7 +50,7 @@ def ask(answers: Mapping[str, Answer | FetchFailed], ledger: FakeLedger | None =
     async def rules() -> RobotsRules:
         with ThreadPoolExecutor(1) as thread:
             calls = LedgerCalls(ledger or FakeLedger(make_plan(ORIGIN)), thread)
-            gate = RobotsGate(fetcher, calls, Pace(), user_agent=AGENT)
+            gate = RobotsGate(fetcher, calls, Pace(calls), user_agent=AGENT)
             await gate.rules(f"{ORIGIN}/private")
             return await gate.rules(f"{ORIGIN}/private")
 

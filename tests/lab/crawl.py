@@ -28,6 +28,11 @@ _PORT = (
     "next_retry",
     "robots",
     "keep_robots",
+    "share_host",
+    "hold_host",
+    "leave_hosts",
+    "postpone",
+    "pause",
     "finish",
 )
 

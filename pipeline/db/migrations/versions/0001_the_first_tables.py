@@ -41,37 +41,7 @@ def upgrade() -> None:
     with op.batch_alter_table("outbox", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_outbox_created_at"), ["created_at"], unique=False)
 
-    op.create_table(
-        "robots_answers",
-        sa.Column("origin", sa.String(), nullable=False),
-        sa.Column("status", sa.Integer(), nullable=False),
-        sa.Column("body", sa.LargeBinary(), nullable=False),
-        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("origin", name=op.f("pk_robots_answers")),
-    )
-    op.create_table(
-        "hosts",
-        sa.Column("host", sa.String(), nullable=False),
-        sa.Column("closed_until", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("backoff", sa.Integer(), nullable=False),
-        sa.Column("delay", sa.Float(), nullable=False),
-        sa.Column("next_start", sa.DateTime(timezone=True), nullable=True),
-        sa.PrimaryKeyConstraint("host", name=op.f("pk_hosts")),
-    )
-    op.create_table(
-        "host_stakes",
-        sa.Column("host", sa.String(), nullable=False),
-        sa.Column("holder", sa.Uuid(), nullable=False),
-        sa.Column("requests", sa.Integer(), nullable=False),
-        sa.Column("wants", sa.Integer(), nullable=False),
-        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("last_start", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("host", "holder", name=op.f("pk_host_stakes")),
-    )
-    with op.batch_alter_table("host_stakes", schema=None) as batch_op:
-        batch_op.create_index(batch_op.f("ix_host_stakes_until"), ["until"], unique=False)
-
+    _create_hosts()
     op.create_table(
         "bodies",
         sa.Column("org_id", sa.Uuid(), nullable=False),
@@ -447,12 +417,7 @@ def downgrade() -> None:
 
     op.drop_table("datasources")
     op.drop_table("bodies")
-    op.drop_table("robots_answers")
-    with op.batch_alter_table("host_stakes", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_host_stakes_until"))
-
-    op.drop_table("host_stakes")
-    op.drop_table("hosts")
+    _drop_hosts()
     with op.batch_alter_table("outbox", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_outbox_created_at"))
 
@@ -461,3 +426,40 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_orgs_indexed_at"))
 
     op.drop_table("orgs")
+
+
+def _create_hosts() -> None:
+    """What hosts ask of every crawl."""
+    op.create_table(
+        "robots_answers",
+        sa.Column("origin", sa.String(), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("origin", name=op.f("pk_robots_answers")),
+    )
+    op.create_table(
+        "hosts",
+        sa.Column("host", sa.String(), nullable=False),
+        sa.Column("closed_until", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("backoff", sa.Integer(), nullable=False),
+        sa.Column("delay_ms", sa.Integer(), nullable=False),
+        sa.Column("next_start", sa.DateTime(timezone=True), nullable=True),
+        sa.PrimaryKeyConstraint("host", name=op.f("pk_hosts")),
+    )
+    op.create_table(
+        "host_stakes",
+        sa.Column("host", sa.String(), nullable=False),
+        sa.Column("holder", sa.Uuid(), nullable=False),
+        sa.Column("requests", sa.Integer(), nullable=False),
+        sa.Column("wants", sa.Integer(), nullable=False),
+        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("last_start", sa.DateTime(timezone=True), nullable=True),
+        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
+        sa.PrimaryKeyConstraint("host", "holder", name=op.f("pk_host_stakes")),
+    )
+
+
+def _drop_hosts() -> None:
+    for table in ("robots_answers", "host_stakes", "hosts"):
+        op.drop_table(table)
