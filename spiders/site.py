@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +21,7 @@ from spiders.fetch import Fetcher
 from spiders.gate import RobotsGate
 from spiders.guard import AddressGuard, refuse_bypass, require_guard
 from spiders.pace import Pace
+from spiders.rendering import Rendering
 from spiders.scope import Scope
 from spiders.seeds import Sitemaps, front_pages
 from spiders.visit import Parser, Visitor
@@ -29,6 +30,10 @@ if TYPE_CHECKING:
     from typing import Self
 
     from scrapy.crawler import Crawler
+
+
+Before = Callable[[Sitemaps], Awaitable[None]]
+"""What is done with a site's sitemaps before its first page is visited."""
 
 
 class Ending:
@@ -46,13 +51,21 @@ class SiteSpider(scrapy.Spider):
     name = "site"
 
     def __init__(
-        self, *, ledger: CrawlLedger, parser: Parser, settings: Settings, ending: Ending, name: str | None = None
+        self,
+        *,
+        ledger: CrawlLedger,
+        parser: Parser,
+        settings: Settings,
+        ending: Ending,
+        before: Before | None = None,
+        name: str | None = None,
     ) -> None:
         super().__init__(name)
         self._ledger = ledger
         self._parser = parser
         self._settings = settings
         self._ending = ending
+        self._before = before
         self._guard: AddressGuard
 
     @classmethod
@@ -85,12 +98,12 @@ class SiteSpider(scrapy.Spider):
             plan = await calls.call(self._ledger.plan)
             feed = Feed(calls, self._settings.crawl, page_limit=plan.page_limit)
             await self._walk(plan, calls, feed, extract_threads)
-            await calls.call(self._ledger.finish)
             if feed.resumes_in is not None:
                 await calls.call(self._ledger.pause, feed.resumes_in)
                 return False
-        finally:
+            await calls.call(self._ledger.finish)
             return True
+        finally:
             # A crawl that fails does not wait for pages at hand: closing the parser ends those.
             for threads in (ledger_thread, extract_threads):
                 threads.shutdown(wait=False, cancel_futures=True)
@@ -101,12 +114,46 @@ class SiteSpider(scrapy.Spider):
         pace = Pace(calls, concurrency=crawl.concurrency)
         gate = RobotsGate(fetcher, calls, pace, user_agent=crawl.user_agent)
         scope = Scope(_rules(plan, crawl.depth_limit))
-        visitor = Visitor(self._settings, fetcher, gate, pace, scope, self._parser, threads)
+        rendering = self._rendering(plan)
+        visitor = Visitor(
+            self._settings,
+            fetcher,
+            gate,
+            pace,
+            scope,
+            self._parser,
+            threads,
+            rendering=rendering,
+            takes_documents=plan.documents,
+        )
         await feed.seed(front_pages(plan, scope))
         sitemaps = Sitemaps(plan, fetcher=fetcher, gate=gate, pace=pace, feed=feed, scope=scope)
+        if self._before is not None:
+            await self._before(sitemaps)
         feed.open_source()
-        await _together(visitor, feed, sitemaps, visitors=crawl.concurrency + 2 * self._settings.extract.processes)
-        await feed.flush()
+        try:
+            await _together(visitor, feed, sitemaps, visitors=crawl.concurrency + 2 * self._settings.extract.processes)
+            await feed.flush()
+        finally:
+            await pace.close()
+            if rendering is not None:
+                await rendering.renderer.close()
+
+    def _rendering(self, plan: CrawlPlan) -> Rendering | None:
+        """A browser where the plan asks for one; it starts with the first page that needs it.
+
+        Raises:
+            BrowserMissing: If there is none.
+        """
+        if plan.render_js == "never":
+            return None
+        from pipeline.browser import find_browser  # noqa: PLC0415 - few crawls render
+
+        find_browser(self._settings.browser)
+        from spiders.browser import Browser  # noqa: PLC0415 - an optional package, looked for above
+
+        browser = Browser(self.crawler, self._settings)
+        return Rendering(browser, plan.render_js == "always", self._settings.extract.minimum_words)
 
 
 async def _together(visitor: Visitor, feed: Feed, sitemaps: Sitemaps, *, visitors: int) -> None:

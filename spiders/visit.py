@@ -21,6 +21,7 @@ from spiders.fetch import Answer, Fetcher, FetchFailed
 from spiders.gate import NoRobots, RobotsGate
 from spiders.pace import BUSY, HostClosed, Pace
 from spiders.redirects import MAXIMUM_REDIRECTS, Redirects
+from spiders.rendering import Rendering
 from spiders.robots import header_directives, product_token
 from spiders.scope import Scope
 from spiders.verdict import is_login, judge, links_of
@@ -83,6 +84,8 @@ class Visitor:
     parser: Parser
     executor: Executor
     redirects: Redirects = field(default_factory=Redirects)
+    rendering: Rendering | None = None
+    takes_documents: bool = False
 
     async def visit(self, taken: FrontierUrl) -> Outcome:
         """Fetch a URL and say what became of it."""
@@ -98,14 +101,14 @@ class Visitor:
                 discovered=refused.discovered,
                 final_url=refused.leads_to,
             )
-        except (TryLater, NoRobots, FetchFailed) as failed:
-            return self._put_back(taken, outcome, _setback(failed))
-
         except HostClosed as closed:
             waits = closed.until is not None
             return replace(
                 outcome, reason=Reason.HTTP_ERROR, detail=closed.detail, retry_at=closed.until, untried=waits
             )
+        except (TryLater, NoRobots, FetchFailed) as failed:
+            return self._put_back(taken, outcome, _setback(failed))
+
     async def _visit(self, taken: FrontierUrl, outcome: Outcome) -> Outcome:
         refusal = self.scope.rules.decide(taken.url, taken.depth)
         if refusal is not None and taken.depth > 0:
@@ -125,6 +128,10 @@ class Visitor:
             return replace(outcome, not_modified=True)
         self._check(answer)
         document = await self._extract(answer)
+        if self.rendering is not None and self.rendering.wants(document, answer.body):
+            answer = await self._rendered(taken, answer, self.rendering)
+            document = await self._extract(answer)
+            outcome = replace(outcome, etag=None, last_modified=None)
         return self._judged(taken, answer, document, outcome, refusal)
 
     # --- asking ----------------------------------------------------------------------------
@@ -132,7 +139,7 @@ class Visitor:
     async def _follow(self, taken: FrontierUrl) -> Answer:
         """The answer at the end of redirects that stay on this page; others are pages of their own."""
         url, cookies = taken.url, dict[str, str]()
-        headers = _conditions(taken)
+        headers = {} if self.rendering is not None and self.rendering.is_always else _conditions(taken)
         for _ in range(MAXIMUM_REDIRECTS + 1):
             answer = await self._ask(url, headers | _cookie_header(cookies))
             if answer.status not in _REDIRECTS:
@@ -183,6 +190,22 @@ class Visitor:
         except AddressRefused as refused:
             return Refused(Reason.ADDRESS_REFUSED, f"redirects to {target}: {refused}", status=status)
         return Refused(Reason.OFF_SITE, f"redirects to {target}", status=status)
+
+    # --- rendering -------------------------------------------------------------------------
+
+    async def _rendered(self, taken: FrontierUrl, answer: Answer, rendering: Rendering) -> Answer:
+        """The page with its scripts run; where they lead elsewhere, that is a redirect like any other."""
+        rendered, leads_to = await rendering.render(answer, self._ask_for_page)
+        if leads_to is not None:
+            self._target(taken, answer.url, replace(answer, headers={"location": [leads_to]}))
+        return rendered
+
+    async def _ask_for_page(self, url: str, headers: Mapping[str, str]) -> Answer | None:
+        """What a page's script asks for, under the rules for pages; None where those forbid it."""
+        try:
+            return await self._ask(url, headers)
+        except (Refused, NoRobots, HostClosed):
+            return None
 
     # --- judging ---------------------------------------------------------------------------
 
