@@ -24,10 +24,13 @@ from pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from pipeline.adapters.embedder.port import Embedder
+    from pipeline.adapters.outbound import OutboundClient
+    from pipeline.adapters.previewer import Previewer
     from pipeline.adapters.qdrant.port import VectorStore
     from pipeline.adapters.qdrant.sparse import Bm25Encoder
     from pipeline.services.answers import AnswerService
     from pipeline.services.indexing import IndexService
+    from pipeline.services.previewing import PreviewService
     from pipeline.services.training import TrainingService
 
 
@@ -103,6 +106,13 @@ class Services:
         return PageService(self.database, self.settings, self.clock)
 
     @cached_property
+    def previews(self) -> PreviewService:
+        """What a crawl would do; needs no database."""
+        from pipeline.services.previewing import PreviewService
+
+        return PreviewService(self.settings, self._previewer, self._outbound)
+
+    @cached_property
     def index(self) -> IndexService:
         """From waiting texts to live points."""
         from pipeline.services.indexing import IndexService
@@ -159,6 +169,16 @@ class Services:
     ) -> None:
         """Close."""
         self.close()
+
+    def _previewer(self) -> Previewer:
+        from pipeline.adapters.previewer import Previewer
+
+        return Previewer(self.settings)
+
+    def _outbound(self) -> OutboundClient:
+        from pipeline.adapters.outbound import OutboundClient
+
+        return OutboundClient(self.settings.crawl)
 
     @cached_property
     def _store(self) -> VectorStore:

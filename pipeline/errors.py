@@ -76,6 +76,12 @@ class DiskFull(TemporaryError):
     remedy = "Free some space and run the same command again; what was stored is kept."
 
 
+class SpiderEnded(TemporaryError):
+    """The spider that looked at this website ended before it was done."""
+
+    remedy = "Nothing was stored; try again, or look into its last words."
+
+
 class LeaseLost(TemporaryError):
     """Another worker holds this work now; what this one did late was refused."""
 
@@ -104,7 +110,7 @@ class AddressRefused(InvalidInput):
 
 
 class InvalidPattern(InvalidInput):
-    """An include or exclude rule cannot be read."""
+    """An include or exclude rule cannot work."""
 
     remedy = "Use a glob such as /docs/* or re: followed by an RE2 expression."
 
@@ -147,6 +153,24 @@ class CrawlNotFound(NotFound):
 
 class PageNotFound(NotFound):
     """The org has no such page."""
+
+
+class ScenarioNotFound(NotFound):
+    """The org has no such scenario."""
+
+
+class VersionNotFound(NotFound):
+    """The scenario was never published under this number."""
+
+
+class DirectoryNotFound(NotFound):
+    """The org has no such directory."""
+
+
+class InstructionsTooLong(InvalidScenario):
+    """What always applies no longer fits into a briefing, and it is never cut."""
+
+    remedy = "Shorten a BEHAVIORAL scenario, restrict it to a channel, or raise SITEWISE_RETRIEVE__MAX_TOKENS."
 
 
 class CrawlAlreadyRunning(InvalidInput):

@@ -21,7 +21,7 @@ from pipeline.errors import InvalidInput, LeaseLost, SetupError, TemporaryError
 from pipeline.logs import get_logger, set_up_logging
 from pipeline.settings import Settings, read_settings
 from spiders.configuration import scrapy_settings
-from spiders.site import Ending, SiteSpider
+from spiders.site import Before, Ending, SiteSpider
 from spiders.visit import Parser
 
 FINISHED = 0
@@ -51,16 +51,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def run(ledger: CrawlLedger, parser: Parser, settings: Settings) -> int:
     """Run one crawl in this process, which can run no second one; the exit status is returned."""
+    ending = walk(ledger, parser, settings)
+    return _status(ending.failure, is_finished=ending.is_finished)
+
+
+def walk(ledger: CrawlLedger, parser: Parser, settings: Settings, *, before: Before | None = None) -> Ending:
+    """Run one crawl in this process, which can run no second one. What is to be done `before` any page comes first."""
     ending = Ending()
     process = AsyncCrawlerProcess(scrapy_settings(settings))
     for library in ("scrapy", "twisted"):
         logging.getLogger(library).setLevel(logging.WARNING)  # they tell of every page
-    crawl = process.crawl(SiteSpider, ledger=ledger, parser=parser, settings=settings, ending=ending)
+    crawl = process.crawl(SiteSpider, ledger=ledger, parser=parser, settings=settings, ending=ending, before=before)
     process.start()
-    failure = ending.failure
-    if failure is None and crawl.done() and not crawl.cancelled():
-        failure = crawl.exception()
-    return _status(failure, is_finished=ending.is_finished)
+    if ending.failure is None and crawl.done() and not crawl.cancelled():
+        ending.failure = crawl.exception()
+    return ending
 
 
 def watch(parent: int) -> None:

@@ -43,9 +43,17 @@ class Sitemaps:
         self._feed = feed
         self._scope = scope
         self._left = max(_LEAST_SEEDS, _PAGES_TIMES * plan.page_limit)
+        self._has_begun = False
+        self.files = 0
+        """Sitemaps read so far."""
+        self.listed = 0
+        """URLs they named."""
 
     async def seed(self) -> None:
-        """Read every sitemap, nested ones to depth two, at most 500 files."""
+        """Read every sitemap, nested ones to depth two, at most 500 files; once, however often it is called."""
+        if self._has_begun:
+            return
+        self._has_begun = True
         waiting = deque((url, 0) for url in await self._starts())
         seen = {url for url, _ in waiting}
         files = 0
@@ -55,6 +63,8 @@ class Sitemaps:
             found = await self._read(url)
             if found is None:
                 continue
+            self.files += 1
+            self.listed += len(found.entries)
             if depth < INDEX_DEPTH:
                 for child in self._children(found, url):
                     if child not in seen and len(seen) < FILE_LIMIT:

@@ -94,6 +94,23 @@ class OutboundClient:
         """
         check_url(url, self._settings)
 
+    def reach(self, url: str) -> None:
+        """Connect to a URL's host, with the handshake if it has one, and hang up: nothing is asked.
+
+        Raises:
+            InvalidUrl: If the URL is none.
+            AddressRefused: If any address of its host is refused; nothing was connected.
+            ReceiverUnavailable: If the host is not there, or takes no connection.
+        """
+        self.check(url)
+        parts = split(url)
+        deadline = _Deadline(monotonic() + self._seconds)
+        try:
+            with self._connected(parts, self._addresses(parts, deadline), deadline):
+                pass
+        except OSError as error:
+            raise ReceiverUnavailable(host=parts.netloc, problem=_words(error, self._seconds)) from error
+
     def post(self, url: str, body: bytes, *, headers: Mapping[str, str] | None = None) -> OutboundAnswer:
         """POST a body.
 
@@ -310,4 +327,6 @@ def _words(error: OSError | HTTPException, seconds: float) -> str:
         return f"certificate error: {error.verify_message}"
     if isinstance(error, socket.gaierror):
         return "no such host"
+    if isinstance(error, ConnectionRefusedError):
+        return "connection refused"
     return str(error) or type(error).__name__

@@ -14,13 +14,14 @@ import typer
 
 from pipeline.cli.output import print_json, print_line, say
 from pipeline.cli.session import chosen as options
-from pipeline.cli.session import opened, prepare_directory
+from pipeline.cli.session import database_exists, opened, prepare_directory
 
 if TYPE_CHECKING:
     from pipeline.bootstrap import Services
     from pipeline.cli.watching import Watched
     from pipeline.model import ModelIdentity, OrgScope
     from pipeline.services.crawls import CrawlJob
+    from pipeline.services.websites import NewDatasource
     from pipeline.settings import Settings
 
 NOTHING_KEPT = 3
@@ -39,10 +40,16 @@ def crawl(
         list[str] | None,
         typer.Option(metavar="PATTERN", help="No paths like these; repeat. Exclude wins.", show_default=False),
     ] = None,
+    subdomains: Annotated[bool, typer.Option("--subdomains", help="Take in every host under its own.")] = False,
+    host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HOST", help="Take in this host, or *.HOST; repeat.", show_default=False),
+    ] = None,
     every: Annotated[
         int | None,
         typer.Option(metavar="HOURS", help="Crawl again by itself under `sitewise up`.", show_default=False),
     ] = None,
+    preview: Annotated[bool, typer.Option("--preview", help="Show what a crawl would do, and store nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the job as JSON.")] = False,
 ) -> None:
     """Crawl a website now; again, only what changed.
@@ -50,14 +57,12 @@ def crawl(
     Exit status: 0 done, 3 nothing kept, 2 bad input, 1 failure, 130 interrupted. Interrupted or failed,
     the same command goes on from where it was.
     """
-    from pipeline.addresses import check_url  # noqa: PLC0415 - what crawls is not loaded to show help
-    from pipeline.urls import canonical  # noqa: PLC0415
+    from pipeline.services.websites import (  # noqa: PLC0415 - what crawls is not loaded to show help
+        NewDatasource,
+        check_datasource,
+    )
 
     settings = options.settings()
-    check_url(canonical(url), settings.crawl)
-    from pipeline.cli.watching import watch  # noqa: PLC0415 - nor for what is no address
-    from pipeline.services.crawls import NewDatasource  # noqa: PLC0415
-
     new = NewDatasource(
         url=url,
         display_name=name,
@@ -65,7 +70,17 @@ def crawl(
         include_paths=tuple(include or ()),
         exclude_paths=tuple(exclude or ()),
         crawl_interval_hours=every,
+        subdomains=subdomains,
+        extra_hosts=tuple(host or ()),
     )
+    check_datasource(new, settings)
+    if preview:
+        from pipeline.cli.previewing import preview as show_preview  # noqa: PLC0415 - as above
+
+        raise typer.Exit(show_preview(new, settings, as_json=as_json))
+    from pipeline.cli.watching import watch  # noqa: PLC0415 - nor for what is no website
+
+    _vet(new, settings)
     with opened(settings, makes_org=True) as (services, scope):
         datasource = services.crawls.add(new, scope=scope)
         with working(settings, services):
@@ -161,6 +176,23 @@ def exit_status(job: CrawlJob) -> int:
     if job.status != "completed":
         return 1
     return 0 if kept_pages(job) else NOTHING_KEPT
+
+
+def _vet(new: NewDatasource, settings: Settings) -> None:
+    """Refuse a website of which nothing could be kept before anything is stored; one that is known had its vetting.
+
+    Raises:
+        InvalidInput: Saying which part, and what would be right.
+    """
+    from pipeline.bootstrap import open_services  # noqa: PLC0415 - as above
+    from pipeline.errors import OrgNotFound  # noqa: PLC0415
+
+    with open_services(settings) as services:
+        if database_exists(settings):
+            with suppress(OrgNotFound):
+                if services.crawls.is_settled(new, scope=services.orgs.find(options.org)):
+                    return
+        services.previews.vet(new)
 
 
 def _started(services: Services, datasource_id: UUID, scope: OrgScope) -> UUID:

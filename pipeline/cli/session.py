@@ -147,6 +147,13 @@ def vectors_exist(settings: Settings) -> bool:
     return edge_path(settings).exists()
 
 
+def database_exists(settings: Settings) -> bool:
+    """Whether there is a database to ask; opening an embedded one would make it."""
+    from pipeline.db.engine import FILE_NAME  # noqa: PLC0415 - as above
+
+    return settings.database.url is not None or (settings.data_dir / FILE_NAME).exists()
+
+
 def probe(directory: Path, *, room: int = 0) -> None:
     """Write a little into a directory, made if need be, and look how much more would fit.
 

@@ -24,6 +24,9 @@ DEFECT_SIGNS = ("no such table", "no such column")
 
 DISK_FULL_SIGNS = ("disk is full", "No space left", "disk I/O error")
 
+FILE_NAME = "sitewise.db"
+"""Of an embedded database, in the data directory."""
+
 
 class Database:
     """Transactions on one database. Open it after a fork, never before."""
@@ -64,7 +67,7 @@ def database_url(settings: DatabaseSettings, *, data_dir: Path) -> URL:
         InvalidSettings: If the address cannot be read; it is not shown, it may hold a password.
     """
     if settings.url is None:
-        return URL.create("sqlite+pysqlite", database=str(data_dir / "sitewise.db"))
+        return URL.create("sqlite+pysqlite", database=str(data_dir / FILE_NAME))
     try:
         url = make_url(settings.url.get_secret_value())
     except ArgumentError as error:

@@ -125,6 +125,23 @@ class CrawlService:
             datasource.updated_at = now
             return datasource
 
+    def is_settled(self, new: NewDatasource, *, scope: OrgScope) -> bool:
+        """Whether the org has this website already, with the same rules: nothing new to vet.
+
+        Raises:
+            InvalidUrl: If the address is not one.
+        """
+        key = url_key(new.url)
+        with self._database.read() as session:
+            source = next(
+                (one for one in datasources.listing(session, org_id=scope.org_id) if one.url_key == key), None
+            )
+        if source is None:
+            return False
+        given = (new.include_paths, new.exclude_paths, new.extra_hosts)
+        stored = (source.include_paths, source.exclude_paths, source.extra_hosts)
+        return new.subdomains == source.subdomains and [list(one) for one in given] == list(stored)
+
     def start(self, datasource_id: UUID, *, scope: OrgScope, trigger: CrawlTrigger = CrawlTrigger.MANUAL) -> CrawlJob:
         """Start a crawl: a row, and a hint that leaves after the commit.
 
