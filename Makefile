@@ -13,7 +13,7 @@ PYTEST = $(RUN)/pytest -n $(TEST_PROCESSES) $(PYTEST_ARGS)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help setup demo test check lint types imports docstrings settings-check coverage format services services-stop \
-	settings-reference lock bench bench-embed evaluate chaos clean
+	settings-reference lock bench bench-crawl bench-embed evaluate chaos clean
 
 help: ## list the recipes
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,7 +24,7 @@ setup: ## build .venv/ from the locked dependencies (no root needed)
 demo: setup ## crawl the sample site and ask it five questions (URL=https://… for another site)
 	@$(PYTHON_BIN) -m deploy.demo $(if $(URL),'$(URL)')
 
-services: setup ## start PostgreSQL, Redis and Qdrant for the tests (containers, else native)
+services: setup ## start PostgreSQL, Redis and Qdrant for the tests, and bring a browser (containers, else native)
 	@$(PYTHON_BIN) -m deploy.services start
 
 services-stop: ## stop them and delete what they kept
@@ -68,6 +68,14 @@ lock: setup ## resolve the dependencies anew and lock them by hash
 
 bench: setup ## crawl to answer, beside the same from stock parts (ARGS="--pages 100"; SITEWISE_EVAL_DATA adds a site)
 	$(PYTHON_BIN) -m tests.benchmarks $(ARGS)
+
+bench-crawl: setup build/crawlee ## crawling, beside Scrapy and crawlee (ARGS="--rounds 1 --site sample"; SITEWISE_EVAL_DATA adds sites)
+	$(PYTHON_BIN) -m tests.benchmarks.crawl --peer-python build/crawlee/bin/python $(ARGS)
+
+build/crawlee: # an environment of its own: what is only compared with is nobody's dependency
+	$(PYTHON_BIN) -m venv $@.part
+	$@.part/bin/python -m pip install --quiet --disable-pip-version-check 'crawlee[parsel]==1.11.0'
+	@mv $@.part $@
 
 bench-embed: setup ## embedding, beside stock sentence-transformers
 	$(PYTHON_BIN) -m tests.benchmarks.embed $(ARGS)

@@ -1,4 +1,4 @@
-"""PostgreSQL, Redis and Qdrant for tests: start them, stop them, tell their addresses. Starting twice is harmless."""
+"""PostgreSQL, Redis, Qdrant and a browser for tests: start, stop, tell where they are. Starting twice is harmless."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 
+from deploy.services.browser import bring_browser
 from deploy.services.containers import find_engine, start_container
 from deploy.services.native import start_postgres, start_qdrant, start_redis
 from deploy.services.record import (
@@ -50,8 +51,19 @@ def start() -> int:
     write_servers(servers)
     if not absent:
         _say("all servers answer already")
+    has_browser = _bring_browser()
     _say(f"addresses are in {ENVIRONMENT.relative_to(FOLDER.parent)}, where `make test` finds them")
-    return 0 if len(servers) == len(NATIVE) else 1
+    return 0 if has_browser and len(servers) == len(NATIVE) else 1
+
+
+def _bring_browser() -> bool:
+    try:
+        program, is_new = bring_browser()
+    except ServiceUnavailable as error:
+        _say(f"browser: NOT THERE. {error}")
+        return False
+    _say(f"browser: {program}{' installed' if is_new else ''}")
+    return True
 
 
 def stop() -> int:

@@ -108,7 +108,7 @@ class Place:
 def start_postgres() -> Server:
     """A PostgreSQL server with a data directory of its own, fast rather than durable."""
     binaries = _postgres_binaries()
-    if binaries is None and _install("postgresql"):
+    if binaries is None and install("postgresql"):
         binaries = _postgres_binaries()
     if binaries is None:
         raise ServiceUnavailable("PostgreSQL is not installed. On Debian and Ubuntu: apt install postgresql")
@@ -135,7 +135,7 @@ def start_postgres() -> Server:
 
 def start_redis() -> Server:
     """A Redis server, set as production needs it: it refuses rather than evicts, and keeps a log."""
-    found = shutil.which("redis-server") or (_install("redis-server") and shutil.which("redis-server"))
+    found = shutil.which("redis-server") or (install("redis-server") and shutil.which("redis-server"))
     place, port = Place.make("redis"), _free_port()
     program = Path(found) if found else Path(shutil.copy(get_binary_path(), place.folder))
     if not found:
@@ -190,7 +190,7 @@ def _postgres_binaries() -> Path | None:
     return Path(found).resolve().parent if found else None
 
 
-def _install(package: str) -> bool:
+def install(package: str) -> bool:
     """Install a Debian package where that is allowed without asking anyone."""
     if shutil.which("apt-get") is None:
         return False

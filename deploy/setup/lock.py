@@ -34,7 +34,8 @@ def main() -> None:
     _write("torch.txt", [text for name, text in entries if WITH_TORCH.match(name)])
     _write("runtime.txt", [text for name, text in entries if not WITH_TORCH.match(name)])
     development = _resolve("requirements/development.in", constraint="requirements/runtime.txt")
-    _write("development.txt", [text for _, text in development])
+    installed_before = {name for name, _ in entries}
+    _write("development.txt", [text for name, text in development if name not in installed_before])
     _lock_cpu_build()
 
 
