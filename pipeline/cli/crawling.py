@@ -45,6 +45,10 @@ def crawl(
         list[str] | None,
         typer.Option(metavar="HOST", help="Take in this host, or *.HOST; repeat.", show_default=False),
     ] = None,
+    render_js: Annotated[
+        str, typer.Option(metavar="WHEN", help="Run pages' scripts in a browser: never, auto or always.")
+    ] = "never",
+    documents: Annotated[bool, typer.Option("--documents", help="Take linked PDF documents as pages.")] = False,
     every: Annotated[
         int | None,
         typer.Option(metavar="HOURS", help="Crawl again by itself under `sitewise up`.", show_default=False),
@@ -70,6 +74,8 @@ def crawl(
         include_paths=tuple(include or ()),
         exclude_paths=tuple(exclude or ()),
         crawl_interval_hours=every,
+        render_js=render_js,
+        documents=documents,
         subdomains=subdomains,
         extra_hosts=tuple(host or ()),
     )
