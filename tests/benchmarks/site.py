@@ -79,8 +79,8 @@ def read_archive(path: Path, origin: str) -> dict[str, Answer]:
     with tarfile.open(path) as packed:
         for member in packed:
             kind = KINDS.get(Path(member.name).suffix)
-            file = packed.extractfile(member) if member.isfile() and kind else None
-            if file is None:
+            file = packed.extractfile(member) if member.isfile() else None
+            if file is None or kind is None:
                 continue
             body = RENDERED_FOR.sub(origin.encode(), file.read())
             name = "/" + member.name.removeprefix("./")
