@@ -191,9 +191,11 @@ class KeptShare:
             self._keeper = None
 
     async def _rest(self) -> None:
-        is_shared = self._others or self._is_backing_off
+        seconds = ALONE_SECONDS
+        if self._others or self._is_backing_off:
+            seconds = min(max(SHARED_SECONDS, self._starts.spacing / 8), ALONE_SECONDS)
         try:
-            await asyncio.wait_for(self._wanted.wait(), SHARED_SECONDS if is_shared else ALONE_SECONDS)
+            await asyncio.wait_for(self._wanted.wait(), seconds)
         except TimeoutError:
             return
 
@@ -240,31 +242,31 @@ class _Starts:
     """Moments reserved to start requests at, where a host has a delay."""
 
     def __init__(self) -> None:
-        self._spacing = 0.0
+        self.spacing = 0.0
         self._left = 0
         self._next = 0.0
         self._end = 0.0
 
     def reserve(self, share: HostShare, now: float) -> None:
         """Take what was granted."""
-        self._spacing = share.spacing.total_seconds()
+        self.spacing = share.spacing.total_seconds()
         if share.starts:
             self._left = share.starts
             self._next = now + share.first_in.total_seconds()
-            self._end = self._next + (share.starts - 1) * self._spacing + max(LATE_SECONDS, 0.1 * self._spacing)
+            self._end = self._next + (share.starts - 1) * self.spacing + max(LATE_SECONDS, 0.1 * self.spacing)
 
     def take(self, now: float) -> bool:
         """Use a moment, if one has come; always possible where the host has no delay."""
-        if not self._spacing:
+        if not self.spacing:
             return True
         if not self._left or now < self._next or now > self._end:
             return False
         self._left -= 1
-        self._next = now + self._spacing
+        self._next = now + self.spacing
         return True
 
     def next_at(self, now: float) -> float | None:
         """The next moment; None when another has to be asked for."""
-        if not self._spacing or not self._left or max(self._next, now) > self._end:
+        if not self.spacing or not self._left or max(self._next, now) > self._end:
             return None
         return self._next

@@ -1,16 +1,14 @@
-"""Whether a page that was read is kept, when a host is asked again, and where redirects end."""
+"""Whether a page that was read is kept, what a host asks for, and where redirects end."""
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from pipeline.model import Document, FrontierUrl, Reason
+from pipeline.model import Document, Reason
 from spiders.fetch import Answer
-from spiders.pace import LONGEST_PATIENCE, MAXIMUM_TRIES, Pace
 from spiders.redirects import MAXIMUM_REDIRECTS, Redirects
 from spiders.verdict import Verdict, is_login, judge, links_of
 
@@ -120,47 +118,6 @@ def test_link_headers_are_read() -> None:
 def test_retry_after_is_seconds_or_a_date(value: str, asked: timedelta | None) -> None:
     """Anything else says nothing."""
     assert Answer(URL, 503, b"", {"retry-after": [value]}).retry_after(NOW) == asked
-
-
-def test_a_url_is_tried_three_times_with_growing_waits() -> None:
-    """One second, two seconds, and then it has failed."""
-    pace = Pace(lambda: NOW)
-    taken = FrontierUrl("key", URL, 1, attempts=1)
-
-    waits = [pace.retry(taken) for _ in range(MAXIMUM_TRIES)]
-
-    assert waits == [NOW + timedelta(seconds=1), NOW + timedelta(seconds=2), None]
-
-
-def test_tries_of_an_earlier_spider_count() -> None:
-    """A spider that was killed does not begin anew."""
-    assert Pace(lambda: NOW).retry(FrontierUrl("key", URL, 1, attempts=MAXIMUM_TRIES)) is None
-
-
-def test_what_a_host_asks_for_stands() -> None:
-    """A longer wait is kept, one beyond patience is a failure."""
-    pace = Pace(lambda: NOW)
-    taken = FrontierUrl("key", URL, 1)
-
-    assert pace.retry(taken, timedelta(seconds=90)) == NOW + timedelta(seconds=90)
-    assert pace.retry(taken, LONGEST_PATIENCE * 2) is None
-
-
-def test_a_host_that_asked_for_a_pause_is_left_alone() -> None:
-    """Every visit to it waits; visits elsewhere do not."""
-    clock = [NOW]
-    pace = Pace(lambda: clock[0])
-    pace.hold("example.com", timedelta(seconds=0.05))
-
-    async def turns() -> list[bool]:
-        waiting = asyncio.ensure_future(pace.turn("example.com"))
-        await pace.turn("example.org")
-        before = waiting.done()
-        clock[0] += timedelta(seconds=1)
-        await waiting
-        return [before, waiting.done()]
-
-    assert asyncio.run(turns()) == [False, True]
 
 
 def test_a_circle_of_redirects_ends() -> None:
