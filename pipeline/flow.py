@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID
 
 from pipeline.adapters.embedder.port import Embedder, Tokenizer
@@ -16,12 +16,13 @@ from pipeline.adapters.qdrant.sparse import Bm25Encoder
 from pipeline.model import Chunk, OrgScope, Point, Vector
 from pipeline.settings import Settings
 from pipeline.stages.chunk import chunk
+from pipeline.stages.chunk.repeats import without
 from pipeline.stages.upsert import batches
 
 
 @dataclass(frozen=True, slots=True)
 class PageText:
-    """A version of a page, as extraction left it."""
+    """A version of a page, as extraction left it. Blocks in `left_out` another page of the website keeps."""
 
     version_id: UUID
     page_id: UUID
@@ -30,6 +31,7 @@ class PageText:
     title: str
     language: str | None
     markdown: str
+    left_out: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +53,16 @@ class Wanted:
 
 
 def cut(page: PageText, tokenizer: Tokenizer, settings: Settings, *, model: str, model_limit: int) -> CutPage:
-    """Chunk a page. The same text under the same model gives the same ids."""
-    chunks = chunk(
-        page.markdown,
+    """Chunk a page. The same text under the same model gives the same ids, whatever is left out between."""
+    rest = without(page.markdown, page.left_out)
+    cut_from_rest = chunk(
+        rest.text,
         title=page.title,
         tokenizer=tokenizer,
         max_tokens=min(settings.chunk.max_tokens, model_limit),
         overlap_tokens=settings.chunk.overlap_tokens,
     )
+    chunks = [replace(piece, start=rest.start(piece.start), end=rest.end(piece.end)) for piece in cut_from_rest]
     ids = tuple(piece.id(page.page_id, model) for piece in chunks)
     return CutPage(page=page, chunks=tuple(chunks), ids=ids)
 

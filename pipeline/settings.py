@@ -118,7 +118,9 @@ class BrowserSettings(Group):
 
     executable: Path | None = Field(None, description="Chromium or Chrome; empty: the first one found on the path.")
     tabs: int = Field(4, ge=1, le=32, description="Pages a crawl renders at a time.")
-    settle: PositiveSpan = Field(timedelta(seconds=10), description="A page that never comes to rest is read after this.")
+    settle: PositiveSpan = Field(
+        timedelta(seconds=10), description="A page that never comes to rest is read after this."
+    )
     request_limit: int = Field(200, ge=1, description="Requests one page may make; more are not answered.")
     memory_limit: int = Field(
         600 * 2**20, ge=100 * 2**20, description="Bytes one process of the browser may use; it is ended beyond."
@@ -141,6 +143,16 @@ class ChunkSettings(Group):
         254, ge=32, description="Tokens of a chunk, headings and special tokens included; the model's limit caps it."
     )
     overlap_tokens: int = Field(0, ge=0, description="Tokens a chunk repeats of the one before it.")
+    site_block_pages: int = Field(
+        5, ge=2, description="Pages a block of text stands on before it may count as the whole website's."
+    )
+    site_block_share: float = Field(
+        0.5,
+        gt=0,
+        le=1,
+        description="Share of a website's pages from which on a block is kept by one page alone: "
+        "what most pages say tells none of them apart; what fewer say may be a fact about each.",
+    )
 
 
 class EmbedSettings(Group):

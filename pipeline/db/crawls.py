@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from sqlalchemy import ForeignKey, Index, Text, exists, or_, select, text, update
+from sqlalchemy import ColumnElement, ForeignKey, Index, Text, exists, or_, select, text, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pipeline.db.base import Base, count_changed, insert_into
 from pipeline.db.datasources import Datasource
 from pipeline.db.leases import Leased, free
-from pipeline.db.page_versions import PageVersion
+from pipeline.db.page_versions import LATER, WAITING, PageVersion
 from pipeline.errors import CrawlNotFound, LeaseLost
 from pipeline.model import CrawlProgress, CrawlStatus, CrawlTrigger
 
@@ -112,6 +112,13 @@ def running(session: Session, datasource_id: UUID) -> Crawl | None:
     ).one_or_none()
 
 
+def is_fetching(session: Session, datasource_id: UUID) -> bool:
+    """Whether a crawl of this datasource still has pages to fetch."""
+    unfinished = (Crawl.status.in_(RUNNING), Crawl.scraped_at.is_(None))
+    statement = select(Crawl.id).where(Crawl.datasource_id == datasource_id, *unfinished).limit(1)
+    return session.scalar(statement) is not None
+
+
 def latest(session: Session, datasource_id: UUID) -> Crawl | None:
     """The datasource's newest crawl."""
     statement = select(Crawl).where(Crawl.datasource_id == datasource_id)
@@ -193,18 +200,38 @@ def write_progress(crawl: Crawl, progress: CrawlProgress, *, url: str | None) ->
     crawl.current_url = url or crawl.current_url
 
 
-def complete_scraped(session: Session, *, now: datetime, crawl_ids: Sequence[UUID] = ()) -> list[Crawl]:
-    """End the crawls that have nothing left to fetch or to index. Doing it twice is the same as once."""
-    unindexed = exists().where(PageVersion.crawl_id == Crawl.id, PageVersion.state == "waiting")
+def scraped(session: Session, *, crawl_ids: Sequence[UUID] = ()) -> dict[UUID, UUID]:
+    """Crawls that have nothing left to fetch, and whose pages are indexed but for those that wait for just that.
+
+    Each with its datasource.
+    """
+    statement = select(Crawl.id, Crawl.datasource_id).where(*_has_none(WAITING))
+    found = session.execute(statement.where(Crawl.id.in_(crawl_ids)) if crawl_ids else statement)
+    return {crawl.id: crawl.datasource_id for crawl in found}
+
+
+def left_undecided(session: Session) -> list[UUID]:
+    """Datasources with texts that wait for the end of a crawl that is over, whichever way."""
+    runs = exists().where(Crawl.datasource_id == PageVersion.datasource_id, Crawl.status.in_(RUNNING))
+    statement = select(PageVersion.datasource_id).where(PageVersion.state == LATER, ~runs).distinct()
+    return list(session.scalars(statement))
+
+
+def _has_none(*states: str) -> tuple[ColumnElement[bool], ...]:
+    """Crawls that run, with nothing left to fetch and no page in these states."""
+    unindexed = exists().where(PageVersion.crawl_id == Crawl.id, PageVersion.state.in_(states))
+    return (Crawl.status == CrawlStatus.SCRAPING, Crawl.scraped_at.is_not(None), ~unindexed)
+
+
+def complete_scraped(session: Session, *, now: datetime, crawl_ids: Sequence[UUID]) -> list[Crawl]:
+    """End those of the crawls that have nothing left to fetch or to index. Doing it twice is the same as once."""
     statement = (
         update(Crawl)
-        .where(Crawl.status == CrawlStatus.SCRAPING, Crawl.scraped_at.is_not(None), ~unindexed)
+        .where(*_has_none(WAITING, LATER), Crawl.id.in_(crawl_ids))
         .values(status=CrawlStatus.COMPLETED, completed_at=now, updated_at=now, current_url=None)
         .returning(Crawl)
         .execution_options(populate_existing=True)
     )
-    if crawl_ids:
-        statement = statement.where(Crawl.id.in_(crawl_ids))
     return list(session.scalars(statement))
 
 

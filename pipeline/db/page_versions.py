@@ -6,14 +6,29 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from sqlalchemy import JSON, ColumnElement, ForeignKey, Index, UniqueConstraint, exists, func, or_, select, update
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    ForeignKey,
+    Index,
+    UniqueConstraint,
+    exists,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
 from pipeline.db.base import Base, CompressedText, count_changed
 from pipeline.db.leases import Leased, free
 from pipeline.db.orgs import Org
+from pipeline.db.pages import Page
 
 WAITING, INDEXED, SUPERSEDED, POISON = "waiting", "indexed", "superseded", "poison"
+LATER = "later"
+"""Waits until its crawl has fetched everything: what is new in it may be new on every page."""
 
 
 class PageVersion(Leased, Base):
@@ -24,6 +39,12 @@ class PageVersion(Leased, Base):
         UniqueConstraint("page_id", "number"),
         Index("ix_page_versions_queue", "org_id", "state", "lease_until"),
         Index("ix_page_versions_crawl", "crawl_id", "state"),
+        Index(
+            "ix_page_versions_later",
+            "datasource_id",
+            sqlite_where=text("state = 'later'"),
+            postgresql_where=text("state = 'later'"),
+        ),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -42,6 +63,8 @@ class PageVersion(Leased, Base):
     extractor: Mapped[str]
     dropped: Mapped[list[list[str]]] = mapped_column(JSON, default=list)
     """What was kept out of the text: pairs of reason and excerpt."""
+    left_out: Mapped[list[int]] = mapped_column(JSON, default=list)
+    """Fingerprints of blocks that its chunks do without: the whole website shows them, another page keeps them."""
     chunk_count: Mapped[int] = mapped_column(default=0)
     embedded_count: Mapped[int] = mapped_column(default=0)
     """Vectors computed for this version; the others were there."""
@@ -62,18 +85,49 @@ def next_number(session: Session, page_id: UUID) -> int:
 
 def is_waiting(session: Session, page_id: UUID) -> bool:
     """Whether a text of this page waits to be indexed."""
-    statement = select(PageVersion.id).where(PageVersion.page_id == page_id, PageVersion.state == WAITING).limit(1)
+    is_to_come = PageVersion.state.in_((WAITING, LATER))
+    statement = select(PageVersion.id).where(PageVersion.page_id == page_id, is_to_come).limit(1)
     return session.scalar(statement) is not None
 
 
 def supersede_waiting(session: Session, page_id: UUID) -> int:
-    """Texts of this page that nobody indexed yet need not be any more. Returns how many there were."""
+    """Texts of this page that nobody indexed yet need not be any more. Returns how many there were.
+
+    One that was indexed before, and waits to be cut anew, stays as it was.
+    """
+    waiting = update(PageVersion).where(PageVersion.page_id == page_id, PageVersion.state.in_((WAITING, LATER)))
+    free_again = {"lease_token": None, "lease_until": None}
+    again = waiting.where(PageVersion.indexed_at.is_not(None)).values(state=INDEXED, **free_again)
+    session.execute(again.execution_options(synchronize_session=False))
+    return count_changed(session, waiting.values(state=SUPERSEDED, **free_again))
+
+
+def later(session: Session, datasource_id: UUID, *, limit: int) -> list[PageVersion]:
+    """Some of the datasource's versions that wait for the end of fetching, the same order every time."""
+    statement = select(PageVersion).where(PageVersion.datasource_id == datasource_id, PageVersion.state == LATER)
+    return list(session.scalars(statement.order_by(PageVersion.page_id).limit(limit)))
+
+
+def composed(session: Session, datasource_id: UUID) -> list[tuple[UUID, UUID, list[int]]]:
+    """The datasource's versions that serve and wait for nothing: page, version, and what its chunks do without."""
     statement = (
-        update(PageVersion)
-        .where(PageVersion.page_id == page_id, PageVersion.state == WAITING)
-        .values(state=SUPERSEDED, lease_token=None, lease_until=None)
+        select(PageVersion.page_id, PageVersion.id, PageVersion.left_out)
+        .join(Page, Page.live_version == PageVersion.id)
+        .where(Page.datasource_id == datasource_id, PageVersion.state == INDEXED, ~_has_newer())
+        .order_by(PageVersion.page_id)
     )
-    return count_changed(session, statement)
+    return [(page_id, version_id, left_out) for page_id, version_id, left_out in session.execute(statement)]
+
+
+def _has_newer() -> ColumnElement[bool]:
+    newer = aliased(PageVersion)
+    return exists().where(newer.page_id == Page.id, newer.state.in_((WAITING, LATER)))
+
+
+def cut_anew(session: Session, version: PageVersion) -> None:
+    """Let a version that serves be cut and indexed again; it serves as it is until then."""
+    version.state, version.attempts, version.hints, version.hint_at = WAITING, 0, 0, None
+    session.flush()
 
 
 def org_in_turn(session: Session, *, now: datetime, attempts: int) -> UUID | None:
@@ -157,16 +211,19 @@ def by_id(session: Session, ids: Sequence[UUID]) -> dict[UUID, PageVersion]:
 
 def finish(session: Session, version: PageVersion, *, now: datetime, chunks: int, embedded: int) -> None:
     """Note that a version is in the vector store, whole."""
-    version.state, version.indexed_at, version.problem = INDEXED, now, None
-    version.chunk_count, version.embedded_count = chunks, embedded
+    version.state, version.problem = INDEXED, None
+    version.indexed_at = version.indexed_at or now
+    version.chunk_count, version.embedded_count = chunks, version.embedded_count + embedded
     version.lease_token = version.lease_until = version.lease_owner = None
     version.attempts = 0
     session.flush()
 
 
 def retire(session: Session, version_id: UUID, *, now: datetime) -> None:
-    """Note that a version is live no more."""
+    """Note that a version is live no more; should it wait to be cut anew, it need not be."""
     session.execute(update(PageVersion).where(PageVersion.id == version_id).values(retired_at=now))
+    waits = (PageVersion.id == version_id, PageVersion.state == WAITING)
+    session.execute(update(PageVersion).where(*waits).values(state=INDEXED, lease_token=None, lease_until=None))
 
 
 def park(session: Session, version: PageVersion) -> None:
@@ -235,7 +292,7 @@ def count_waiting_of(session: Session, crawl_ids: Sequence[UUID]) -> dict[UUID, 
     """How many versions that each of these crawls made wait to be indexed; crawls with none are left out."""
     statement = (
         select(PageVersion.crawl_id, func.count())
-        .where(PageVersion.crawl_id.in_(crawl_ids), PageVersion.state == WAITING)
+        .where(PageVersion.crawl_id.in_(crawl_ids), PageVersion.state.in_((WAITING, LATER)))
         .group_by(PageVersion.crawl_id)
     )
     return {crawl_id: count for crawl_id, count in session.execute(statement) if crawl_id}

@@ -14,8 +14,11 @@ from pipeline.db import (
     page_versions,
     pages,
     robots,
+    scenario_directories,
+    scenario_matchers,
     scenarios,
     schedule_runs,
+    site_blocks,
 )
 from pipeline.db.base import Base
 
@@ -31,7 +34,10 @@ MODULES = (
     page_versions,
     pages,
     robots,
+    scenario_directories,
+    scenario_matchers,
     scenarios,
     schedule_runs,
+    site_blocks,
 )
 METADATA = Base.metadata

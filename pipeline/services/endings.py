@@ -9,17 +9,29 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from pipeline.db import crawls, frontier
+from pipeline.db import crawls, datasources, frontier
 from pipeline.db.crawls import Crawl
 from pipeline.db.datasources import Datasource
 from pipeline.db.engine import Session
+from pipeline.services import sitewide
+from pipeline.settings import Settings
 
 SPREAD = timedelta(hours=1)
 
 
-def complete(session: Session, *, now: datetime, crawl_ids: Sequence[UUID] = ()) -> list[Crawl]:
-    """End crawls with nothing left to fetch or to index, all or those named. Twice is the same as once."""
-    ended = crawls.complete_scraped(session, now=now, crawl_ids=crawl_ids)
+def complete(session: Session, settings: Settings, *, now: datetime, crawl_ids: Sequence[UUID] = ()) -> list[Crawl]:
+    """End crawls with nothing left to fetch or to index, all or those named. Twice is the same as once.
+
+    Before that, every page is what it is to be now that all are known.
+    """
+    scraped = crawls.scraped(session, crawl_ids=crawl_ids)
+    undecided = [] if crawl_ids else crawls.left_undecided(session)
+    if not scraped and not undecided:
+        return []
+    datasources.hold(session, {*scraped.values(), *undecided})
+    for datasource_id in sorted({*scraped.values(), *undecided}):
+        sitewide.decide(session, datasource_id, settings, now=now)
+    ended = crawls.complete_scraped(session, now=now, crawl_ids=list(scraped))
     for crawl in ended:
         recount(session, crawl)
         settle(session, crawl, now=now)
@@ -27,9 +39,14 @@ def complete(session: Session, *, now: datetime, crawl_ids: Sequence[UUID] = ())
 
 
 def recount(session: Session, crawl: Crawl) -> None:
-    """Twins folded, and pages set aside, after the spider was done change what its crawl counts."""
+    """Twins folded, and pages set aside, after the spider was done change what its crawl counts.
+
+    A crawl whose frontier a later one has replaced counts what it counted.
+    """
     session.flush()
     progress = frontier.progress(session, crawl.id, page_limit=sys.maxsize)
+    if not progress.found:
+        return
     crawls.write_progress(crawl, replace(progress, limit_reached=crawl.limit_reached), url=None)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -20,7 +20,7 @@ from pipeline.errors import LeaseLost, SetupError, TemporaryError
 from pipeline.flow import CutPage, PageText, Wanted
 from pipeline.logs import get_logger
 from pipeline.model import OrgScope, PageStatus, Reason
-from pipeline.services import endings
+from pipeline.services import endings, sitewide
 from pipeline.services.clock import Clock
 from pipeline.services.heartbeat import Heartbeat
 from pipeline.services.hints import Hints, relay
@@ -160,7 +160,7 @@ class IndexService:
             flow.cut(
                 text, embedder.tokenizer, self._settings, model=identity.fingerprint, model_limit=identity.max_tokens
             )
-            for text in claim.texts
+            for text in self._without_repeats(claim)
         ]
         plan = self._intend(claim, cut, model=identity.fingerprint)
         pieces = flow.wanted(cut, stored=plan.stored)
@@ -173,6 +173,12 @@ class IndexService:
         self._publish(claim, cut, computed=flow.owners(pieces, computed))
         relay(self._database, self._hints)
         return sum(len(page.chunks) for page in cut), len(computed)
+
+    def _without_repeats(self, claim: _Claim) -> list[PageText]:
+        """The claimed texts, each with what it leaves to another page of its website."""
+        with self._database.read() as session:
+            left_out = sitewide.left_out(session, claim.texts, self._settings)
+        return [replace(text, left_out=left_out[text.version_id]) for text in claim.texts]
 
     def _write(self, claim: _Claim, pieces: Sequence[Wanted], *, same_text: Mapping[str, UUID]) -> set[str]:
         """Write the points of these chunks. Returns the texts whose vectors were computed for that."""
@@ -253,7 +259,7 @@ class IndexService:
             for crawl_id in crawl_ids:
                 endings.recount(session, crawls.get(session, crawl_id, org_id=claim.scope.org_id))
             if crawl_ids:
-                endings.complete(session, now=now, crawl_ids=sorted(crawl_ids))
+                endings.complete(session, self._settings, now=now, crawl_ids=sorted(crawl_ids))
             if not held:
                 raise LeaseLost(pages=len(claim.ids))
 
@@ -275,8 +281,9 @@ def _make_live(session: Session, version: PageVersion, cut: CutPage, *, now: dat
     spans = ((chunk_id, piece.start, piece.end) for chunk_id, piece in zip(cut.ids, cut.chunks, strict=True))
     chunks.compose(session, version.id, list(spans))
     page = pages.get(session, version.page_id, org_id=version.org_id)
+    version.left_out = sorted(cut.page.left_out)
     page_versions.finish(session, version, now=now, chunks=len(cut.chunks), embedded=embedded)
-    if page.live_version is not None:
+    if page.live_version not in {None, version.id}:
         page_versions.retire(session, page.live_version, now=now)
     page.live_version = version.id
     page.status, page.reason, page.target, page.updated_at = PageStatus.SYNCED, Reason.SYNCED, None, now

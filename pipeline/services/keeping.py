@@ -5,14 +5,16 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from pipeline.db import bodies, frontier, page_versions, pages
+from pipeline.db import bodies, frontier, page_versions, pages, site_blocks
 from pipeline.db.crawls import Crawl
 from pipeline.db.engine import Session
 from pipeline.db.frontier import FrontierEntry
 from pipeline.db.page_versions import PageVersion
 from pipeline.db.pages import Page
 from pipeline.model import Discovered, Document, Outcome, PageStatus, Reason
+from pipeline.services.sitewide import may_be_site_wide
 from pipeline.settings import Settings
+from pipeline.stages.chunk.repeats import repeatable
 from pipeline.urls import url_key
 
 GONE = (404, 410)
@@ -125,19 +127,30 @@ class Keeper:
         is_new = page.live_version is None
         if page.text_hash not in {None, document.text_hash}:
             self._reopen_twins(page)
+        state = self._state(page, document)
         page_versions.supersede_waiting(self._session, page.id)
-        self._session.add(self._version(page, outcome, document))
+        self._session.add(self._version(page, outcome, document, state=state))
+        site_blocks.note(self._session, page, repeatable(document.markdown))
         page.title, page.language = document.title, document.language
         page.text_hash, page.fact_hash = document.text_hash, document.fact_hash
+        self._note_fetch(page, outcome)
+        if state == page_versions.LATER:
+            self._done(entry, page, frontier.UNCHANGED, Reason.UNCHANGED)
+            return
         page.changed_at = self._now
         if is_new:
             page.status, page.reason = PageStatus.PENDING, Reason.PENDING
-        self._note_fetch(page, outcome)
         self._done(entry, page, frontier.NEW if is_new else frontier.UPDATED, Reason.SYNCED)
         self.kept_versions += 1
-        self._session.flush()
 
-    def _version(self, page: Page, outcome: Outcome, document: Document) -> PageVersion:
+    def _state(self, page: Page, document: Document) -> str:
+        """Whether a new text is indexed now, or once it is known what is new on every page."""
+        if page.live_version is None:
+            return page_versions.WAITING
+        live = page_versions.get(self._session, page.live_version)
+        return page_versions.LATER if may_be_site_wide(document, live) else page_versions.WAITING
+
+    def _version(self, page: Page, outcome: Outcome, document: Document, *, state: str) -> PageVersion:
         html = outcome.html or b""
         return PageVersion(
             id=uuid4(),
@@ -146,6 +159,7 @@ class Keeper:
             datasource_id=page.datasource_id,
             crawl_id=self._crawl.id,
             number=page_versions.next_number(self._session, page.id),
+            state=state,
             title=document.title,
             language=document.language,
             markdown=document.markdown,

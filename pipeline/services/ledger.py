@@ -13,7 +13,7 @@ from pipeline.db.crawls import Crawl
 from pipeline.db.engine import Database, Session
 from pipeline.logs import get_logger
 from pipeline.model import CrawlPlan, CrawlProgress, Discovered, FrontierUrl, OrgScope, Outcome, Reason
-from pipeline.services import endings, sharing
+from pipeline.services import endings, sharing, sitewide
 from pipeline.services.clock import Clock
 from pipeline.services.hints import Hints, relay
 from pipeline.services.keeping import Keeper
@@ -195,7 +195,9 @@ class DatabaseLedger:
                 crawls.fail(crawl, now=now, message=problem)
                 endings.settle(session, crawl, now=now)
             else:
-                endings.complete(session, now=now, crawl_ids=[crawl.id])
+                sitewide.decide(session, crawl.datasource_id, self._settings, now=now)
+                endings.recount(session, crawl)
+                endings.complete(session, self._settings, now=now, crawl_ids=[crawl.id])
         relay(self._database, self._hints)
 
     def _start_problem(self, session: Session, crawl: Crawl) -> str | None:

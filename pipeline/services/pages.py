@@ -13,8 +13,10 @@ from pipeline.db.pages import Page
 from pipeline.errors import PageNotFound
 from pipeline.model import OrgScope, PageStatus, Reason
 from pipeline.rules import CrawlRules
+from pipeline.services import sitewide
 from pipeline.services.clock import Clock
 from pipeline.settings import Settings
+from pipeline.stages.chunk.repeats import excerpts
 from pipeline.urls import canonical, site_key, url_key
 
 MEANINGS = {
@@ -48,6 +50,10 @@ MEANINGS = {
 
 UNSEEN = "No crawl has come across it: no page and no sitemap names it."
 """What `pending` means of a URL that could be crawled and was never seen."""
+
+
+SITE_WIDE = "on most pages of the site"
+"""Why a block of the text is in none of the page's chunks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +191,7 @@ class PageService:
             return PageDetail(
                 page=_view(page, live),
                 markdown=shown.markdown if shown else None,
-                dropped=tuple((reason, text) for reason, text in shown.dropped) if shown else (),
+                dropped=_kept_out(shown) if shown else (),
                 versions=versions,
             )
 
@@ -256,6 +262,7 @@ class PageService:
                 page.status, page.reason = PageStatus.SYNCED, Reason.SYNCED
             else:
                 page.status, page.reason = PageStatus.PENDING, Reason.PENDING
+            sitewide.decide(session, page.datasource_id, self._settings, now=page.updated_at)
 
 
 def _find(session: Session, url_or_id: str | UUID, *, scope: OrgScope) -> Page:
@@ -268,6 +275,13 @@ def _find(session: Session, url_or_id: str | UUID, *, scope: OrgScope) -> Page:
     if not found:
         raise PageNotFound(url=url_or_id)
     return min(found, key=lambda page: page.live_version is None)
+
+
+def _kept_out(version: page_versions.PageVersion) -> tuple[tuple[str, str], ...]:
+    """What is no text of this page: what nobody sees, and what the whole website shows and another page keeps."""
+    hidden = tuple((reason, text) for reason, text in version.dropped)
+    repeated = tuple((SITE_WIDE, text) for text in excerpts(version.markdown, set(version.left_out)))
+    return hidden + repeated
 
 
 def _view(page: Page, live: page_versions.PageVersion | None) -> PageView:

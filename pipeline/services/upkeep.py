@@ -61,7 +61,7 @@ class UpkeepService:
         started = self._start_due() if schedules else 0
         parked = self._park()
         with self._database.write() as session:
-            completed = len(endings.complete(session, now=self._clock()))
+            completed = len(endings.complete(session, self._settings, now=self._clock()))
         report = TickReport(
             started=started,
             parked=parked,

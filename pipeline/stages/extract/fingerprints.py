@@ -6,12 +6,14 @@ import hashlib
 import re
 from collections.abc import Iterable
 
+from pipeline.steady import steady
+
 _FACT = re.compile(r"[$\u20ac\u00a3\u00a5]?\d[\d.,:/\u2013-]*[\d%](?![\w])|[$\u20ac\u00a3\u00a5]?\d")
 
 
 def text_hash(markdown: str) -> str:
-    """SHA-256 of the text with white space folded, hexadecimal."""
-    return hashlib.sha256(" ".join(markdown.split()).encode("utf-8", "surrogatepass")).hexdigest()
+    """SHA-256 of the text with white space folded and without what changes by itself, hexadecimal."""
+    return hashlib.sha256(" ".join(steady(markdown).split()).encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def fact_hash(texts: Iterable[str], stated: Iterable[str]) -> str:

@@ -89,14 +89,50 @@ def upgrade() -> None:
         )
 
     op.create_table(
+        "scenario_directories",
+        sa.Column("id", sa.Uuid(), nullable=False),
+        sa.Column("org_id", sa.Uuid(), nullable=False),
+        sa.Column("name", sa.String(), nullable=False),
+        sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["org_id"], ["orgs.id"], name=op.f("fk_scenario_directories_org_id_orgs"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("id", name=op.f("pk_scenario_directories")),
+        sa.UniqueConstraint("org_id", "name", name=op.f("uq_scenario_directories_org_id_name")),
+    )
+    op.create_table(
+        "scenario_matchers",
+        sa.Column("org_id", sa.Uuid(), nullable=False),
+        sa.Column("model", sa.String(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("state", sa.LargeBinary(), nullable=False),
+        sa.Column("built_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["org_id"], ["orgs.id"], name=op.f("fk_scenario_matchers_org_id_orgs"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("org_id", "model", name=op.f("pk_scenario_matchers")),
+    )
+    op.create_table(
+        "background_vectors",
+        sa.Column("model", sa.String(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
+        sa.Column("vectors", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("model", "digest", name=op.f("pk_background_vectors")),
+    )
+    op.create_table(
         "scenarios",
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("org_id", sa.Uuid(), nullable=False),
+        sa.Column("directory_id", sa.Uuid(), nullable=True),
         sa.Column("type", sa.String(), nullable=False),
         sa.Column("title", sa.String(), nullable=False),
         sa.Column("content", sa.Text(), nullable=False),
         sa.Column("triggers", sa.JSON(), nullable=False),
         sa.Column("is_draft", sa.Boolean(), nullable=False),
+        sa.Column("draft_title", sa.String(), nullable=True),
+        sa.Column("draft_content", sa.Text(), nullable=True),
+        sa.Column("draft_triggers", sa.JSON(), nullable=True),
         sa.Column("restricted_to_channels", sa.JSON(), nullable=False),
         sa.Column("restricted_to_segments", sa.JSON(), nullable=False),
         sa.Column("start_time", sa.DateTime(timezone=True), nullable=True),
@@ -107,10 +143,17 @@ def upgrade() -> None:
         sa.Column("published_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("updated_at", sa.DateTime(timezone=True), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["directory_id"],
+            ["scenario_directories.id"],
+            name=op.f("fk_scenarios_directory_id_scenario_directories"),
+            ondelete="SET NULL",
+        ),
         sa.ForeignKeyConstraint(["org_id"], ["orgs.id"], name=op.f("fk_scenarios_org_id_orgs"), ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_scenarios")),
     )
     with op.batch_alter_table("scenarios", schema=None) as batch_op:
+        batch_op.create_index(batch_op.f("ix_scenarios_directory_id"), ["directory_id"], unique=False)
         batch_op.create_index(batch_op.f("ix_scenarios_org_id"), ["org_id"], unique=False)
 
     op.create_table(
@@ -208,9 +251,11 @@ def upgrade() -> None:
         sa.Column("id", sa.Uuid(), nullable=False),
         sa.Column("scenario_id", sa.Uuid(), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("type", sa.String(), nullable=False),
         sa.Column("title", sa.String(), nullable=False),
         sa.Column("content", sa.Text(), nullable=False),
         sa.Column("triggers", sa.JSON(), nullable=False),
+        sa.Column("published_by", sa.String(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.ForeignKeyConstraint(
             ["scenario_id"],
@@ -286,6 +331,7 @@ def upgrade() -> None:
         batch_op.create_index("ix_frontier_counts", ["crawl_id", "state", "outcome", "reason"], unique=False)
         batch_op.create_index("ix_frontier_take", ["crawl_id", "state", "is_new", "depth", "url_key"], unique=False)
 
+    _create_page_blocks()
     op.create_table(
         "page_versions",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -303,6 +349,7 @@ def upgrade() -> None:
         sa.Column("body_sha256", sa.String(), nullable=False),
         sa.Column("extractor", sa.String(), nullable=False),
         sa.Column("dropped", sa.JSON(), nullable=False),
+        sa.Column("left_out", sa.JSON(), nullable=False),
         sa.Column("chunk_count", sa.Integer(), nullable=False),
         sa.Column("embedded_count", sa.Integer(), nullable=False),
         sa.Column("problem", sa.String(), nullable=True),
@@ -325,6 +372,13 @@ def upgrade() -> None:
     )
     with op.batch_alter_table("page_versions", schema=None) as batch_op:
         batch_op.create_index("ix_page_versions_crawl", ["crawl_id", "state"], unique=False)
+        batch_op.create_index(
+            "ix_page_versions_later",
+            ["datasource_id"],
+            unique=False,
+            sqlite_where=sa.text("state = 'later'"),
+            postgresql_where=sa.text("state = 'later'"),
+        )
         batch_op.create_index("ix_page_versions_queue", ["org_id", "state", "lease_until"], unique=False)
 
     op.create_table(
@@ -370,9 +424,11 @@ def downgrade() -> None:
     op.drop_table("trigger_vectors")
     with op.batch_alter_table("page_versions", schema=None) as batch_op:
         batch_op.drop_index("ix_page_versions_queue")
+        batch_op.drop_index("ix_page_versions_later")
         batch_op.drop_index("ix_page_versions_crawl")
 
     op.drop_table("page_versions")
+    _drop_page_blocks()
     with op.batch_alter_table("frontier", schema=None) as batch_op:
         batch_op.drop_index("ix_frontier_take")
         batch_op.drop_index("ix_frontier_counts")
@@ -405,8 +461,12 @@ def downgrade() -> None:
     op.drop_table("crawls")
     with op.batch_alter_table("scenarios", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_scenarios_org_id"))
+        batch_op.drop_index(batch_op.f("ix_scenarios_directory_id"))
 
     op.drop_table("scenarios")
+    op.drop_table("background_vectors")
+    op.drop_table("scenario_matchers")
+    op.drop_table("scenario_directories")
     with op.batch_alter_table("datasources", schema=None) as batch_op:
         batch_op.drop_index(
             "uq_datasources_kept",
@@ -463,3 +523,25 @@ def _create_hosts() -> None:
 def _drop_hosts() -> None:
     for table in ("robots_answers", "host_stakes", "hosts"):
         op.drop_table(table)
+
+
+def _create_page_blocks() -> None:
+    op.create_table(
+        "page_blocks",
+        sa.Column("page_id", sa.Uuid(), nullable=False),
+        sa.Column("fingerprint", sa.BigInteger(), nullable=False),
+        sa.Column("datasource_id", sa.Uuid(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["page_id"], ["pages.id"], name=op.f("fk_page_blocks_page_id_pages"), ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("page_id", "fingerprint", name=op.f("pk_page_blocks")),
+    )
+    with op.batch_alter_table("page_blocks", schema=None) as batch_op:
+        batch_op.create_index("ix_page_blocks_fingerprint", ["datasource_id", "fingerprint", "page_id"], unique=False)
+
+
+def _drop_page_blocks() -> None:
+    with op.batch_alter_table("page_blocks", schema=None) as batch_op:
+        batch_op.drop_index("ix_page_blocks_fingerprint")
+
+    op.drop_table("page_blocks")
