@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.bootstrap import open_services
+from pipeline.services.crawls import NewDatasource
+from pipeline.settings import read_settings
 from tests.end_to_end.conftest import FREE_PORT
 from tests.lab.command import Finished, Sitewise
 from tests.lab.site import LabSite
@@ -81,7 +84,9 @@ def test_a_rule_that_cannot_be_read_is_refused(fresh: Sitewise) -> None:
     finished = fresh.run("crawl", f"http://{NO_PORT}/", "--include", "re:(")
 
     assert finished.status == BAD_INPUT
+    assert "include_paths" in in_one_line(finished)
     assert "RE2" in in_one_line(finished)
+    assert not fresh.data_dir.exists()
 
 
 def test_an_unknown_option_is_bad_input(fresh: Sitewise) -> None:
@@ -105,34 +110,52 @@ def test_an_org_that_is_not_there_is_named(fresh: Sitewise) -> None:
 # --- the site ------------------------------------------------------------------------------
 
 
-def test_a_host_that_is_not_there(owned: Sitewise) -> None:
-    """No such host: the crawl fails and says so."""
-    finished = owned.run("crawl", "http://no-such-host.invalid/")
+@pytest.mark.parametrize(
+    ("url", "told"), [("http://no-such-host.invalid/", "no such host"), (f"http://{NO_PORT}/", "connection refused")]
+)
+def test_a_host_that_does_not_answer_is_not_added(fresh: Sitewise, url: str, told: str) -> None:
+    """No such host, or nobody listens there: said at once, and nothing is stored."""
+    finished = fresh.run("crawl", url)
 
-    assert finished.status == FAILURE
-    assert "no such host" in finished.err
-    assert "What was kept before is kept" in finished.err
-
-
-def test_a_refused_connection(owned: Sitewise) -> None:
-    """Nobody listens: the crawl fails and says so."""
-    finished = owned.run("crawl", f"http://{NO_PORT}/", "--json")
-
-    job = finished.json()
-    assert finished.status == FAILURE
-    assert job["status"] == "failed"
-    assert "connection refused" in job["error_message"]
+    assert finished.status == BAD_INPUT
+    assert told in in_one_line(finished)
+    assert not fresh.data_dir.exists()
 
 
-def test_a_certificate_that_nobody_signed(owned: Sitewise, tmp_path: Path) -> None:
+def test_a_certificate_that_nobody_signed(fresh: Sitewise, tmp_path: Path) -> None:
     """A self-signed certificate is not believed, and is named as the reason."""
     with LabSite(tls=self_signed(tmp_path)) as site:
         site.page("/")
 
-        finished = owned.run("crawl", f"{site.url}/")
+        finished = fresh.run("crawl", f"{site.url}/")
+
+    assert finished.status == BAD_INPUT
+    assert "certificate" in in_one_line(finished)
+
+
+def test_a_known_site_that_is_down_fails_its_crawl(owned: Sitewise) -> None:
+    """A website that was added is crawled whatever its host says today: the crawl fails, and what was kept is kept."""
+    url = f"http://{NO_PORT}/"
+    settings = read_settings(data_dir=owned.data_dir, crawl={"allowed_addresses": "127.0.0.0/8"})
+    with open_services(settings) as services:
+        services.crawls.add(NewDatasource(url, crawl_interval_hours=None), scope=services.orgs.ensure())
+
+    finished = owned.run("crawl", url)
 
     assert finished.status == FAILURE
-    assert "certificate" in finished.err
+    assert "connection refused" in finished.err
+    assert "What was kept before is kept" in finished.err
+
+
+def test_rules_that_match_nothing_are_refused(fresh: Sitewise, site: LabSite) -> None:
+    """The site is looked at first: addresses it does have are named, and nothing is stored."""
+    site.page("/", links=["/help/orders", "/blog/"])
+
+    finished = fresh.run("crawl", f"{site.url}/", "--include", "/docs/*")
+
+    assert finished.status == BAD_INPUT
+    assert "/help/orders" in in_one_line(finished)
+    assert not fresh.data_dir.exists()
 
 
 def test_robots_that_forbid_everything(owned: Sitewise, site: LabSite) -> None:
@@ -225,35 +248,31 @@ def test_a_database_that_is_away(fresh: Sitewise) -> None:
     assert "SITEWISE_DATABASE__URL" in in_one_line(finished)
 
 
-@pytest.mark.parametrize(
-    "command", [("ask", "What does it cost?"), ("crawl", f"http://{NO_PORT}/")], ids=lambda words: words[0]
-)
-def test_a_vector_store_that_is_away(fresh: Sitewise, command: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("command", ["ask", "crawl"])
+def test_a_vector_store_that_is_away(fresh: Sitewise, site: LabSite, command: str) -> None:
     """A crawl that could index nothing does not begin; a question is not answered from half of what is known."""
-    finished = fresh.run(*command, settings={"SITEWISE_UPSERT__QDRANT_URL": f"http://{NO_PORT}"})
+    finished = fresh.run(command, site.url, settings={"SITEWISE_UPSERT__QDRANT_URL": f"http://{NO_PORT}"})
 
     assert finished.status == FAILURE
     assert "SITEWISE_UPSERT__QDRANT_URL" in in_one_line(finished)
 
 
-@pytest.mark.parametrize(
-    "command", [("ask", "What does it cost?"), ("crawl", f"http://{NO_PORT}/")], ids=lambda words: words[0]
-)
-def test_a_model_that_is_not_there(fresh: Sitewise, command: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("command", ["ask", "crawl"])
+def test_a_model_that_is_not_there(fresh: Sitewise, site: LabSite, command: str) -> None:
     """A model that cannot be loaded stops a command before it begins."""
-    finished = fresh.run(*command, settings={"SITEWISE_EMBED__MODEL": "/no/such/model"})
+    finished = fresh.run(command, site.url, settings={"SITEWISE_EMBED__MODEL": "/no/such/model"})
 
     assert finished.status == FAILURE
     assert "SITEWISE_EMBED__MODEL" in in_one_line(finished)
 
 
-def test_a_model_of_another_dimension(fresh: Sitewise, tmp_path: Path) -> None:
+def test_a_model_of_another_dimension(fresh: Sitewise, site: LabSite, tmp_path: Path) -> None:
     """A knowledge base of one model is not asked, or extended, with another."""
     fresh.run("ask", "What does it cost?")
     other = {"SITEWISE_EMBED__MODEL": str(write_tiny_bert(tmp_path / "tiny"))}
 
     asked = fresh.run("ask", "What does it cost?", settings=other)
-    crawled = fresh.run("crawl", f"http://{NO_PORT}/", settings=other)
+    crawled = fresh.run("crawl", site.url, settings=other)
 
     for finished in (asked, crawled):
         assert finished.status == FAILURE
