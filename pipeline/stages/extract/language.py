@@ -6,6 +6,8 @@ _SAMPLE = 600
 """Characters looked at: more take longer and change next to no answer."""
 
 _LEAST_LETTERS = 40
+_ENGLISH = frozenset(("the", "and", "with", "this", "that", "you", "your", "are", "from", "which", "when", "not"))
+_LEAST_SHARE, _LEAST_DIFFERENT = 0.1, 3
 
 
 def language_of(declared: str | None, text: str) -> str | None:
@@ -13,7 +15,16 @@ def language_of(declared: str | None, text: str) -> str | None:
     if declared:
         return declared
     letters = sum(character.isalpha() for character in text[:_SAMPLE])
-    return _detect(text[:_SAMPLE]) if letters >= _LEAST_LETTERS else None
+    if letters < _LEAST_LETTERS:
+        return None
+    return "en" if _is_plainly_english(text[:_SAMPLE]) else _detect(text[:_SAMPLE])
+
+
+def _is_plainly_english(text: str) -> bool:
+    """Whether so many words are ones that no other language has that nothing else can come out."""
+    words = text.lower().split()
+    english = [word for word in words if word in _ENGLISH]
+    return len(english) >= _LEAST_SHARE * len(words) and len(set(english)) >= _LEAST_DIFFERENT
 
 
 def _detect(text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from urllib.parse import urljoin
 
 from lxml.etree import _Element as Element
@@ -15,6 +16,8 @@ MAX_LINKS = 20_000
 MAX_URL_LENGTH = 2_048
 _MAX_REFRESH_SECONDS = 60.0
 _REFRESH = re.compile(r"\s*([\d.]{1,10})\s*[;,]?\s*(?:url\s*=)?\s*['\"]?\s*([^'\"]*)", re.IGNORECASE)
+_BELOW = re.compile(r"\w[\w-]*(?:[./][\w-]+)*(?:#.*)?\Z", re.ASCII)
+"""A plain path below the folder of the page: it needs no joining."""
 _CONTROLS = dict.fromkeys([9, 10, 13])
 
 
@@ -36,14 +39,23 @@ def absolute(base: str, href: str) -> str | None:
         scheme = href.partition(":")[0]
         if scheme != href and scheme.isalpha() and scheme.lower() not in {"http", "https"}:
             return None
-        try:
-            href = urljoin(base, href)
-        except ValueError:
-            return None
+        if _BELOW.match(href):
+            href = _folder(base) + href
+        else:
+            try:
+                href = urljoin(base, href)
+            except ValueError:
+                return None
     target = href.partition("#")[0]
     if len(target) > MAX_URL_LENGTH or target.endswith("://") or not target.startswith(("http://", "https://")):
         return None
     return target
+
+
+@lru_cache(maxsize=256)
+def _folder(base: str) -> str:
+    """What a plain relative path is appended to."""
+    return urljoin(base, "x").removesuffix("x")
 
 
 def find_links(root: Element, base: str) -> tuple[Link, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pipeline.stages.extract.pieces import Piece
 
-_SPECIAL = re.compile(r"^(#{1,6}(?=\s)|>|[-+*](?=\s)|\d{1,9}[.)](?=\s)|```|~~~|\||={3,}$|-{3,}$)", re.MULTILINE)
+_SPECIAL = re.compile(r"#{1,6}(?=\s)|>|[-+*](?=\s)|\d{1,9}[.)](?=\s)|```|~~~|\||={3,}\Z|-{3,}\Z")
 _INDENT = "    "
 """Four spaces nest under every marker from `-` to `10.`."""
 
@@ -52,7 +52,7 @@ def _lines(piece: Piece) -> list[str]:
         fence = "```" if "```" not in piece.text else "~~~~"
         deep = _INDENT * piece.level
         return [deep + line for line in (fence + piece.marker, *piece.text.split("\n"), fence)]
-    first, *rest = _SPECIAL.sub(r"\\\1", piece.text).split("\n")
+    first, *rest = (f"\\{line}" if _SPECIAL.match(line) else line for line in piece.text.split("\n"))
     if piece.kind == "item":
         hanging = indent + " " * (len(piece.marker) + 1)
         return [f"{indent}{piece.marker} {first}", *(hanging + line for line in rest)]

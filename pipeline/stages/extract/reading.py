@@ -116,7 +116,6 @@ _WIDE_WORD = 15
 _FEW_WORDS = 50
 _CODE_LANGUAGE = re.compile(r"(?:\blang(?:uage)?-|\bbrush:\s?|highlight-source-|\bsourceCode\s+)([\w+#.-]+)")
 _GUTTER = re.compile(r"\b(?:lineno|linenos|linenodiv|line-?numbers?|gutter|blob-num)\b")
-_SPACES = re.compile(r"\s+")
 
 
 class Reading:
@@ -199,7 +198,7 @@ class Reading:
     def _text(self, text: str) -> None:
         if self._link_depth:
             self._link_words += _count(text)
-        self._buffer.append(text if self._in_code else _SPACES.sub(" ", text))
+        self._buffer.append(text if self._in_code else text.replace("\n", " "))
 
     # --- inline ------------------------------------------------------------------------
 
@@ -350,9 +349,14 @@ class Reading:
         if self._in_cell:
             buffer.append(" ")
             return
-        lines = [" ".join(line.split()) for line in "".join(buffer).split("\n")]
+        text = "".join(buffer)
         buffer.clear()
-        text = self._seen((" " if self._kind == "heading" else "\n").join(filter(None, lines)))
+        if "\n" in text:
+            lines = [" ".join(line.split()) for line in text.split("\n")]
+            text = (" " if self._kind == "heading" else "\n").join(filter(None, lines))
+        else:
+            text = " ".join(text.split())
+        text = self._seen(text) if text else ""
         if text:
             self._add(self._kind, text, level=self._level)
         self._link_words = 0
