@@ -1,4 +1,4 @@
-"""Describes the containers around each piece of a page in numbers: their text and links, how near the title they are."""
+"""Describes the containers around each piece of a page in numbers: their text and links, how near the title."""
 
 from __future__ import annotations
 

@@ -7,7 +7,8 @@ _SAMPLE = 600
 
 _LEAST_LETTERS = 40
 _ENGLISH = frozenset(("the", "and", "with", "this", "that", "you", "your", "are", "from", "which", "when", "not"))
-_LEAST_SHARE, _LEAST_DIFFERENT = 0.1, 3
+_COMMON = _ENGLISH | {"of", "is", "to", "by", "for", "can", "if", "or", "a", "in", "on", "be", "as", "it", "an"}
+_LEAST_SHARE, _LEAST_DIFFERENT = 0.12, 3
 
 
 def language_of(declared: str | None, text: str) -> str | None:
@@ -21,10 +22,10 @@ def language_of(declared: str | None, text: str) -> str | None:
 
 
 def _is_plainly_english(text: str) -> bool:
-    """Whether so many words are ones that no other language has that nothing else can come out."""
+    """Whether nothing but English can come out: words that only it has, and many of its commonest."""
     words = text.lower().split()
-    english = [word for word in words if word in _ENGLISH]
-    return len(english) >= _LEAST_SHARE * len(words) and len(set(english)) >= _LEAST_DIFFERENT
+    common = sum(word in _COMMON for word in words)
+    return common >= _LEAST_SHARE * len(words) and len(_ENGLISH.intersection(words)) >= _LEAST_DIFFERENT
 
 
 def _detect(text: str) -> str:
