@@ -267,8 +267,20 @@ class ExtractionFailed(PermanentError):
     """A page cannot be read as HTML."""
 
 
+class DocumentUnreadable(ExtractionFailed):
+    """A document cannot be read."""
+
+
 class PageTooComplex(ExtractionFailed):
     """A page is nested too deep, or has too many attributes, to be parsed safely."""
+
+
+class DocumentTooLong(PageTooComplex):
+    """A document has more pages or more text than anybody writes."""
+
+
+class ParserEnded(PageTooComplex):
+    """A page ended its parser, or needs more memory than a page may have."""
 
 
 class PageTooSlow(ExtractionFailed):

@@ -20,8 +20,11 @@ _HTML_START = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body|title|meta|h1|div|p|table|script|style)\b",
     re.IGNORECASE | re.DOTALL,
 )
+DOCUMENT = b"%PDF-"
+"""What a PDF document begins with."""
+
 _MAGIC = (
-    (b"%PDF-", "PDF"),
+    (DOCUMENT, "PDF"),
     (b"\x89PNG", "PNG image"),
     (b"GIF8", "GIF image"),
     (b"\xff\xd8\xff", "JPEG image"),

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from pipeline.model import Document
+from spiders.body import DOCUMENT
 from spiders.fetch import Answer
 
 Ask = Callable[[str, Mapping[str, str]], Awaitable[Answer | None]]
@@ -52,7 +53,7 @@ class Rendering:
 
     def wants(self, document: Document, html: bytes) -> bool:
         """Whether a page, read without its scripts, is to be rendered."""
-        if document.noindex or document.refresh or html.startswith(b"%PDF-"):
+        if document.noindex or document.refresh or html.startswith(DOCUMENT):
             return False
         if self.is_always:
             return True

@@ -16,7 +16,7 @@ from pipeline.errors import AddressRefused, ExtractionFailed, InvalidUrl, PageTo
 from pipeline.model import Discovered, Document, FrontierUrl, Outcome, Reason
 from pipeline.settings import Settings
 from pipeline.urls import canonical, split, url_key
-from spiders.body import why_not_html
+from spiders.body import DOCUMENT, why_not_html
 from spiders.fetch import Answer, Fetcher, FetchFailed
 from spiders.gate import NoRobots, RobotsGate
 from spiders.pace import BUSY, HostClosed, Pace
@@ -218,7 +218,7 @@ class Visitor:
         if not HTTPStatus.OK <= answer.status < HTTPStatus.MULTIPLE_CHOICES:
             raise Refused(Reason.HTTP_ERROR, f"answered {answer.status}", status=answer.status)
         problem = why_not_html(answer.body, answer.content_type)
-        if problem is not None:
+        if problem is not None and not (self.takes_documents and answer.body.startswith(DOCUMENT)):
             raise Refused(Reason.NOT_HTML, problem, status=answer.status)
 
     async def _extract(self, answer: Answer) -> Document:

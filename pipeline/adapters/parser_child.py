@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable
 from typing import BinaryIO
 
-from pipeline.errors import ExtractionFailed, SitewiseError
+from pipeline.errors import ExtractionFailed, ParserEnded, SitewiseError
 
 LENGTH = struct.Struct("!Q")
 """Before every message: its length in bytes."""
@@ -46,7 +46,7 @@ def _answer(function: Callable[..., object], request: bytes) -> bytes:
     except SitewiseError as error:
         result = error
     except MemoryError:
-        result = ExtractionFailed(url=url, problem="it needs more memory than a page may")
+        result = ParserEnded(url=url, problem="it needs more memory than a page may")
     except Exception as error:  # noqa: BLE001 - a page may break any part of a parser; it must not end the child
         result = ExtractionFailed(url=url, problem=f"{type(error).__name__}: {error}"[:300])
     return pickle.dumps(result, pickle.HIGHEST_PROTOCOL)

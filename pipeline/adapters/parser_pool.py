@@ -17,7 +17,7 @@ from typing import IO, Self, cast
 
 import pipeline
 from pipeline.adapters.parser_child import LENGTH
-from pipeline.errors import ExtractionFailed, PageTooSlow, SitewiseError
+from pipeline.errors import ExtractionFailed, PageTooSlow, ParserEnded, SitewiseError
 from pipeline.model import Document
 from pipeline.settings import ExtractSettings
 
@@ -55,8 +55,8 @@ class ParserPool:
 
         Raises:
             PageTooSlow: If the page took longer than its time limit; its child is gone.
-            PageTooComplex: If the page was refused before parsing.
-            ExtractionFailed: If it cannot be parsed, or ended its child.
+            PageTooComplex: If the page was refused before parsing, or ended its child.
+            ExtractionFailed: If it cannot be parsed.
         """
         child = self._take(url)
         seconds = self._settings.timeout.total_seconds()
@@ -67,7 +67,7 @@ class ParserPool:
             raise PageTooSlow(url=url, seconds=seconds) from error
         except (EOFError, OSError) as error:
             ended = self._replace(child, patience=_EXIT_SECONDS)
-            raise ExtractionFailed(url=url, problem=f"its parser {ended}") from error
+            raise ParserEnded(url=url, problem=f"its parser {ended}") from error
         except BaseException:
             self._replace(child)
             raise

@@ -1,4 +1,4 @@
-"""Turns the HTML of a page into its main text as Markdown, its links, and what it says about itself."""
+"""Turns the HTML of a page, or a document, into its main text as Markdown, its links, and what it says about itself."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from lxml import html as html_parser
 from pipeline.errors import ExtractionFailed
 from pipeline.model import Document
 from pipeline.stages.extract.decoding import decode
+from pipeline.stages.extract.documents import MAGIC, extract_document
 from pipeline.stages.extract.fingerprints import fact_hash, text_hash
 from pipeline.stages.extract.guard import check_complexity
 from pipeline.stages.extract.language import language_of
@@ -36,10 +37,10 @@ __all__ = ["EXTRACTOR", "extract", "parse"]
 
 
 def extract(html: bytes, *, url: str, content_type: str | None = None) -> Document:
-    """Read one page. The same bytes give the same document, whatever was read before.
+    """Read one page, or a PDF document taken as one. The same bytes give the same document, whatever was read before.
 
     Args:
-        html: The body as fetched, decompressed.
+        html: The body as fetched, decompressed: HTML, or a PDF document.
         url: Where it came from after redirects; relative links are relative to it.
         content_type: The `Content-Type` header, for its charset.
 
@@ -47,6 +48,8 @@ def extract(html: bytes, *, url: str, content_type: str | None = None) -> Docume
         PageTooComplex: If parsing it could take minutes.
         ExtractionFailed: If there is nothing to parse.
     """
+    if html.startswith(MAGIC):
+        return extract_document(html, url=url)
     check_complexity(html)
     root = parse(decode(html, content_type))
     base = base_url(root, url)
