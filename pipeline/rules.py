@@ -187,6 +187,13 @@ class CrawlRules:
             return True
         return bool(self.include) and not any(pattern.matches(parts) for pattern in self.include)
 
+    def excluded_by(self, parts: UrlParts) -> str | None:
+        """Which of the customer's patterns leaves a URL out, in words; None when none does."""
+        for pattern in self.exclude:
+            if pattern.matches(parts):
+                return f"exclude_paths: {pattern.source}"
+        return "no include_paths rule matches" if self.excludes(parts) else None
+
 
 def refuse_hopeless(rules: CrawlRules) -> None:
     """Refuse rules that no page can pass.

@@ -48,7 +48,7 @@ class Scope:
         reason = self.rules.decide(absolute, depth)
         if reason is Reason.OFF_SITE:
             return None
-        detail = None
+        detail = self.rules.excluded_by(split(absolute)) if reason is Reason.EXCLUDED_RULE else None
         if is_listed:
             self._remember_listed(key)
         elif reason is None:

@@ -116,6 +116,7 @@ def why(url: Annotated[str, typer.Argument(help="Any URL.")], *, as_json: Json =
         print_json(answer)
         return
     lines = [f"{answer.url}", f"{answer.reason}: {answer.meaning}"]
+    lines += [f"Known as {answer.known_as}"] if answer.known_as else []
     lines += [f"It leads to {answer.target}"] if answer.target else []
     lines += [f"Seen {moment(answer.seen_at)}"] if answer.seen_at else []
     lines += [f"HTTP status {answer.http_status}"] if answer.http_status else []

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from pipeline.bootstrap import open_services
 from pipeline.cli.output import print_json, print_line, print_table, say
 from pipeline.model import Reason
-from pipeline.services.pages import MEANINGS
+from pipeline.services.reasons import MEANINGS
 
 if TYPE_CHECKING:
     from pipeline.preview import Look

@@ -179,6 +179,12 @@ def get(session: Session, crawl_id: UUID, url_key: str) -> FrontierEntry | None:
     return session.get(FrontierEntry, (crawl_id, url_key))
 
 
+def noted(session: Session, crawl_ids: Sequence[UUID], url_key: str) -> list[FrontierEntry]:
+    """One URL in several crawls, in any order."""
+    statement = select(FrontierEntry).where(FrontierEntry.crawl_id.in_(crawl_ids), FrontierEntry.url_key == url_key)
+    return list(session.scalars(statement))
+
+
 def failures(session: Session, crawl_id: UUID, *, limit: int) -> list[FrontierEntry]:
     """URLs of the crawl that could not be read, in URL order."""
     statement = (

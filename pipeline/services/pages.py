@@ -2,55 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from pipeline.db import crawls, datasources, frontier, page_versions, pages
-from pipeline.db.datasources import Datasource
+from pipeline.db import datasources, page_versions, pages
 from pipeline.db.engine import Database, Session
 from pipeline.db.pages import Page
 from pipeline.errors import PageNotFound
 from pipeline.model import OrgScope, PageStatus, Reason
-from pipeline.rules import CrawlRules
 from pipeline.services import sitewide
 from pipeline.services.clock import Clock
+from pipeline.services.reasons import Why, explain
 from pipeline.settings import Settings
 from pipeline.stages.chunk.repeats import excerpts
-from pipeline.urls import canonical, site_key, url_key
-
-MEANINGS = {
-    Reason.SYNCED: "It is in the knowledge base.",
-    Reason.UNCHANGED: "It is in the knowledge base; the last crawl found nothing new.",
-    Reason.PENDING: "It was seen and waits its turn.",
-    Reason.ROBOTS: "The site's robots.txt does not let us read it.",
-    Reason.NOINDEX: "The page asks not to be indexed.",
-    Reason.EXCLUDED_RULE: "An include or exclude rule of its datasource leaves it out.",
-    Reason.EXCLUDED_MANUALLY: "Somebody excluded it.",
-    Reason.OFF_SITE: "It is on another site than any datasource.",
-    Reason.DEPTH: "It is too many links away from the start page, or its path goes in circles.",
-    Reason.PAGE_LIMIT: "The crawl kept as many pages as it may before this one's turn.",
-    Reason.DUPLICATE_OF: "Another page says the same and is kept instead.",
-    Reason.CANONICAL_TO: "It leads to another address, which is kept instead.",
-    Reason.THIN: "It has hardly any text.",
-    Reason.NOT_HTML: "It is not an HTML page.",
-    Reason.TOO_LARGE: "It is larger than a page may be.",
-    Reason.TOO_SLOW: "It took longer than a page may take.",
-    Reason.TOO_COMPLEX: "It is too deeply nested to be read safely.",
-    Reason.HTTP_ERROR: "The site did not deliver it.",
-    Reason.SOFT_404: "The site says it does not exist, though with a success status.",
-    Reason.LOGIN_WALL: "It asks for a login.",
-    Reason.ADDRESS_REFUSED: "Its address is not on the public internet.",
-    Reason.REDIRECT_LOOP: "It redirects without end.",
-    Reason.POISON: "It ended its worker too often and was set aside.",
-    Reason.GONE: "The site said twice that it no longer exists.",
-    Reason.HELD: "A crawl would have changed too much; the old text serves until somebody decides.",
-}
-
-
-UNSEEN = "No crawl has come across it: no page and no sitemap names it."
-"""What `pending` means of a URL that could be crawled and was never seen."""
-
+from pipeline.urls import canonical, url_key
 
 SITE_WIDE = "on most pages of the site"
 """Why a block of the text is in none of the page's chunks."""
@@ -101,22 +67,6 @@ class PageDetail:
     markdown: str | None
     dropped: tuple[tuple[str, str], ...]
     versions: tuple[VersionView, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Why:
-    """Whether a URL is in the knowledge base, and why. `meaning` is the reason in words."""
-
-    url: str
-    is_known: bool
-    reason: str
-    meaning: str
-    detail: str | None = None
-    target: str | None = None
-    http_status: int | None = None
-    seen_at: datetime | None = None
-    found_on: str | None = None
-    page_id: UUID | None = None
 
 
 class PageService:
@@ -211,42 +161,24 @@ class PageService:
         """
         self._set_excluded(page_id, scope=scope, excluded=False)
 
-    def why(self, url: str, *, scope: OrgScope) -> Why:
+    def why(self, url: str, *, scope: OrgScope, datasource_id: UUID | None = None) -> Why:
         """Why a URL is, or is not, in the knowledge base: one answer for any URL.
 
-        Raises:
-            InvalidUrl: If it is not an address.
-        """
-        url = canonical(url)
-        key = url_key(url)
-        with self._database.read() as session:
-            known = pages.with_url_key(session, key, org_id=scope.org_id)
-            if known:
-                return _of_page(url, min(known, key=lambda page: page.live_version is None))
-            sources = datasources.listing(session, org_id=scope.org_id)
-            entries = (_latest_entry(session, source, key) for source in sources)
-            entry = next((entry for entry in entries if entry is not None), None)
-            if entry is not None:
-                return _of_entry(url, entry)
-            return self._by_rule(url, sources)
+        Args:
+            url: The URL, in any spelling.
+            scope: Whose knowledge base.
+            datasource_id: Asks of this website only.
 
-    def _by_rule(self, url: str, sources: list[Datasource]) -> Why:
-        """What the rules say of a URL that no crawl has seen."""
-        own = [source for source in sources if site_key(source.url) == site_key(url)]
-        if not own:
-            return _answer(url, Reason.OFF_SITE)
-        refusals = []
-        for source in own:
-            rules = CrawlRules.read(
-                source.url,
-                include=source.include_paths,
-                exclude=source.exclude_paths,
-                depth_limit=self._settings.crawl.depth_limit,
-            )
-            refusals.append(rules.decide(url, 0))
-        if all(refusals) and refusals[0] is not None:
-            return _answer(url, refusals[0])
-        return replace(_answer(url, Reason.PENDING), meaning=UNSEEN)
+        Raises:
+            InvalidUrl: If it is no URL at all.
+            DatasourceNotFound: If the org has no such website.
+        """
+        with self._database.read() as session:
+            if datasource_id is None:
+                sources = datasources.listing(session, org_id=scope.org_id)
+            else:
+                sources = [datasources.get(session, datasource_id, org_id=scope.org_id)]
+            return explain(url, sources, session=session, settings=self._settings, org_id=scope.org_id)
 
     def _set_excluded(self, page_id: UUID, *, scope: OrgScope, excluded: bool) -> None:
         with self._database.write() as session:
@@ -302,42 +234,4 @@ def _view(page: Page, live: page_versions.PageVersion | None) -> PageView:
         fetched_at=page.fetched_at,
         changed_at=page.changed_at,
         next_fetch_at=page.next_fetch_at,
-    )
-
-
-def _latest_entry(session: Session, source: Datasource, key: str) -> frontier.FrontierEntry | None:
-    crawl = crawls.latest(session, source.id)
-    return frontier.get(session, crawl.id, key) if crawl else None
-
-
-def _answer(url: str, reason: Reason, *, detail: str | None = None) -> Why:
-    return Why(url=url, is_known=False, reason=reason, meaning=MEANINGS[reason], detail=detail)
-
-
-def _of_page(url: str, page: Page) -> Why:
-    return Why(
-        url=url,
-        is_known=page.live_version is not None and not page.excluded,
-        reason=page.reason,
-        meaning=MEANINGS[Reason(page.reason)],
-        detail=page.detail,
-        target=page.target,
-        http_status=page.http_status,
-        seen_at=page.fetched_at,
-        page_id=page.id,
-    )
-
-
-def _of_entry(url: str, entry: frontier.FrontierEntry) -> Why:
-    reason = Reason(entry.reason) if entry.reason else Reason.PENDING
-    return Why(
-        url=url,
-        is_known=False,
-        reason=reason,
-        meaning=MEANINGS[reason],
-        detail=entry.detail,
-        target=entry.target,
-        http_status=entry.http_status,
-        seen_at=entry.seen_at,
-        found_on=entry.found_on,
     )

@@ -108,7 +108,7 @@ def test_a_page_that_is_empty_today_stands_as_what_it_is(knowledge: Knowledge, t
     assert today.is_known
     assert today.reason in {Reason.SYNCED, Reason.UNCHANGED}
     assert listed["synced"] == 2
-    assert (tomorrow.is_known, tomorrow.reason) == (True, Reason.SYNCED)
+    assert (tomorrow.is_known, tomorrow.reason) == (True, Reason.UNCHANGED)
 
 
 def test_an_excluded_page_stays_excluded_whatever_it_says_next(knowledge: Knowledge) -> None:
@@ -138,7 +138,7 @@ def test_a_moved_page_that_comes_back_is_known_again(knowledge: Knowledge) -> No
     knowledge.crawl(SHOP)
 
     why = knowledge.services.pages.why(at("/shipping"), scope=knowledge.org)
-    assert (why.is_known, why.reason, why.target) == (True, Reason.SYNCED, None)
+    assert (why.is_known, why.reason, why.target) == (True, Reason.UNCHANGED, None)
 
 
 @pytest.mark.parametrize("answer", [Reason.NOINDEX, Reason.EXCLUDED_RULE])
