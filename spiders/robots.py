@@ -17,7 +17,8 @@ MAXIMUM_DELAY = timedelta(seconds=30)
 
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _LONGEST_LINE = 8 * 2**10
-_DIRECTIVES = re.compile(r"(?:(?P<agent>[\w.-]+)\s*:\s*)?(?P<words>[^:]*)")
+_NAMED = re.compile(r"\s*(?P<name>[a-z][\w.*-]*|\*)\s*:", re.IGNORECASE)
+_WITH_VALUE = frozenset({"unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,15 +62,21 @@ def product_token(user_agent: str) -> str:
 
 
 def header_directives(values: list[str], agent: str) -> frozenset[str]:
-    """The words of `X-Robots-Tag` headers that are for us, lower case; `none` counts as both."""
+    """The words of `X-Robots-Tag` headers that are for us, lower case; `none` counts as both.
+
+    A crawler's name and a colon speak to that crawler alone, up to the next name or the header's end. Words that
+    are for everybody and words that are for us add up: the stricter one counts.
+    """
     words: set[str] = set()
     for value in values:
-        named = _DIRECTIVES.match(value)
-        said = value if named is None or named["agent"] is None else value[named.start("words") :]
-        is_ours = named is None or named["agent"] is None or named["agent"].lower() == agent.lower()
-        is_rule = named is not None and named["agent"] is not None and named["agent"].lower().startswith(("max-", "un"))
-        if is_ours or is_rule:
-            words.update(word.strip().lower() for word in said.split(","))
+        is_ours = True
+        for part in value.split(","):
+            named = _NAMED.match(part)
+            if named is not None and named["name"].lower() not in _WITH_VALUE:
+                is_ours = named["name"].lower() in {agent.lower(), "*"}
+                part = part[named.end() :]  # noqa: PLW2901 - the rest of it
+            if is_ours and part.strip():
+                words.add(" ".join(part.lower().split()))
     return frozenset(words | {"noindex", "nofollow"} if "none" in words else words)
 
 

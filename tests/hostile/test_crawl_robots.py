@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
@@ -75,37 +76,56 @@ def chain(hops: int, body: bytes) -> dict[str, Answer | FetchFailed]:
 PADDING = b"#" + b"x" * 1_000 + b"\n"
 
 
-@pytest.mark.parametrize(
-    ("answers", "allowed"),
-    [
-        pytest.param(single(200, FORBIDDEN), False, id="200"),
-        pytest.param(single(200, b""), True, id="200 empty"),
-        pytest.param(single(200, b"<!doctype html><title>Home</title><p>Disallow everything"), True, id="200 HTML"),
-        pytest.param(single(200, b"\xef\xbb\xbf" + FORBIDDEN), False, id="200 with BOM"),
-        pytest.param(single(200, FORBIDDEN.decode().encode("utf-16")), False, id="200 UTF-16"),
-        pytest.param(single(200, FORBIDDEN.replace(b"/private", b"/pri\x00vate")), False, id="200 with NUL"),
-        pytest.param(single(200, b"x" * 2**20 + b"\n" + FORBIDDEN), True, id="200, one 1 MB line first"),
-        pytest.param(single(200, FORBIDDEN + PADDING * 600), False, id="200, 600 KiB, rule first"),
-        pytest.param(single(200, PADDING * 600 + FORBIDDEN), True, id="200, 600 KiB, rule past the limit"),
-        pytest.param(single(200, FORBIDDEN.replace(b"\n", b"\r")), False, id="200, old line ends"),
-        pytest.param(single(200, b"User-agent: SitewiseBot\nDisallow: /\n"), False, id="200 naming us"),
-        pytest.param(single(200, b"User-agent: OtherBot\nDisallow: /\n"), True, id="200 naming another"),
-        pytest.param(
-            single(200, FORBIDDEN + b"User-agent: sitewisebot\nAllow: /\n"), True, id="200, our group before all"
-        ),
-        pytest.param(
-            single(200, b"User-agent: *\nDisallow: /\nAllow: /private\n"), True, id="200, the longer rule wins"
-        ),
-        pytest.param(chain(5, FORBIDDEN), False, id="five redirects"),
-        pytest.param(chain(6, FORBIDDEN), True, id="six redirects"),
-        pytest.param(single(301, b"", location="ftp://example.com/robots.txt"), True, id="redirect to no web address"),
-        pytest.param(single(204), True, id="204"),
-        pytest.param(single(401, FORBIDDEN), True, id="401"),
-        pytest.param(single(403, FORBIDDEN), True, id="403"),
-        pytest.param(single(404, FORBIDDEN), True, id="404 with rules in the body"),
-        pytest.param(single(410), True, id="410"),
-    ],
-)
+FINAL = [
+    pytest.param(single(200, FORBIDDEN), False, id="200"),
+    pytest.param(single(200, b""), True, id="200 empty"),
+    pytest.param(single(200, b"<!doctype html><title>Home</title><p>Disallow everything"), True, id="200 HTML"),
+    pytest.param(single(200, b"\xef\xbb\xbf" + FORBIDDEN), False, id="200 with BOM"),
+    pytest.param(single(200, FORBIDDEN.decode().encode("utf-16")), False, id="200 UTF-16"),
+    pytest.param(single(200, FORBIDDEN.replace(b"/private", b"/pri\x00vate")), False, id="200 with NUL"),
+    pytest.param(single(200, b"x" * 2**20 + b"\n" + FORBIDDEN), True, id="200, one 1 MB line first"),
+    pytest.param(single(200, FORBIDDEN + PADDING * 600), False, id="200, 600 KiB, rule first"),
+    pytest.param(single(200, PADDING * 600 + FORBIDDEN), True, id="200, 600 KiB, rule past the limit"),
+    pytest.param(single(200, FORBIDDEN.replace(b"\n", b"\r")), False, id="200, old line ends"),
+    pytest.param(single(200, b"User-agent: SitewiseBot\nDisallow: /\n"), False, id="200 naming us"),
+    pytest.param(single(200, b"User-agent: OtherBot\nDisallow: /\n"), True, id="200 naming another"),
+    pytest.param(single(200, FORBIDDEN + b"User-agent: sitewisebot\nAllow: /\n"), True, id="200, our group before all"),
+    pytest.param(
+        single(200, b"User-agent: sitewisebot\nDisallow: /x\n\nUser-agent: SitewiseBot\nDisallow: /private\n"),
+        False,
+        id="200, our group twice",
+    ),
+    pytest.param(single(200, b"User-agent: *\nDisallow: /\nAllow: /private\n"), True, id="200, the longer rule wins"),
+    pytest.param(chain(5, FORBIDDEN), False, id="five redirects"),
+    pytest.param(chain(6, FORBIDDEN), True, id="six redirects"),
+    pytest.param(single(301, b"", location="ftp://example.com/robots.txt"), True, id="redirect to no web address"),
+    pytest.param(single(301), True, id="redirect without a target"),
+    pytest.param(single(204), True, id="204"),
+    pytest.param(single(401, FORBIDDEN), True, id="401"),
+    pytest.param(single(403, FORBIDDEN), True, id="403"),
+    pytest.param(single(404, FORBIDDEN), True, id="404 with rules in the body"),
+    pytest.param(single(410), True, id="410"),
+]
+TEMPORARY = [
+    pytest.param(single(429), Reason.ROBOTS, id="429"),
+    pytest.param(single(429, retry_after="30"), Reason.ROBOTS, id="429 with Retry-After"),
+    pytest.param(single(500, FORBIDDEN), Reason.ROBOTS, id="500"),
+    pytest.param(single(503), Reason.ROBOTS, id="503"),
+    pytest.param(FetchFailed(Reason.TOO_SLOW, "slow", is_unreachable=True), Reason.ROBOTS, id="timeout"),
+    pytest.param(
+        FetchFailed(Reason.HTTP_ERROR, "reset", is_temporary=True, is_unreachable=True),
+        Reason.HTTP_ERROR,
+        id="reset",
+    ),
+    pytest.param(
+        FetchFailed(Reason.HTTP_ERROR, "certificate error", is_unreachable=True), Reason.HTTP_ERROR, id="TLS error"
+    ),
+    pytest.param(FetchFailed(Reason.TOO_LARGE, "bomb"), Reason.ROBOTS, id="a bomb"),
+    pytest.param(FetchFailed(Reason.ADDRESS_REFUSED, "inner"), Reason.ADDRESS_REFUSED, id="an inner address"),
+]
+
+
+@pytest.mark.parametrize(("answers", "allowed"), FINAL)
 def test_a_final_answer_is_obeyed(answers: dict[str, Answer | FetchFailed], *, allowed: bool) -> None:
     """2xx is read, 4xx and endless redirects allow everything; either way it is asked once."""
     rules, asked = ask(answers)
@@ -114,26 +134,7 @@ def test_a_final_answer_is_obeyed(answers: dict[str, Answer | FetchFailed], *, a
     assert asked == list(dict.fromkeys(asked))
 
 
-@pytest.mark.parametrize(
-    ("answers", "reason"),
-    [
-        pytest.param(single(429), Reason.ROBOTS, id="429"),
-        pytest.param(single(429, retry_after="30"), Reason.ROBOTS, id="429 with Retry-After"),
-        pytest.param(single(500, FORBIDDEN), Reason.ROBOTS, id="500"),
-        pytest.param(single(503), Reason.ROBOTS, id="503"),
-        pytest.param(FetchFailed(Reason.TOO_SLOW, "slow", is_unreachable=True), Reason.ROBOTS, id="timeout"),
-        pytest.param(
-            FetchFailed(Reason.HTTP_ERROR, "reset", is_temporary=True, is_unreachable=True),
-            Reason.HTTP_ERROR,
-            id="reset",
-        ),
-        pytest.param(
-            FetchFailed(Reason.HTTP_ERROR, "certificate error", is_unreachable=True), Reason.HTTP_ERROR, id="TLS error"
-        ),
-        pytest.param(FetchFailed(Reason.TOO_LARGE, "bomb"), Reason.ROBOTS, id="a bomb"),
-        pytest.param(FetchFailed(Reason.ADDRESS_REFUSED, "inner"), Reason.ADDRESS_REFUSED, id="an inner address"),
-    ],
-)
+@pytest.mark.parametrize(("answers", "reason"), TEMPORARY)
 def test_without_an_answer_nobody_may_crawl(
     answers: dict[str, Answer | FetchFailed] | FetchFailed, reason: Reason
 ) -> None:
@@ -144,6 +145,27 @@ def test_without_an_answer_nobody_may_crawl(
         ask(table)
 
     assert closed.value.reason is reason
+
+
+def test_the_page_for_site_owners_tells_of_every_answer() -> None:
+    """Each row of its table is a test here, each test is a row, and they agree on what follows."""
+    page = (
+        (Path(__file__).parents[2] / "deploy" / "manners.md")
+        .read_text()
+        .partition("| robots.txt answers | then |\n|---|---|\n")[2]
+    )
+    rows = dict(line.strip("|").split("|", 1) for line in page.partition("\n\n")[0].splitlines())
+    told = {answer.strip(): then.strip() for answer, then in rows.items()}
+
+    tested = {str(case.id): case.values[0] for case in FINAL + TEMPORARY}
+
+    assert set(told) == set(tested)
+    for answer in TEMPORARY:
+        assert told[str(answer.id)].startswith("nothing is fetched")
+    for answer in FINAL:
+        is_read = told[str(answer.id)].startswith("read")
+        assert is_read != told[str(answer.id)].startswith("everything is allowed")
+        assert is_read or answer.values[1] is True
 
 
 def test_how_long_the_host_wants_to_be_left_alone_is_passed_on() -> None:
@@ -190,6 +212,16 @@ def test_a_crawl_delay_is_kept_up_to_thirty_seconds(asked: str, kept: float) -> 
         (["otherbot: noindex"], set()),
         (["SitewiseBot: noindex"], {"noindex"}),
         (["noarchive", "nofollow"], {"noarchive", "nofollow"}),
+        (["otherbot: noindex, nofollow"], set()),
+        (["otherbot: noindex, SITEWISEBOT : nofollow"], {"nofollow"}),
+        (["noindex, otherbot: nofollow"], {"noindex"}),
+        (["noindex", "sitewisebot: nofollow"], {"noindex", "nofollow"}),
+        (["max-snippet: 5, NOINDEX"], {"max-snippet: 5", "noindex"}),
+        (
+            ["unavailable_after: 25 Jun 2030 15:00:00 GMT, noindex"],
+            {"unavailable_after: 25 jun 2030 15:00:00 gmt", "noindex"},
+        ),
+        (["*: none"], {"none", "noindex", "nofollow"}),
     ],
 )
 def test_robots_headers_for_us_are_obeyed(values: list[str], words: set[str]) -> None:
