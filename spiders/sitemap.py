@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from io import BytesIO
-from xml.sax import SAXException
-from xml.sax.handler import ContentHandler, feature_namespaces
-
-from defusedxml import DefusedXmlException  # type: ignore[import-untyped]
-from defusedxml.sax import make_parser  # type: ignore[import-untyped]
+from itertools import islice
+from xml.parsers.expat import ExpatError, ParserCreate
 
 ENTRY_LIMIT = 50_000
 """URLs of one file that are read, as sitemaps.org allows."""
@@ -17,6 +14,12 @@ DECODED_LIMIT = 50 * 2**20
 """Bytes of one file, unpacked."""
 
 _FIELD_LIMIT = 4_096  # characters of one field
+_ALTERNATES_LIMIT = 4 * ENTRY_LIMIT  # of one file
+_ELEMENT_LIMIT = 1_000_000  # of one file; a full one with five fields a page has 300,000
+_DEPTH_LIMIT = 64  # the parser keeps every open element
+_TOKEN_LIMIT = 2**20  # bytes without anything new: the parser looks at an unfinished tag again with every piece
+_LINE_LIMIT = 1_000_000
+_PIECE = 2**16
 _SEED_FIELDS = frozenset({"loc", "lastmod", "link", "updated", "pubDate"})
 
 
@@ -44,7 +47,7 @@ class Sitemap:
 def read_sitemap(body: bytes) -> Sitemap:
     """Read XML sitemaps and indexes, RSS and Atom feeds, and plain lists of URLs.
 
-    A file that breaks off gives what came before.
+    A file that breaks off, or goes on beyond what any sitemap needs, gives what came before.
 
     Raises:
         SitemapBroken: If it is none of these, or declares entities.
@@ -53,63 +56,90 @@ def read_sitemap(body: bytes) -> Sitemap:
     if start[:4].lower() == b"http":
         return _plain(body)
     reader = _Reader()
-    parser = make_parser()
-    parser.forbid_entities = True
-    parser.forbid_external = True
-    parser.setFeature(feature_namespaces, True)  # noqa: FBT003 - SAX's signature
-    parser.setContentHandler(reader)
     try:
-        parser.parse(BytesIO(body))
-    except DefusedXmlException as error:
-        raise SitemapBroken("declares entities") from error
-    except (SAXException, ValueError, LookupError) as error:
+        reader.read(body)
+    except (ExpatError, ValueError, LookupError, _Enough) as error:
         if not (reader.found.entries or reader.found.children):
             raise SitemapBroken("not a sitemap") from error
     return reader.found
 
 
 def _plain(body: bytes) -> Sitemap:
-    lines = body.decode("utf-8", errors="replace").lstrip("\ufeff").splitlines()[:ENTRY_LIMIT]
-    return Sitemap([SitemapEntry(line.strip()) for line in lines if line.strip().lower().startswith("http")])
+    found = Sitemap()
+    for line in islice(BytesIO(body), _LINE_LIMIT):
+        text = line[: 2 * _FIELD_LIMIT].decode("utf-8", errors="replace").strip("\ufeff \t\r\n")
+        if text.lower().startswith("http"):
+            found.entries.append(SitemapEntry(text))
+            if len(found.entries) >= ENTRY_LIMIT:
+                break
+    return found
 
 
-class _Reader(ContentHandler):
+class _Enough(Exception):
+    """A file goes on beyond what any sitemap needs."""
+
+
+class _Reader:
     """Collects entries as the parser passes them; nothing is kept of the tree."""
 
     def __init__(self) -> None:
-        super().__init__()
         self.found = Sitemap()
         self._fields: dict[str, str] = {}
         self._alternates: list[str] = []
+        self._alternates_left = _ALTERNATES_LIMIT
+        self._elements_left = _ELEMENT_LIMIT
         self._text: list[str] | None = None
         self._size = 0
         self._within: list[str] = []
+        self._parser = ParserCreate()
+        self._parser.StartDoctypeDeclHandler = self._doctype
+        self._parser.StartElementHandler = self._open
+        self._parser.EndElementHandler = self._end
+        self._parser.CharacterDataHandler = self._characters
 
-    def startElementNS(  # noqa: N802 - SAX's name
-        self, name: tuple[str | None, str], qname: str | None, attrs: object
-    ) -> None:
-        del qname
-        local = name[1]
-        self._within = [*self._within[-3:], local]
+    def read(self, body: bytes) -> None:
+        """Read a file, piece by piece.
+
+        Raises:
+            ExpatError: Where it is no XML.
+            SitemapBroken: If it declares entities, or anything else about its elements.
+        """
+        for start in range(0, max(len(body), 1), _PIECE):
+            end = start + _PIECE
+            self._parser.Parse(body[start:end], end >= len(body))
+            if end - max(self._parser.CurrentByteIndex, 0) > _TOKEN_LIMIT:
+                raise _Enough
+
+    def _doctype(self, name: str, system: str | None, public: str | None, has_subset: int) -> None:
+        """Entities multiply text and name files, default attributes multiply elements: no sitemap needs them."""
+        del name, system, public
+        if has_subset:
+            raise SitemapBroken("declares entities")
+
+    def _open(self, name: str, attributes: dict[str, str]) -> None:
+        local = name.rpartition(":")[2]
+        self._elements_left -= 1
+        if not self._elements_left or len(self._within) >= _DEPTH_LIMIT:
+            raise _Enough
+        self._within.append(local)
         self._text, self._size = ([], 0) if local in _SEED_FIELDS else (None, 0)
         if local == "link":
-            self._link({key[1]: value for key, value in attrs.items()})  # type: ignore[attr-defined]
+            self._link(attributes)
 
-    def characters(self, content: str) -> None:
+    def _characters(self, content: str) -> None:
         self._size += len(content)
         if self._text is not None and self._size <= _FIELD_LIMIT:
             self._text.append(content)
 
-    def endElementNS(self, name: tuple[str | None, str], qname: str | None) -> None:  # noqa: N802 - SAX's name
-        del qname
-        local = name[1]
+    def _end(self, name: str) -> None:
+        local = name.rpartition(":")[2]
         if local in _SEED_FIELDS and self._text is not None and self._parent() not in {"image", "video"}:
             if text := "".join(self._text).strip():
                 self._fields.setdefault("lastmod" if local in {"updated", "pubDate"} else local, text)
             self._text = None
         if local in {"url", "sitemap", "item", "entry"}:
             self._close(local)
-        self._within = self._within[:-1]
+        self._within.pop()
 
     def _parent(self) -> str:
         return self._within[-2] if len(self._within) > 1 else ""
@@ -119,7 +149,9 @@ class _Reader(ContentHandler):
         if not address:
             return
         if attributes.get("hreflang"):
-            self._alternates.append(address)
+            self._alternates_left -= 1
+            if self._alternates_left >= 0:
+                self._alternates.append(address)
         elif attributes.get("rel", "alternate") == "alternate":
             self._fields.setdefault("link", address)
 
@@ -127,7 +159,9 @@ class _Reader(ContentHandler):
         url = self._fields.get("loc") or self._fields.get("link")
         if url and local == "sitemap":
             self.found.children.append(url)
-        elif url and len(self.found.entries) < ENTRY_LIMIT:
+        elif url:
             entry = SitemapEntry(url, self._fields.get("lastmod"), tuple(self._alternates))
             self.found.entries.append(entry)
         self._fields, self._alternates = {}, []
+        if max(len(self.found.entries), len(self.found.children)) >= ENTRY_LIMIT:
+            raise _Enough

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from time import process_time
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -89,11 +91,76 @@ def test_one_file_gives_no_more_than_it_may() -> None:
     assert len(read_sitemap(body).entries) == ENTRY_LIMIT
 
 
-def test_deep_nesting_costs_nothing() -> None:
-    """The file is read as a stream; no tree is built."""
-    body = b"<urlset>" + b"<a>" * 100_000 + b"<url><loc>https://example.com/a</loc></url>"
+PAGE = b"<url><loc>https://example.com/a</loc></url>"
 
-    assert len(read_sitemap(body).entries) == 1
+
+@pytest.mark.parametrize(
+    "rest",
+    [
+        b"<a>" * 3_000_000,
+        b"<a " + b" ".join(b"a%d='1'" % number for number in range(500_000)) + b">",
+        b"<a " + b" ".join(b"xmlns:a%d='u'" % number for number in range(50_000)) + b"/>",
+        b"<" + b"a" * 20_000_000,
+        b"<a b='" + b"x" * 20_000_000,
+        b"<!--" + b" >" * 10_000_000,
+        b"<![CDATA[" + b"x>" * 10_000_000,
+        b"<a/>" * 2_000_000,
+        b"".join(b"<a%d/>" % number for number in range(300_000)),
+        b"<loc>" + b"x" * 20_000_000,
+        b"&#65;" * 2_000_000,
+        b"<url>" + b"<link hreflang='a' href='b'/>" * 300_000,
+        b"<sitemap><loc>https://example.com/b.xml</loc></sitemap>" * 200_000,
+    ],
+    ids=[
+        "nesting",
+        "attributes",
+        "namespaces",
+        "name",
+        "value",
+        "comment",
+        "cdata",
+        "elements",
+        "names",
+        "text",
+        "references",
+        "alternates",
+        "index",
+    ],
+)
+def test_nonsense_costs_no_time(rest: bytes) -> None:
+    """What came before it is kept, and what no sitemap needs is not read to its end."""
+    began = process_time()
+
+    found = read_sitemap(b"<urlset>" + PAGE + rest)
+
+    assert process_time() - began < 5
+    assert [entry.url for entry in found.entries] == ["https://example.com/a"]
+
+
+@pytest.mark.parametrize(
+    "declared",
+    [
+        b"<!ATTLIST a " + b" ".join(b"a%d CDATA 'x'" % number for number in range(200_000)) + b">",
+        b"<!ELEMENT a (b)>" * 100_000,
+        b'<!ENTITY a "b">' * 100_000,
+    ],
+    ids=["attributes", "elements", "entities"],
+)
+def test_declarations_are_not_read(declared: bytes) -> None:
+    """A file that declares anything is refused where that begins."""
+    began = process_time()
+
+    with pytest.raises(SitemapBroken, match="declares"):
+        read_sitemap(b"<!DOCTYPE a [" + declared + b"]><urlset>" + PAGE + b"</urlset>")
+
+    assert process_time() - began < 2
+
+
+def test_a_list_of_nothing_costs_no_memory() -> None:
+    """Lines are looked at one by one, and only so many of them."""
+    body = b"http://example.com/a\n" + b"x\n" * 5_000_000
+
+    assert [entry.url for entry in read_sitemap(body).entries] == ["http://example.com/a"]
 
 
 @given(st.binary(max_size=300))
