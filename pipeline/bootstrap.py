@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from pipeline.services.indexing import IndexService
     from pipeline.services.previewing import PreviewService
     from pipeline.services.training import TrainingService
+    from pipeline.services.training_directories import DirectoryService
+    from pipeline.services.training_matchers import Matchers
 
 
 class Services:
@@ -137,7 +139,14 @@ class Services:
         """Scenarios."""
         from pipeline.services.training import TrainingService
 
-        return TrainingService(self.database, self.clock, embedder=self.embedder)
+        return TrainingService(self.database, self.settings, self.clock, embedder=self.embedder, matchers=self.matchers)
+
+    @cached_property
+    def directories(self) -> DirectoryService:
+        """Folders of scenarios."""
+        from pipeline.services.training_directories import DirectoryService
+
+        return DirectoryService(self.database, self.clock)
 
     @cached_property
     def answers(self) -> AnswerService:
@@ -145,8 +154,21 @@ class Services:
         from pipeline.services.answers import AnswerService
 
         return AnswerService(
-            self.database, self.settings, self.clock, embedder=self.embedder, store=self.store, sparse=self.sparse
+            self.database,
+            self.settings,
+            self.clock,
+            embedder=self.embedder,
+            store=self.store,
+            sparse=self.sparse,
+            matchers=self.matchers,
         )
+
+    @cached_property
+    def matchers(self) -> Matchers:
+        """What was learnt from each org's triggers."""
+        from pipeline.services.training_matchers import Matchers
+
+        return Matchers(self.database, self.clock)
 
     @cached_property
     def verification(self) -> VerificationService:

@@ -90,6 +90,21 @@ class ScenarioType(StrEnum):
     SCENARIO_SPECIFIC = "SCENARIO_SPECIFIC"
 
 
+class Channel(StrEnum):
+    """Where a conversation takes place."""
+
+    WEB = "web"
+    EMAIL = "email"
+    PHONE_VOICE = "phone_voice"
+    SLACK = "slack"
+    SMS = "sms"
+    WHATSAPP = "whatsapp"
+    INSTAGRAM = "instagram"
+    MESSENGER = "messenger"
+    API = "api"
+    WEB_VOICE = "web_voice"
+
+
 @dataclass(frozen=True, slots=True)
 class OrgScope:
     """The tenant a call works for. Nothing reads or writes knowledge without one."""

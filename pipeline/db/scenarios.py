@@ -2,35 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, LargeBinary, Text, UniqueConstraint, select
+from sqlalchemy import ForeignKey, LargeBinary, Select, Text, UniqueConstraint, event, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pipeline.db.base import Base
+from pipeline.errors import ScenarioNotFound, VersionNotFound
 from pipeline.model import ScenarioType
 
 
 class Scenario(Base):
-    """An instruction of the org. Readers see its current version only."""
+    """An instruction of the org. Readers see its current version only, and nothing of it while it is a draft.
+
+    `title`, `content` and `triggers` are what was published last, or the first draft of what never was;
+    `draft_title` and its fellows are an edit that waits to be published, all null when none does.
+    """
 
     __tablename__ = "scenarios"
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     org_id: Mapped[UUID] = mapped_column(ForeignKey("orgs.id", ondelete="CASCADE"), index=True)
+    directory_id: Mapped[UUID | None] = mapped_column(
+        ForeignKey("scenario_directories.id", ondelete="SET NULL"), index=True
+    )
     type: Mapped[str]
     title: Mapped[str]
     content: Mapped[str] = mapped_column(Text)
     triggers: Mapped[list[str]] = mapped_column(default=list)
     is_draft: Mapped[bool] = mapped_column(default=False)
+    draft_title: Mapped[str | None]
+    draft_content: Mapped[str | None] = mapped_column(Text)
+    draft_triggers: Mapped[list[str] | None]
     restricted_to_channels: Mapped[list[str]] = mapped_column(default=list)
     restricted_to_segments: Mapped[list[str]] = mapped_column(default=list)
     start_time: Mapped[datetime | None]
     end_time: Mapped[datetime | None]
     priority: Mapped[int] = mapped_column(default=0)
     notes: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    """What callers call `metadata`, a name SQLAlchemy keeps for itself."""
     current_version: Mapped[int | None]
     published_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
@@ -38,7 +51,7 @@ class Scenario(Base):
 
 
 class ScenarioVersion(Base):
-    """What was published, when. Never changed."""
+    """What was published, when and by whom. Never changed."""
 
     __tablename__ = "scenario_versions"
     __table_args__ = (UniqueConstraint("scenario_id", "number"),)
@@ -46,10 +59,20 @@ class ScenarioVersion(Base):
     id: Mapped[UUID] = mapped_column(primary_key=True)
     scenario_id: Mapped[UUID] = mapped_column(ForeignKey("scenarios.id", ondelete="CASCADE"))
     number: Mapped[int]
+    type: Mapped[str]
     title: Mapped[str]
     content: Mapped[str] = mapped_column(Text)
     triggers: Mapped[list[str]] = mapped_column(default=list)
+    published_by: Mapped[str]
     created_at: Mapped[datetime]
+
+
+@event.listens_for(ScenarioVersion, "before_update")
+def _refuse_change(*changed: object) -> None:
+    """A version is history."""
+    del changed
+    message = "a published version cannot be changed"
+    raise TypeError(message)
 
 
 class TriggerVector(Base):
@@ -74,6 +97,19 @@ class ActiveScenario(NamedTuple):
     content: str
     triggers: list[str]
     priority: int
+    channels: list[str]
+    segments: list[str]
+    start_time: datetime | None
+    end_time: datetime | None
+
+    def reaches(self, *, channel: str | None, segments: Collection[str]) -> bool:
+        """Whether it is meant for a contact of these segments on this channel; no channel is none of them."""
+        on_channel = not self.channels or channel in self.channels
+        return on_channel and (not self.segments or not set(self.segments).isdisjoint(segments))
+
+    def is_in_force(self, now: datetime) -> bool:
+        """Whether `now` lies in its time, the start included, the end not."""
+        return (self.start_time is None or self.start_time <= now) and (self.end_time is None or now < self.end_time)
 
 
 def add(session: Session, scenario: Scenario) -> Scenario:
@@ -83,15 +119,88 @@ def add(session: Session, scenario: Scenario) -> Scenario:
     return scenario
 
 
-def listing(session: Session, *, org_id: UUID, kind: ScenarioType | None = None) -> list[Scenario]:
-    """The org's scenarios, oldest first."""
+def get(session: Session, scenario_id: UUID, *, org_id: UUID, to_change: bool = False) -> Scenario:
+    """The org's scenario; `to_change` keeps others from changing it until the transaction ends.
+
+    Raises:
+        ScenarioNotFound: If the org has none of this id.
+    """
+    statement = select(Scenario).where(Scenario.id == scenario_id, Scenario.org_id == org_id)
+    found = session.scalars(statement.with_for_update() if to_change else statement).one_or_none()
+    if found is None:
+        raise ScenarioNotFound(scenario=scenario_id)
+    return found
+
+
+def delete(session: Session, scenario: Scenario) -> None:
+    """Remove it with its versions and their vectors."""
+    session.delete(scenario)
+    session.flush()
+
+
+def listing(
+    session: Session,
+    *,
+    org_id: UUID,
+    kind: ScenarioType | None = None,
+    directory_id: UUID | None = None,
+    words: str = "",
+) -> list[Scenario]:
+    """The org's scenarios, oldest first; `words` stand in the title, the instruction or a draft of them."""
     statement = select(Scenario).where(Scenario.org_id == org_id).order_by(Scenario.created_at, Scenario.id)
-    return list(session.scalars(statement.where(Scenario.type == kind) if kind else statement))
+    if kind is not None:
+        statement = statement.where(Scenario.type == kind)
+    if directory_id is not None:
+        statement = statement.where(Scenario.directory_id == directory_id)
+    if words:
+        texts = (Scenario.title, Scenario.content, Scenario.draft_title, Scenario.draft_content)
+        statement = statement.where(_any_contains(texts, words))
+    return list(session.scalars(statement))
 
 
-def active(session: Session, *, org_id: UUID, now: datetime) -> list[ActiveScenario]:
-    """Published scenarios in force now, strongest priority first, then oldest: the same order every time."""
-    statement = (
+def versions(session: Session, scenario_id: UUID) -> list[ScenarioVersion]:
+    """Everything that was published of it, newest first."""
+    statement = select(ScenarioVersion).where(ScenarioVersion.scenario_id == scenario_id)
+    return list(session.scalars(statement.order_by(ScenarioVersion.number.desc())))
+
+
+def version(session: Session, scenario_id: UUID, number: int) -> ScenarioVersion:
+    """One published version.
+
+    Raises:
+        VersionNotFound: If it was never published under this number.
+    """
+    statement = select(ScenarioVersion).where(
+        ScenarioVersion.scenario_id == scenario_id, ScenarioVersion.number == number
+    )
+    found = session.scalars(statement).one_or_none()
+    if found is None:
+        raise VersionNotFound(scenario=scenario_id, version=number)
+    return found
+
+
+def published(session: Session, *, org_id: UUID, kind: ScenarioType | None = None) -> list[ActiveScenario]:
+    """What the org has published, in force or not, strongest priority first, then oldest: always the same order."""
+    statement = _current().where(Scenario.org_id == org_id, Scenario.is_draft.is_(False))
+    if kind is not None:
+        statement = statement.where(Scenario.type == kind)
+    return [ActiveScenario(*row) for row in session.execute(statement)]
+
+
+def active(
+    session: Session, *, org_id: UUID, now: datetime, channel: str | None = None, segments: Collection[str] = ()
+) -> list[ActiveScenario]:
+    """Published scenarios in force now for this contact, in the order of `published`."""
+    return [
+        scenario
+        for scenario in published(session, org_id=org_id)
+        if scenario.is_in_force(now) and scenario.reaches(channel=channel, segments=segments)
+    ]
+
+
+def _current() -> Select[*tuple[Any, ...]]:
+    """Every scenario that was ever published, in the words of its current version."""
+    return (
         select(
             Scenario.id,
             Scenario.type,
@@ -101,23 +210,24 @@ def active(session: Session, *, org_id: UUID, now: datetime) -> list[ActiveScena
             ScenarioVersion.content,
             ScenarioVersion.triggers,
             Scenario.priority,
+            Scenario.restricted_to_channels,
+            Scenario.restricted_to_segments,
+            Scenario.start_time,
+            Scenario.end_time,
         )
         .join(
             ScenarioVersion,
             (ScenarioVersion.scenario_id == Scenario.id) & (ScenarioVersion.number == Scenario.current_version),
         )
-        .where(
-            Scenario.org_id == org_id,
-            Scenario.is_draft.is_(False),
-            (Scenario.start_time.is_(None)) | (Scenario.start_time <= now),
-            (Scenario.end_time.is_(None)) | (Scenario.end_time > now),
-        )
         .order_by(Scenario.priority.desc(), Scenario.created_at, Scenario.id)
     )
-    return [ActiveScenario(*row) for row in session.execute(statement)]
 
 
-def trigger_vectors(session: Session, version_ids: list[UUID], *, model: str) -> dict[UUID, list[bytes]]:
+def _any_contains(texts: Sequence[Any], words: str) -> Any:  # noqa: ANN401 - columns of two kinds
+    return or_(*(text.icontains(words, autoescape=True) for text in texts))
+
+
+def trigger_vectors(session: Session, version_ids: Sequence[UUID], *, model: str) -> dict[UUID, list[bytes]]:
     """The trigger vectors of published versions, in trigger order."""
     statement = (
         select(TriggerVector.version_id, TriggerVector.vector)

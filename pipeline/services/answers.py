@@ -6,20 +6,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from uuid import UUID, uuid4
 
-import numpy as np
-
 from pipeline.adapters.embedder.port import Embedder
 from pipeline.adapters.qdrant.port import VectorStore
 from pipeline.adapters.qdrant.sparse import Bm25Encoder
 from pipeline.db import chunks, orgs, pages, scenarios
 from pipeline.db.chunks import LiveChunk
 from pipeline.db.engine import Database
-from pipeline.db.scenarios import ActiveScenario
 from pipeline.errors import InvalidQuestion
-from pipeline.model import Briefing, Candidates, OrgScope, ScenarioType, SearchFilter, Vector
+from pipeline.model import Briefing, Candidates, Channel, OrgScope, ScenarioType, SearchFilter, Vector
 from pipeline.retrieval import fusion, passages, prompt
 from pipeline.retrieval import scenarios as matching
 from pipeline.services.clock import Clock
+from pipeline.services.training_matchers import Matchers
 from pipeline.settings import Settings
 
 MESSAGE_LIMIT = 8_000
@@ -29,12 +27,17 @@ TOKENS_FLOOR = 100
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What the responder asks with. `top_k` and `max_tokens` fall back to the settings."""
+    """What the responder asks with. `top_k` and `max_tokens` fall back to the settings.
+
+    Without a channel, or without segments, what is restricted to some does not apply.
+    """
 
     message: str
     top_k: int | None = None
     max_tokens: int | None = None
     where: SearchFilter | None = None
+    channel: str | None = None
+    segments: tuple[str, ...] = ()
 
 
 class AnswerService:
@@ -49,6 +52,7 @@ class AnswerService:
         embedder: Callable[[], Embedder],
         store: Callable[[], VectorStore],
         sparse: Callable[[], Bm25Encoder],
+        matchers: Matchers,
     ) -> None:
         """Use these parts; the model and the store are opened at first use."""
         self._database = database
@@ -57,13 +61,15 @@ class AnswerService:
         self._embedder = embedder
         self._store = store
         self._sparse = sparse
+        self._matchers = matchers
         self._is_prepared = False
 
     def brief(self, question: Question, *, scope: OrgScope) -> Briefing:
         """Everything a responder needs for this message.
 
         Raises:
-            InvalidQuestion: If the message is empty or longer than 8,000 characters, or a number is out of bounds.
+            InvalidQuestion: If the message is empty or longer than 8,000 characters, a number is out of
+                bounds, or there is no such channel.
             TemporaryError: If the database, the store or the model is away.
         """
         top_k = self._check(question)
@@ -71,19 +77,25 @@ class AnswerService:
         vector = embedder.encode_query(question.message)
         with self._database.read() as session:
             org = orgs.get(session, scope.org_id)
-            active = scenarios.active(session, org_id=scope.org_id, now=self._clock())
-            stored = scenarios.trigger_vectors(
-                session, [scenario.version_id for scenario in active], model=embedder.identity.fingerprint
-            )
+            published = scenarios.published(session, org_id=scope.org_id)
+            specific = [row for row in published if row.type == ScenarioType.SCENARIO_SPECIFIC]
+            matcher = self._matchers.current(session, specific, scope=scope, embedder=embedder)
             languages = pages.languages(session, org_id=scope.org_id)
         candidates = self._propose(question, vector, languages, scope=scope, embedder=embedder)
         live = self._dispose(candidates, scope=scope)
         retrieve = self._settings.retrieve
         ranked = fusion.fuse(passages.in_order(candidates.dense, live), passages.in_order(candidates.sparse, live))
         chosen = passages.choose(ranked, live, top_k=top_k, per_page=retrieve.per_page)
+        now = self._clock()
+        active = [
+            row
+            for row in published
+            if row.is_in_force(now) and row.reaches(channel=question.channel, segments=question.segments)
+        ]
         always = matching.behaviors(active)
-        triggers = {scenario.version_id: self._triggers(scenario, stored, embedder) for scenario in _specific(active)}
-        fired = matching.fired(active, triggers, vector, threshold=retrieve.scenario_threshold)
+        fired = matching.fired(
+            matching.judge(active, matcher, vector, question.message), threshold=matcher.calibration.threshold
+        )
         best = max((hit.score for hit in candidates.dense if hit.id in live), default=-1.0)
         return Briefing(
             id=uuid4(),
@@ -121,6 +133,8 @@ class AnswerService:
             raise InvalidQuestion(field="top_k", given=top_k, allowed=f"1 to {TOP_K_LIMIT}")
         if question.max_tokens is not None and question.max_tokens < TOKENS_FLOOR:
             raise InvalidQuestion(field="max_tokens", given=question.max_tokens, allowed=f"at least {TOKENS_FLOOR}")
+        if question.channel is not None and question.channel not in set(Channel):
+            raise InvalidQuestion(field="channel", given=question.channel, allowed=", ".join(Channel))
         return top_k
 
     def _propose(
@@ -143,14 +157,3 @@ class AnswerService:
         ids = {hit.id for half in (candidates.dense, candidates.sparse) for hit in half}
         with self._database.read() as session:
             return passages.without_doubles(chunks.live(session, ids, org_id=scope.org_id))
-
-    def _triggers(self, scenario: ActiveScenario, stored: dict[UUID, list[bytes]], embedder: Embedder) -> Vector:
-        """The scenario's trigger vectors: those stored, else computed for a model that is new here."""
-        kept = stored.get(scenario.version_id)
-        if kept is not None:
-            return np.stack([np.frombuffer(vector, np.float32) for vector in kept])
-        return np.stack([embedder.encode_query(text) for text in (scenario.title, *scenario.triggers)])
-
-
-def _specific(active: Sequence[ActiveScenario]) -> list[ActiveScenario]:
-    return [scenario for scenario in active if scenario.type == ScenarioType.SCENARIO_SPECIFIC]

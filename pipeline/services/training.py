@@ -3,146 +3,305 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from datetime import datetime
 from uuid import UUID, uuid4
 
-import numpy as np
-
 from pipeline.adapters.embedder.port import Embedder
-from pipeline.db import orgs, scenarios
-from pipeline.db.engine import Database
+from pipeline.db import orgs, scenario_directories, scenarios
+from pipeline.db.engine import Database, Session
 from pipeline.db.scenarios import Scenario, ScenarioVersion, TriggerVector
 from pipeline.errors import InvalidScenario
 from pipeline.model import OrgScope, ScenarioType
 from pipeline.services.clock import Clock
+from pipeline.services.training_budget import check_room
+from pipeline.services.training_matchers import Matchers
+from pipeline.services.training_text import (
+    NewScenario,
+    ScenarioText,
+    ScenarioView,
+    VersionView,
+    check,
+    check_text,
+    version_view,
+    view_of,
+    waiting_text,
+)
+from pipeline.services.training_vectors import vectors_of
+from pipeline.settings import Settings
 
-TITLE_LIMIT, CONTENT_LIMIT, TRIGGER_LIMIT, TRIGGER_LENGTH = 300, 20_000, 50, 500
+__all__ = ["NewScenario", "ScenarioText", "ScenarioView", "TrainingService", "VersionView", "check"]
 
-
-@dataclass(frozen=True, slots=True)
-class NewScenario:
-    """A scenario as somebody writes it; bounds are those of the HTTP contract."""
-
-    title: str
-    content: str
-    type: ScenarioType = ScenarioType.SCENARIO_SPECIFIC
-    triggers: tuple[str, ...] = ()
-    is_draft: bool = False
-    priority: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class ScenarioView:
-    """A scenario as the outside sees it."""
-
-    id: UUID
-    title: str
-    content: str
-    type: str
-    triggers: tuple[str, ...]
-    is_draft: bool
-    priority: int
-    current_version: int | None
+SOMEBODY = "unknown"
+PATIENCE = 5
+"""How often publishing begins anew because the draft was changed while its vectors were computed."""
 
 
 class TrainingService:
-    """Stores and lists scenarios."""
+    """The life of a scenario: written, drafted, published, rolled back, deleted."""
 
-    def __init__(self, database: Database, clock: Clock, *, embedder: Callable[[], Embedder]) -> None:
+    def __init__(
+        self,
+        database: Database,
+        settings: Settings,
+        clock: Clock,
+        *,
+        embedder: Callable[[], Embedder],
+        matchers: Matchers,
+    ) -> None:
         """Work on this database; the model is opened when a trigger needs its vector."""
         self._database = database
+        self._settings = settings
         self._clock = clock
         self._embedder = embedder
+        self._matchers = matchers
 
-    def add(self, new: NewScenario, *, scope: OrgScope) -> ScenarioView:
+    def add(self, new: NewScenario, *, scope: OrgScope, by: str = SOMEBODY, learns: bool = True) -> ScenarioView:
         """Store a scenario and, unless it is a draft, publish it as version 1.
+
+        Args:
+            new: What somebody wrote.
+            scope: Whose scenario it is.
+            by: Who publishes it.
+            learns: Whether matching is learnt anew at once. Who adds many calls `learn` after the last;
+                a question that comes first learns for itself.
 
         Raises:
             InvalidScenario: If a field is empty, too long, or does not fit the type.
+            InstructionsTooLong: If what always applies would no longer fit into a briefing.
+            DirectoryNotFound: If it is to be kept in a directory that is not there.
             OrgNotFound: If there is no such org.
         """
         check(new)
         now = self._clock()
-        published = None if new.is_draft else 1
-        vectors = self._trigger_vectors(new) if published and new.type is ScenarioType.SCENARIO_SPECIFIC else None
+        vectors = [] if new.is_draft else self._vectors(new.text, kind=new.type)
         with self._database.write() as session:
             orgs.get(session, scope.org_id)
-            scenario = scenarios.add(
-                session,
-                Scenario(
-                    id=uuid4(),
-                    org_id=scope.org_id,
-                    type=new.type,
-                    title=new.title,
-                    content=new.content,
-                    triggers=list(new.triggers),
-                    is_draft=new.is_draft,
-                    priority=new.priority,
-                    current_version=published,
-                    published_at=now if published else None,
-                    created_at=now,
-                    updated_at=now,
-                ),
-            )
-            if published:
-                version = ScenarioVersion(
-                    id=uuid4(),
-                    scenario_id=scenario.id,
-                    number=published,
-                    title=new.title,
-                    content=new.content,
-                    triggers=list(new.triggers),
-                    created_at=now,
-                )
-                session.add(version)
-                session.flush()
-                session.add_all(_rows(version.id, *vectors) if vectors else [])
-            return _view(scenario)
+            scenario = Scenario(id=uuid4(), org_id=scope.org_id, type=new.type, is_draft=True, created_at=now)
+            self._set_text(scenario, new.text, now=now)
+            self._apply(session, scenario, new, now=now)
+            scenarios.add(session, scenario)
+            if not new.is_draft:
+                self._publish(session, scenario, new.text, vectors, by=by, now=now)
+        if learns and vectors:
+            self.learn(scope=scope)
+        return view_of(scenario)
 
-    def list_scenarios(self, *, scope: OrgScope, kind: ScenarioType | None = None) -> list[ScenarioView]:
-        """The org's scenarios, oldest first."""
+    def learn(self, *, scope: OrgScope) -> None:
+        """Learn matching from what is published now, so that no question has to wait for it."""
+        self._matchers.refresh(scope=scope, embedder=self._embedder())
+
+    def get(self, scenario_id: UUID, *, scope: OrgScope) -> ScenarioView:
+        """One scenario.
+
+        Raises:
+            ScenarioNotFound: If the org has no such scenario.
+        """
         with self._database.read() as session:
-            return [_view(scenario) for scenario in scenarios.listing(session, org_id=scope.org_id, kind=kind)]
+            return view_of(scenarios.get(session, scenario_id, org_id=scope.org_id))
 
-    def _trigger_vectors(self, new: NewScenario) -> tuple[str, list[bytes]]:
-        embedder = self._embedder()
-        vectors = [embedder.encode_query(text) for text in (new.title, *new.triggers)]
-        return embedder.identity.fingerprint, [np.asarray(vector, np.float32).tobytes() for vector in vectors]
+    def list_scenarios(
+        self,
+        *,
+        scope: OrgScope,
+        kind: ScenarioType | None = None,
+        directory_id: UUID | None = None,
+        words: str = "",
+    ) -> list[ScenarioView]:
+        """The org's scenarios, oldest first; `words` are looked for in titles and instructions."""
+        with self._database.read() as session:
+            found = scenarios.listing(session, org_id=scope.org_id, kind=kind, directory_id=directory_id, words=words)
+            return [view_of(scenario) for scenario in found]
 
+    def replace(
+        self, scenario_id: UUID, new: NewScenario, *, scope: OrgScope, by: str = SOMEBODY, learns: bool = True
+    ) -> ScenarioView:
+        """Make a scenario what `new` says; new words are a new version, unless it is to be a draft.
 
-def check(new: NewScenario) -> None:
-    """Refuse a scenario that cannot be stored.
+        Whom it is for, when, and its priority are no part of a version: they hold from this commit on.
+        Another type makes it a draft, whatever `new` says: what it means has changed, so somebody publishes it again.
 
-    Raises:
-        InvalidScenario: Naming the field, and what is allowed.
-    """
-    bounds = (("title", new.title, TITLE_LIMIT), ("content", new.content, CONTENT_LIMIT))
-    for field, text, limit in bounds:
-        if not text.strip() or len(text) > limit:
-            raise InvalidScenario(field=field, given=f"{len(text)} characters", allowed=f"1 to {limit}")
-    if new.triggers and new.type is ScenarioType.BEHAVIORAL:
-        raise InvalidScenario(field="triggers", problem="a BEHAVIORAL scenario always applies and has no triggers")
-    if len(new.triggers) > TRIGGER_LIMIT:
-        raise InvalidScenario(field="triggers", given=len(new.triggers), allowed=f"at most {TRIGGER_LIMIT}")
-    if any(not trigger.strip() or len(trigger) > TRIGGER_LENGTH for trigger in new.triggers):
-        raise InvalidScenario(field="triggers", problem=f"each needs 1 to {TRIGGER_LENGTH} characters")
+        Raises:
+            InvalidScenario: If a field is empty, too long, or does not fit the type.
+            InstructionsTooLong: If what always applies would no longer fit into a briefing.
+            ScenarioNotFound: If the org has no such scenario.
+            DirectoryNotFound: If it is to be kept in a directory that is not there.
+        """
+        check(new)
+        now = self._clock()
+        before = self.get(scenario_id, scope=scope)
+        is_new = before.is_draft or new.text != ScenarioText(before.title, before.content, before.triggers)
+        wants_vectors = is_new and not new.is_draft and before.type == new.type
+        vectors = self._vectors(new.text, kind=new.type) if wants_vectors else []
+        with self._database.write() as session:
+            scenario = scenarios.get(session, scenario_id, org_id=scope.org_id, to_change=True)
+            if view_of(scenario) != before:
+                raise InvalidScenario(scenario=scenario_id, problem="it was changed meanwhile; read it again")
+            turns = scenario.type != new.type
+            scenario.type = new.type
+            self._apply(session, scenario, new, now=now)
+            if turns or new.is_draft:
+                scenario.is_draft = True
+                self._set_text(scenario, new.text, now=now)
+            elif is_new:
+                self._publish(session, scenario, new.text, vectors, by=by, now=now)
+            self._check_room(session, scenario, now=now)
+        if ScenarioType.SCENARIO_SPECIFIC in {before.type, new.type} and learns:
+            self.learn(scope=scope)
+        return view_of(scenario)
 
+    def delete(self, scenario_id: UUID, *, scope: OrgScope) -> None:
+        """Remove a scenario with all its versions; it applies to nothing from this commit on.
 
-def _rows(version_id: UUID, model: str, vectors: list[bytes]) -> list[TriggerVector]:
-    return [
-        TriggerVector(version_id=version_id, model=model, position=position, vector=vector)
-        for position, vector in enumerate(vectors)
-    ]
+        Raises:
+            ScenarioNotFound: If the org has no such scenario.
+        """
+        with self._database.write() as session:
+            scenarios.delete(session, scenarios.get(session, scenario_id, org_id=scope.org_id, to_change=True))
 
+    def put_draft(self, scenario_id: UUID, text: ScenarioText, *, scope: OrgScope) -> ScenarioView:
+        """Keep an edit for later; what is published goes on as it is.
 
-def _view(scenario: Scenario) -> ScenarioView:
-    return ScenarioView(
-        id=scenario.id,
-        title=scenario.title,
-        content=scenario.content,
-        type=scenario.type,
-        triggers=tuple(scenario.triggers),
-        is_draft=scenario.is_draft,
-        priority=scenario.priority,
-        current_version=scenario.current_version,
-    )
+        Raises:
+            InvalidScenario: If the words do not fit the type, or its bounds.
+            ScenarioNotFound: If the org has no such scenario.
+        """
+        with self._database.write() as session:
+            scenario = scenarios.get(session, scenario_id, org_id=scope.org_id, to_change=True)
+            check_text(text, kind=scenario.type)
+            self._keep_draft(scenario, text)
+            return view_of(scenario)
+
+    def discard_draft(self, scenario_id: UUID, *, scope: OrgScope) -> ScenarioView:
+        """Forget the edit that waits, if one does.
+
+        Raises:
+            ScenarioNotFound: If the org has no such scenario.
+        """
+        with self._database.write() as session:
+            scenario = scenarios.get(session, scenario_id, org_id=scope.org_id, to_change=True)
+            self._keep_draft(scenario, None)
+            return view_of(scenario)
+
+    def publish(self, scenario_id: UUID, *, scope: OrgScope, by: str = SOMEBODY) -> ScenarioView:
+        """Make the draft the next version; without one, nothing changes.
+
+        Raises:
+            InstructionsTooLong: If what always applies would no longer fit into a briefing.
+            ScenarioNotFound: If the org has no such scenario.
+            InvalidScenario: If the draft changes faster than it can be published.
+        """
+        for _ in range(PATIENCE):
+            with self._database.read() as session:
+                scenario = scenarios.get(session, scenario_id, org_id=scope.org_id)
+                text, kind = waiting_text(scenario), scenario.type
+                if text is None:
+                    return view_of(scenario)
+            vectors = self._vectors(text, kind=kind)
+            now = self._clock()
+            with self._database.write() as session:
+                scenario = scenarios.get(session, scenario_id, org_id=scope.org_id, to_change=True)
+                if (waiting_text(scenario), scenario.type) == (text, kind):
+                    self._publish(session, scenario, text, vectors, by=by, now=now)
+                    break
+        else:
+            raise InvalidScenario(scenario=scenario_id, problem="its draft changes faster than it can be published")
+        if vectors:
+            self.learn(scope=scope)
+        return view_of(scenario)
+
+    def versions(self, scenario_id: UUID, *, scope: OrgScope) -> list[VersionView]:
+        """Everything that was published of a scenario, newest first.
+
+        Raises:
+            ScenarioNotFound: If the org has no such scenario.
+        """
+        with self._database.read() as session:
+            scenarios.get(session, scenario_id, org_id=scope.org_id)
+            return [version_view(version) for version in scenarios.versions(session, scenario_id)]
+
+    def roll_back(self, scenario_id: UUID, number: int, *, scope: OrgScope) -> ScenarioView:
+        """Fill the draft with an old version's words; publishing it is another step.
+
+        Raises:
+            ScenarioNotFound: If the org has no such scenario.
+            VersionNotFound: If it has no such version.
+        """
+        with self._database.write() as session:
+            scenario = scenarios.get(session, scenario_id, org_id=scope.org_id, to_change=True)
+            version = scenarios.version(session, scenario_id, number)
+            has_triggers = scenario.type == ScenarioType.SCENARIO_SPECIFIC
+            triggers = tuple(version.triggers) if has_triggers else ()
+            self._keep_draft(scenario, ScenarioText(version.title, version.content, triggers))
+            return view_of(scenario)
+
+    def _publish(
+        self,
+        session: Session,
+        scenario: Scenario,
+        text: ScenarioText,
+        vectors: list[tuple[str, bytes]],
+        *,
+        by: str,
+        now: datetime,
+    ) -> None:
+        self._set_text(scenario, text, now=now)
+        number = max((version.number for version in scenarios.versions(session, scenario.id)), default=0) + 1
+        version = ScenarioVersion(
+            id=uuid4(),
+            scenario_id=scenario.id,
+            number=number,
+            type=scenario.type,
+            title=text.title,
+            content=text.content,
+            triggers=list(text.triggers),
+            published_by=by,
+            created_at=now,
+        )
+        session.add(version)
+        scenario.is_draft, scenario.current_version, scenario.published_at = False, number, now
+        session.flush()
+        session.add_all(
+            TriggerVector(version_id=version.id, model=model, position=position, vector=vector)
+            for position, (model, vector) in enumerate(vectors)
+        )
+        self._check_room(session, scenario, now=now)
+
+    def _set_text(self, scenario: Scenario, text: ScenarioText, *, now: datetime) -> None:
+        scenario.title, scenario.content, scenario.triggers = text.title, text.content, list(text.triggers)
+        scenario.draft_title = scenario.draft_content = scenario.draft_triggers = None
+        scenario.updated_at = now
+
+    def _keep_draft(self, scenario: Scenario, text: ScenarioText | None) -> None:
+        scenario.draft_title = text.title if text else None
+        scenario.draft_content = text.content if text else None
+        scenario.draft_triggers = list(text.triggers) if text else None
+        scenario.updated_at = self._clock()
+
+    def _apply(self, session: Session, scenario: Scenario, new: NewScenario, *, now: datetime) -> None:
+        """Take over everything that is not words."""
+        if new.directory_id is not None:
+            scenario_directories.get(session, new.directory_id, org_id=scenario.org_id)
+        scenario.directory_id = new.directory_id
+        scenario.restricted_to_channels = list(new.restricted_to_channels)
+        scenario.restricted_to_segments = list(new.restricted_to_segments)
+        scenario.start_time, scenario.end_time = new.start_time, new.end_time
+        scenario.priority = new.priority
+        scenario.notes = dict(new.metadata)
+        scenario.updated_at = now
+
+    def _check_room(self, session: Session, scenario: Scenario, *, now: datetime) -> None:
+        if scenario.type != ScenarioType.BEHAVIORAL or scenario.is_draft:
+            return
+        session.flush()
+        check_room(
+            session,
+            org_id=scenario.org_id,
+            now=now,
+            max_tokens=self._settings.retrieve.max_tokens,
+            count=lambda texts: self._embedder().tokenizer.count(texts),  # noqa: PLW0108 - the model is opened only if asked
+        )
+
+    def _vectors(self, text: ScenarioText, *, kind: str) -> list[tuple[str, bytes]]:
+        if kind != ScenarioType.SCENARIO_SPECIFIC:
+            return []
+        return vectors_of((text.title, *text.triggers), self._embedder())

@@ -1,0 +1,208 @@
+"""The matcher: which of an org's scenarios a message means, learnt from the org's own triggers.
+
+Four kinds of evidence are added up for each scenario: the nearest trigger, the mean of its triggers, a linear
+discriminant between all scenarios, and shared words.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.model import Vector
+from pipeline.retrieval.calibration import Calibration, calibrate
+from pipeline.retrieval.discriminant import Discriminant, discriminate, left_out
+from pipeline.retrieval.lexicon import Lexicon, learn_words
+
+NEAREST, CENTRE, DISCRIMINANT, WORDS = 0.21, 0.29, 0.30, 0.20
+"""How much each kind of evidence weighs: they add up to 1. Chosen on development messages of two sets."""
+
+SAMPLE = 400
+"""Triggers left out to calibrate; more only take longer."""
+
+TOO_ALIKE = 0.6
+"""Cosine to a trigger from which a background question may be the org's own subject after all."""
+
+FORMAT = "1"
+"""Changes when a stored matcher can no longer be read, or would be learnt otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Taught:
+    """One published scenario, as the matcher learns it: its texts (the title first) and their vectors."""
+
+    version_id: UUID
+    texts: Sequence[str]
+    vectors: Vector
+
+
+@dataclass(frozen=True, slots=True)
+class Background:
+    """Questions that belong to nobody, and their vectors of shape `(questions, dimension)`."""
+
+    texts: Sequence[str]
+    vectors: Vector
+
+
+@dataclass(frozen=True, slots=True)
+class Matcher:
+    """What was learnt. The triggers of one scenario are neighbours and begin at `firsts[scenario]`."""
+
+    versions: tuple[UUID, ...]
+    triggers: Vector
+    firsts: NDArray[np.int32]
+    centres: Vector
+    directions: Vector
+    offsets: Vector
+    lexicon: Lexicon
+    calibration: Calibration
+
+    def scores(self, vector: Vector, text: str) -> Vector:
+        """The evidence for each scenario, shape `(scenarios,)`: about 1 for a trigger's own words, about 0 for others.
+
+        Args:
+            vector: The message's vector, of length 1.
+            text: Its words.
+        """
+        if not self.versions:
+            return np.empty(0, np.float32)
+        return _sum(
+            nearest=np.maximum.reduceat(self.triggers @ vector, self.firsts),
+            centre=self.centres @ vector,
+            linear=self.directions @ vector + self.offsets,
+            words=np.maximum.reduceat(self.lexicon.likeness(text), self.firsts),
+        )
+
+    def dump(self) -> bytes:
+        """Everything as one archive of arrays."""
+        words, chosen = self.lexicon, self.calibration
+        with io.BytesIO() as file:
+            np.savez(
+                file,
+                versions=np.frombuffer(b"".join(version.bytes for version in self.versions), np.uint8),
+                triggers=self.triggers,
+                firsts=self.firsts,
+                centres=self.centres,
+                directions=self.directions,
+                offsets=self.offsets,
+                pieces=words.pieces,
+                rarity=words.rarity,
+                starts=words.starts,
+                rows=words.rows,
+                weights=words.weights,
+                calibration=np.array([chosen.threshold, chosen.unsure_from, chosen.margin]),
+            )
+            return file.getvalue()
+
+
+def load(state: bytes) -> Matcher:
+    """A matcher as it was dumped; nothing in it is run."""
+    with np.load(io.BytesIO(state), allow_pickle=False) as parts:
+        raw = parts["versions"].tobytes()
+        triggers = parts["triggers"]
+        words = Lexicon(
+            parts["pieces"], parts["rarity"], parts["starts"], parts["rows"], parts["weights"], len(triggers)
+        )
+        return Matcher(
+            versions=tuple(UUID(bytes=raw[at : at + 16]) for at in range(0, len(raw), 16)),
+            triggers=triggers,
+            firsts=parts["firsts"],
+            centres=parts["centres"],
+            directions=parts["directions"],
+            offsets=parts["offsets"],
+            lexicon=words,
+            calibration=Calibration(*parts["calibration"].tolist()),
+        )
+
+
+def learn(taught: Sequence[Taught], background: Background) -> Matcher:
+    """Learn from every published scenario of an org, and find where to fire."""
+    if not taught:
+        none = np.empty((0, 0), np.float32)
+        nothing = calibrate(none, np.empty(0, np.int32), np.empty(0))
+        return Matcher((), none, np.empty(0, np.int32), none, none, np.empty(0, np.float32), learn_words([]), nothing)
+    counts = np.array([len(scenario.texts) for scenario in taught], np.int32)
+    firsts = (np.cumsum(counts) - counts).astype(np.int32)
+    owner = np.repeat(np.arange(len(taught), dtype=np.int32), counts)
+    triggers = np.concatenate([scenario.vectors for scenario in taught]).astype(np.float32)
+    sums = np.add.reduceat(triggers, firsts, axis=0)
+    learnt = discriminate(triggers, owner, (sums / counts[:, None]).astype(np.float32))
+    texts = [text for scenario in taught for text in scenario.texts]
+    uncalibrated = Matcher(
+        versions=tuple(scenario.version_id for scenario in taught),
+        triggers=triggers,
+        firsts=firsts,
+        centres=unit(sums),
+        directions=learnt.directions,
+        offsets=learnt.offsets,
+        lexicon=learn_words(texts),
+        calibration=Calibration(1.0, 1.0, 0.0),
+    )
+    tried = _tried(counts, firsts)
+    scores = _left_out(uncalibrated, learnt, tried, texts=texts, owner=owner, counts=counts)
+    return replace(uncalibrated, calibration=calibrate(scores, owner[tried], _far(uncalibrated, background)))
+
+
+def unit(vectors: Vector) -> Vector:
+    """Rows brought to length 1; a row without length stays zero."""
+    scaled: Vector = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.float32(1e-12))
+    return scaled
+
+
+def _sum(*, nearest: Vector, centre: Vector, linear: Vector, words: Vector) -> Vector:
+    total: Vector = (NEAREST * nearest + CENTRE * centre + DISCRIMINANT * linear + WORDS * words).astype(np.float32)
+    return total
+
+
+def _tried(counts: NDArray[np.int32], firsts: NDArray[np.int32]) -> NDArray[np.intp]:
+    """Rows to leave out: triggers of scenarios that have others. A title is a name, so it counts only where it must."""
+    rows = [
+        row
+        for first, count in zip(firsts.tolist(), counts.tolist(), strict=True)
+        for row in range(first + (count > 2), first + count)  # noqa: PLR2004 - two texts are a title and one trigger
+        if count > 1
+    ]
+    step = max(len(rows) / SAMPLE, 1)
+    return np.array([rows[int(at * step)] for at in range(int(len(rows) / step))], np.intp)
+
+
+def _left_out(
+    matcher: Matcher,
+    learnt: Discriminant,
+    tried: NDArray[np.intp],
+    *,
+    texts: Sequence[str],
+    owner: NDArray[np.int32],
+    counts: NDArray[np.int32],
+) -> Vector:
+    """Scores of the tried triggers as if each had not been taught, shape `(tried, scenarios)`."""
+    if not len(tried):
+        return np.empty((0, len(matcher.versions)), np.float32)
+    rows, own = np.arange(len(tried)), owner[tried]
+    x, sizes = matcher.triggers[tried], counts[own]
+    meaning = x @ matcher.triggers.T
+    words = np.stack([matcher.lexicon.likeness(texts[row]) for row in tried.tolist()])
+    meaning[rows, tried] = words[rows, tried] = -1
+    centre = x @ matcher.centres.T
+    others = np.add.reduceat(matcher.triggers, matcher.firsts, axis=0)[own] - x
+    centre[rows, own] = np.einsum("ij,ij->i", unit(others), x)
+    return _sum(
+        nearest=np.maximum.reduceat(meaning, matcher.firsts, axis=1),
+        centre=centre,
+        linear=left_out(learnt, x, own, sizes).astype(np.float32),
+        words=np.maximum.reduceat(words, matcher.firsts, axis=1),
+    )
+
+
+def _far(matcher: Matcher, background: Background) -> Vector:
+    """The best score of each background question; those that may be the org's own subject are set aside."""
+    if not len(background.texts):
+        return np.empty(0, np.float32)
+    nearest = (background.vectors @ matcher.triggers.T).max(axis=1)
+    kept = np.flatnonzero(nearest < TOO_ALIKE).tolist()
+    return np.array([matcher.scores(background.vectors[row], background.texts[row]).max() for row in kept], np.float32)

@@ -1,0 +1,71 @@
+"""Room for what always applies: it is never cut, so it has to fit before it is published."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from pipeline.db import orgs, scenarios
+from pipeline.db.engine import Session
+from pipeline.db.scenarios import ActiveScenario
+from pipeline.errors import InstructionsTooLong
+from pipeline.model import Channel, ScenarioType
+from pipeline.retrieval import prompt
+from pipeline.retrieval.scenarios import behaviors
+
+SPECIAL_TOKENS = 16
+"""More than any model puts around a text."""
+
+
+def check_room(
+    session: Session, *, org_id: UUID, now: datetime, max_tokens: int, count: Callable[[Sequence[str]], list[int]]
+) -> None:
+    """Refuse a state in which some contact's briefing could not hold its instructions.
+
+    The worst case counts: a contact in every segment, on each channel, now and whenever a scenario begins.
+
+    Args:
+        session: The transaction that changed something; raising undoes it.
+        org_id: Whose instructions.
+        now: The moment of the change.
+        max_tokens: Tokens of a briefing.
+        count: The model's tokenizer; not called where the texts are plainly short.
+
+    Raises:
+        InstructionsTooLong: Naming how many tokens they need.
+    """
+    profile = orgs.get(session, org_id).ai_instructions
+    always = scenarios.published(session, org_id=org_id, kind=ScenarioType.BEHAVIORAL)
+    for together in _worst_cases(always, now):
+        text = prompt.render(
+            profile=profile,
+            behaviors=behaviors(together),
+            scenarios=(),
+            passages=(),
+            max_tokens=max_tokens,
+            count=lambda texts: [0] * len(texts),
+        )
+        if len(text.encode("utf-8", "replace")) + SPECIAL_TOKENS <= max_tokens:
+            continue
+        needed = count([text])[0]
+        if needed > max_tokens:
+            raise InstructionsTooLong(tokens=needed, allowed=max_tokens, scenarios=len(together))
+
+
+def _worst_cases(always: Sequence[ActiveScenario], now: datetime) -> Iterator[list[ActiveScenario]]:
+    """Each set of scenarios that can meet in one briefing and is in no larger one seen before."""
+    starts = {scenario.start_time for scenario in always if scenario.start_time and scenario.start_time > now}
+    everyone = {segment for scenario in always for segment in scenario.segments}
+    seen: set[frozenset[UUID]] = set()
+    for moment in (now, *sorted(starts)):
+        for channel in (None, *Channel):
+            together = [
+                scenario
+                for scenario in always
+                if scenario.is_in_force(moment) and scenario.reaches(channel=channel, segments=everyone)
+            ]
+            ids = frozenset(scenario.id for scenario in together)
+            if ids and ids not in seen:
+                seen.add(ids)
+                yield together
