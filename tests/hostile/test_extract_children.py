@@ -56,12 +56,14 @@ def test_a_crash_costs_one_page(pool: ParserPool, page: bytes, fact: str) -> Non
     assert still_works(pool)
 
 
-def test_memory_has_a_limit(pool: ParserPool) -> None:
+def test_memory_has_a_limit() -> None:
     """A page that wants all memory fails alone."""
-    with pytest.raises(ExtractionFailed, match="memory"):
-        pool.extract(b"memory", url=URL)
+    limits = ExtractSettings(processes=2, timeout=timedelta(minutes=1), memory_limit=200 * 2**20)
+    with ParserPool(limits, function=BROKEN) as patient_pool:
+        with pytest.raises(ExtractionFailed, match="memory"):
+            patient_pool.extract(b"memory", url=URL)
 
-    assert still_works(pool)
+        assert still_works(patient_pool)
 
 
 @pytest.mark.parametrize("page", [b"raise", b"nonsense"])

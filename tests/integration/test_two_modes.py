@@ -23,6 +23,7 @@ from pipeline.services.answers import Question
 from pipeline.settings import read_settings
 
 QUESTIONS = Path(__file__).parents[2] / "deploy" / "sample" / "questions.json"
+SECTIONS = ("/", "/docs/*", "/help/*", "/de/*")
 PATIENCE_SECONDS = 240
 TOLD = ("url", "status", "reason", "title", "language", "chunks", "version")
 
@@ -46,7 +47,8 @@ class Deployment:
 
     def crawl(self, url: str) -> dict[str, Any]:
         """What `sitewise crawl --json` prints."""
-        words = ["crawl", url, "--page-limit", "1000", "--json"]
+        sections = [word for section in SECTIONS for word in ("--include", section)]
+        words = ["crawl", url, *sections, "--json"]
         done = subprocess.run(  # noqa: S603 - our own command
             [sys.executable, "-m", "pipeline.cli", *words],
             env=self.environment,

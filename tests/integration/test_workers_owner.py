@@ -22,6 +22,9 @@ from pipeline.owner.standby import Standby
 from tests.lab.embedded import quick_settings
 from tests.lab.waiting import eventually
 
+SOON_SECONDS = 40
+"""A machine may be busy; a worker that is not told at all ends later than that, or never."""
+
 
 @contextmanager
 def _owner_process(folder: Path) -> Iterator[tuple[subprocess.Popen[str], list[psutil.Process]]]:
@@ -59,11 +62,11 @@ def test_an_owner_told_to_end_ends_everything_soon(tmp_path: Path, number: signa
     with _owner_process(tmp_path) as (owner, children):
         began = time.monotonic()
         owner.send_signal(number)
-        owner.wait(20)
+        owner.wait(SOON_SECONDS)
 
-        eventually(lambda: _all_gone(children), seconds=20, what="children gone")
+        eventually(lambda: _all_gone(children), seconds=SOON_SECONDS, what="children gone")
 
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < SOON_SECONDS
 
 
 def test_a_second_owner_is_refused_and_the_first_stays(tmp_path: Path) -> None:
