@@ -14,8 +14,8 @@ _CLOCK = r"\d{1,2}:\d{2}(?::\d{2}(?:[.,]\d+)?)?(?:\s?[ap]\.?m\.?)?(?:\s?(?:UTC|G
 _SHORT_AGO = r"(?:\d+|an?|one|a few)\s(?:seconds?|secs?|minutes?|mins?|hours?|hrs?|days?|weeks?)\sago"
 _LONG_AGO = r"(?:\d+|an?|one)\s(?:months?|years?)\sago"
 _TOUCHED = (
-    r"(?:last\s)?(?:updated|modified|edited|changed|reviewed|refreshed|synced|checked|seen|active"
-    r"|posted|published|commented|asked|answered)"
+    r"(?:last (?:active|seen|checked|changed)"
+    r"|(?:last\s)?(?:updated|modified|edited|reviewed|refreshed|synced|posted|published|commented))"
 )
 _TICKET = (
     r"(?:request|session|trace|correlation|transaction|visitor|visit|ray|incident|build|nonce|csrf|xsrf|security)"
@@ -32,12 +32,15 @@ _INSIDE = (
     r"(?P<il_y_a>\bil y a\s\d+\s(?:secondes?|minutes?|heures?|jours?)\b)",
     r"(?P<hace>\bhace\s\d+\s(?:segundos?|minutos?|horas?|d\u00edas?)\b)",
     rf"\b{_TICKET}\s?[:#=]\s?(?P<ticket>(?=[\w./+-]*\d)[\w./+-]{{6,}}=*)",
+    rf"\d(?: out of |\s?/\s?)\d\s(?:stars?\s)?[(]?(?P<raters>{_NUMBER})(?=\s(?:customer )?(?:reviews?|ratings?))",
     r"\byour ip(?: address)?(?: is)?\s?:?\s?(?P<ip>[\da-f.:]{7,})",
 )
 """Masked wherever they stand; only the named part goes."""
 
 _ALONE = (
     rf"{_NUMBER}\s(?:page views?|views?|reads?|likes?|shares?|comments?|reactions?|(?:up)?votes?|claps?|retweets?)\.?",
+    rf"{_NUMBER}\s(?:customer )?(?:reviews|ratings)\.?",
+    rf"{_NUMBER}(?: (?:out )?of {_NUMBER})?(?: \w+)? f(?:ou|i)nd(?: this)?(?: \w+)? (?:helpful|useful)\.?",
     rf"{_NUMBER}\s(?:aufrufe|kommentare|besucher online|vues|commentaires|visitas|visualizzazioni)\.?",
     rf"{_NUMBER}\s(?:people|users?|visitors?|guests?|members?|readers?|customers?)(?: are)?(?: \w+ly| now)? {_PRESENT}",
     rf"(?:viewed|read|seen|visited|shared|downloaded)(?::|\s)\s?{_NUMBER}\s?(?:times|x)?\.?",
@@ -51,6 +54,12 @@ _ALONE = (
 
 _ANYWHERE = re.compile("|".join(_INSIDE), re.IGNORECASE)
 _WHOLE = re.compile("|".join(_ALONE), re.IGNORECASE)
+_MAY_CHANGE = re.compile(r"\d|ago\b|your ip", re.IGNORECASE)
+"""No wording above does without one of these, and most lines do."""
+
+_MAY_MASK = re.compile(r"[:#=\u00a9]|\(c\)|copyright|ago\b|vor\s|il y a|hace\s|your ip|reviews?\b|ratings?\b", re.IGNORECASE)
+"""Likewise for what is masked wherever it stands."""
+
 _APART = re.compile(r"(\s[\u00b7\u2022\u2013\u2014/]\s)")
 _LISTED = re.compile(r"\||\s*(?:[-*+]|\d{1,9}[.)])\s|#|\s{4}")
 """Rows, items, headings and code: there, `10,000 views` may be what a plan includes."""
@@ -64,15 +73,21 @@ def steady(text: str) -> str:
 
 
 def _steady_line(line: str) -> str:
-    if not line or _LISTED.match(line):
-        return _ANYWHERE.sub(_mask, line)
+    if not _MAY_CHANGE.search(line):
+        return line
+    if _LISTED.match(line):
+        return _masked(line)
     parts = _APART.split(line)
     return "".join(part if number % 2 else _steady_part(part) for number, part in enumerate(parts))
 
 
 def _steady_part(part: str) -> str:
     words = _MARKS.sub("", part.strip(), count=1).rstrip("*")
-    return _MASK if _WHOLE.fullmatch(words) else _ANYWHERE.sub(_mask, part)
+    return _MASK if _WHOLE.fullmatch(words) else _masked(part)
+
+
+def _masked(text: str) -> str:
+    return _ANYWHERE.sub(_mask, text) if _MAY_MASK.search(text) else text
 
 
 def _mask(found: re.Match[str]) -> str:
