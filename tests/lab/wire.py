@@ -12,13 +12,15 @@ from threading import Event
 from typing import cast
 from urllib.parse import urlsplit
 
+from tests.lab.clock import LabClock
+
 _LINE_LIMIT = 2**20
 _LONGEST_HOLD = 60  # seconds a reply is kept back when nobody sets its event
 
 
 @dataclass(frozen=True, slots=True)
 class LabRequest:
-    """A request as it came in. Header names are lower case; `at` is seconds since the lab opened."""
+    """A request as it came in. Header names are lower case; `at` is seconds since the lab opened, by its clock."""
 
     method: str
     host: str
@@ -36,15 +38,17 @@ class LabRequest:
 class Reply:
     """An answer to give.
 
-    `hold` keeps it back until the event is set. `pieces` are sent after the body, each as it is
-    drawn, which may go on for ever; `pause` seconds pass before each. `raw` replaces everything by
-    bytes of your own. `reset` breaks the connection instead of answering.
+    `hold` keeps it back until the event is set, `delay` for so many seconds. `pieces` are sent after
+    the body, each as it is drawn, which may go on for ever; `pause` seconds pass before each. Seconds are
+    those of the lab's clock. `raw` replaces everything by bytes of your own. `reset` breaks the
+    connection instead of answering.
     """
 
     status: int = HTTPStatus.OK
     body: bytes = b""
     headers: tuple[tuple[str, str], ...] = ()
     hold: Event | None = None
+    delay: float = 0
     pieces: Iterable[bytes] | None = None
     pause: float = 0
     raw: bytes | None = None
@@ -71,7 +75,7 @@ class Connection:
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
-    opened: float = field(default=0.0)
+    clock: LabClock = field(default_factory=LabClock)
 
     async def request(self, now: float) -> LabRequest | None:
         """The next request; None when the client has gone."""
@@ -89,6 +93,8 @@ class Connection:
         """Send a reply; whether the connection may carry another request."""
         if reply.hold is not None:
             await asyncio.to_thread(reply.hold.wait, _LONGEST_HOLD)
+        if reply.delay:
+            await self.clock.sleep(reply.delay)
         if reply.reset:
             self._reset()
             return False
@@ -96,12 +102,18 @@ class Connection:
             self.writer.write(reply.raw if reply.raw is not None else reply.head() + reply.body)
             await self.writer.drain()
             for piece in reply.pieces or ():
-                await asyncio.sleep(reply.pause)
+                await self._pause(reply.pause)
                 self.writer.write(piece)
                 await self.writer.drain()
         except ConnectionError:
             return False
         return reply.raw is None and reply.pieces is None
+
+    async def _pause(self, seconds: float) -> None:
+        if seconds:
+            await self.clock.sleep(seconds)
+        else:
+            await asyncio.sleep(0)
 
     def _reset(self) -> None:
         """Close so that the other side sees a reset, not an end."""
