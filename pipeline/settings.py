@@ -32,6 +32,15 @@ def _seconds(value: object) -> object:
         return value
 
 
+def _reachable(value: str) -> str:
+    """Refuse what nobody can write to, or what would break the header it stands in."""
+    if not value.startswith(("https://", "http://", "mailto:")) or not value.isascii() or set(value) & set(" ()<>"):
+        raise ValueError("give a web address or mailto:, without spaces and brackets")
+    if not value.isprintable():
+        raise ValueError("there is a character that no address has")
+    return value
+
+
 Span = Annotated[timedelta, Field(ge=timedelta(0)), BeforeValidator(_seconds)]
 """A time, written in seconds or as an ISO 8601 duration; it may be none."""
 
@@ -77,9 +86,9 @@ class BrokerSettings(Group):
 class CrawlSettings(Group):
     """How far and how politely a crawl goes."""
 
-    contact: str = Field(
+    contact: Annotated[str, AfterValidator(_reachable)] = Field(
         "https://sitewise.example/bot",
-        pattern=r"^(?:https?://|mailto:)[!#-'*-;=?-~]{1,200}$",
+        max_length=200,
         description="Where a site owner reaches you, a web or mailto address: every request names it. Set your own.",
     )
     allowed_addresses: Networks = Field(

@@ -107,3 +107,22 @@ def test_a_secret_is_not_shown_with_its_settings(monkeypatch: pytest.MonkeyPatch
 
     assert HIDDEN not in repr(settings)
     assert HIDDEN not in settings.model_dump_json()
+
+
+def test_who_we_are_has_one_name_and_the_contact_that_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The name is fixed: a website that forbids it must not meet it under another."""
+    by_default = read_settings().crawl.user_agent
+    monkeypatch.setenv("SITEWISE_CRAWL__CONTACT", "mailto:web@example.com")
+
+    assert by_default == "SitewiseBot/1.0 (+https://sitewise.example/bot)"
+    assert read_settings().crawl.user_agent == "SitewiseBot/1.0 (+mailto:web@example.com)"
+
+
+@pytest.mark.parametrize(
+    "given", ["us", "https://a.example/ (really)", "https://a.example/\x07", "https://ä.example/", "x" * 300]
+)
+def test_a_contact_nobody_can_reach_is_refused(monkeypatch: pytest.MonkeyPatch, given: str) -> None:
+    """It stands in a header of every request."""
+    monkeypatch.setenv("SITEWISE_CRAWL__CONTACT", given)
+
+    assert refusal().facts["setting"] == "SITEWISE_CRAWL__CONTACT"

@@ -41,7 +41,6 @@ def upgrade() -> None:
     with op.batch_alter_table("outbox", schema=None) as batch_op:
         batch_op.create_index(batch_op.f("ix_outbox_created_at"), ["created_at"], unique=False)
 
-    _create_hosts()
     op.create_table(
         "bodies",
         sa.Column("org_id", sa.Uuid(), nullable=False),
@@ -331,7 +330,6 @@ def upgrade() -> None:
         batch_op.create_index("ix_frontier_counts", ["crawl_id", "state", "outcome", "reason"], unique=False)
         batch_op.create_index("ix_frontier_take", ["crawl_id", "state", "is_new", "depth", "url_key"], unique=False)
 
-    _create_page_blocks()
     op.create_table(
         "page_versions",
         sa.Column("id", sa.Uuid(), nullable=False),
@@ -428,7 +426,6 @@ def downgrade() -> None:
         batch_op.drop_index("ix_page_versions_crawl")
 
     op.drop_table("page_versions")
-    _drop_page_blocks()
     with op.batch_alter_table("frontier", schema=None) as batch_op:
         batch_op.drop_index("ix_frontier_take")
         batch_op.drop_index("ix_frontier_counts")
@@ -477,7 +474,6 @@ def downgrade() -> None:
 
     op.drop_table("datasources")
     op.drop_table("bodies")
-    _drop_hosts()
     with op.batch_alter_table("outbox", schema=None) as batch_op:
         batch_op.drop_index(batch_op.f("ix_outbox_created_at"))
 
@@ -486,62 +482,3 @@ def downgrade() -> None:
         batch_op.drop_index(batch_op.f("ix_orgs_indexed_at"))
 
     op.drop_table("orgs")
-
-
-def _create_hosts() -> None:
-    """What hosts ask of every crawl."""
-    op.create_table(
-        "robots_answers",
-        sa.Column("origin", sa.String(), nullable=False),
-        sa.Column("status", sa.Integer(), nullable=False),
-        sa.Column("body", sa.LargeBinary(), nullable=False),
-        sa.Column("expires_at", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("origin", name=op.f("pk_robots_answers")),
-    )
-    op.create_table(
-        "hosts",
-        sa.Column("host", sa.String(), nullable=False),
-        sa.Column("closed_until", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("backoff", sa.Integer(), nullable=False),
-        sa.Column("delay_ms", sa.Integer(), nullable=False),
-        sa.Column("next_start", sa.DateTime(timezone=True), nullable=True),
-        sa.PrimaryKeyConstraint("host", name=op.f("pk_hosts")),
-    )
-    op.create_table(
-        "host_stakes",
-        sa.Column("host", sa.String(), nullable=False),
-        sa.Column("holder", sa.Uuid(), nullable=False),
-        sa.Column("requests", sa.Integer(), nullable=False),
-        sa.Column("wants", sa.Integer(), nullable=False),
-        sa.Column("since", sa.DateTime(timezone=True), nullable=False),
-        sa.Column("last_start", sa.DateTime(timezone=True), nullable=True),
-        sa.Column("until", sa.DateTime(timezone=True), nullable=False),
-        sa.PrimaryKeyConstraint("host", "holder", name=op.f("pk_host_stakes")),
-    )
-
-
-def _drop_hosts() -> None:
-    for table in ("robots_answers", "host_stakes", "hosts"):
-        op.drop_table(table)
-
-
-def _create_page_blocks() -> None:
-    op.create_table(
-        "page_blocks",
-        sa.Column("page_id", sa.Uuid(), nullable=False),
-        sa.Column("fingerprint", sa.BigInteger(), nullable=False),
-        sa.Column("datasource_id", sa.Uuid(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["page_id"], ["pages.id"], name=op.f("fk_page_blocks_page_id_pages"), ondelete="CASCADE"
-        ),
-        sa.PrimaryKeyConstraint("page_id", "fingerprint", name=op.f("pk_page_blocks")),
-    )
-    with op.batch_alter_table("page_blocks", schema=None) as batch_op:
-        batch_op.create_index("ix_page_blocks_fingerprint", ["datasource_id", "fingerprint", "page_id"], unique=False)
-
-
-def _drop_page_blocks() -> None:
-    with op.batch_alter_table("page_blocks", schema=None) as batch_op:
-        batch_op.drop_index("ix_page_blocks_fingerprint")
-
-    op.drop_table("page_blocks")
