@@ -160,6 +160,9 @@ class FakeLedger:
         """Give the crawl back for a while."""
         with self._held("pause"):
             self.paused_for = wait
+            for row in self.rows.values():
+                row.taken = replace(row.taken, attempts=row.taken.attempts - row.is_leased)
+                row.is_leased = False
 
     def finish(self) -> None:
         """Say that nothing is left."""

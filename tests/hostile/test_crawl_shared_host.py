@@ -50,7 +50,7 @@ def spider(claim: CrawlClaim, settings: Settings, org: str) -> subprocess.Popen[
     }
     clean = {name: value for name, value in os.environ.items() if not name.startswith("SITEWISE_")}
     return subprocess.Popen(  # noqa: S603 - our own module
-        spider_command(claim), stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, env=clean | LOOPBACK | own
+        spider_command(claim), stdin=subprocess.PIPE, env=clean | LOOPBACK | own
     )
 
 
