@@ -13,7 +13,7 @@ from threading import Thread
 from types import TracebackType
 from typing import Self, cast
 
-from tests.fakes.ledger import FakeLedger
+from pipeline.crawling import CrawlLedger
 from tests.fakes.spider_child import AUTHKEY, LedgerServer
 
 LOOPBACK = {"SITEWISE_CRAWL__ALLOWED_ADDRESSES": "127.0.0.0/8,::1/128"}
@@ -45,7 +45,7 @@ class SpiderProcess:
     """
 
     def __init__(
-        self, ledger: FakeLedger, *, settings: Mapping[str, str] | None = None, names: Names | None = None
+        self, ledger: CrawlLedger, *, settings: Mapping[str, str] | None = None, names: Names | None = None
     ) -> None:
         """Crawl for `ledger`, once entered."""
         self._ledger = ledger
@@ -93,7 +93,7 @@ class SpiderProcess:
 
 
 def crawl(
-    ledger: FakeLedger, *, settings: Mapping[str, str] | None = None, names: Names | None = None, seconds: float = 60
+    ledger: CrawlLedger, *, settings: Mapping[str, str] | None = None, names: Names | None = None, seconds: float = 60
 ) -> int:
     """Run a spider to its end; the exit status."""
     with SpiderProcess(ledger, settings=settings, names=names) as spider:
@@ -103,7 +103,7 @@ def crawl(
         return status
 
 
-def _serve(ledger: FakeLedger) -> int:
+def _serve(ledger: CrawlLedger) -> int:
     """Offer the ledger to a child from a thread of this process; the port it listens on."""
 
     class Server(LedgerServer):
