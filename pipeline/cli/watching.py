@@ -59,6 +59,8 @@ def phase(job: CrawlJob) -> str:
     """What a crawl does now, in a word."""
     if job.has_ended:
         return job.status
+    if job.is_paused:
+        return "paused"
     if job.started_at is None:
         return "starting"
     if not job.fetched_pages:
@@ -103,6 +105,7 @@ class _Watcher:
         moved = probed = time.monotonic()
         state: object = None
         is_told = False
+        pause_told = None
         while True:
             job = self._look(crawl_id)
             now = time.monotonic()
@@ -110,12 +113,15 @@ class _Watcher:
             show(job, self._pace)
             if job.has_ended:
                 return job
+            if job.is_paused and job.error_message != pause_told:
+                say(f"The crawl is {job.error_message}. It goes on by itself then.")
+                pause_told = job.error_message
             if (seen := _movable(job)) != state:
                 state, moved, is_told = seen, now, False
             if now - probed > PROBE_SECONDS:
                 prepare_directory(self._settings, grows=True)
                 probed = now
-            if now - moved > STALLED_SECONDS and not is_told:
+            if now - moved > STALLED_SECONDS and not is_told and not job.is_paused:
                 self._tell_stalled(job)
                 is_told = True
             self._pause.wait(LOOK_SECONDS)

@@ -82,6 +82,11 @@ class CrawlJob:
         """Whether nothing more will happen."""
         return self.status in {CrawlStatus.COMPLETED, CrawlStatus.FAILED, CrawlStatus.CANCELLED}
 
+    @property
+    def is_paused(self) -> bool:
+        """Whether nobody works on it until its hosts may be asked again; `error_message` says until when, and why."""
+        return not self.has_ended and (self.error_message or "").startswith(crawls.PAUSED)
+
 
 class CrawlService:
     """Everything about crawls except what a spider does."""

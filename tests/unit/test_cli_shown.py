@@ -54,6 +54,7 @@ def briefing(*, answerable: bool = True, passages: int = 2) -> Briefing:
         ({"total_pages": 1}, "opening"),
         ({"fetched_pages": 3, "waiting_pages": 2, "pending_pages": 3}, "fetching"),
         ({"fetched_pages": 3, "pending_pages": 3}, "indexing"),
+        ({"fetched_pages": 3, "waiting_pages": 2, "error_message": "paused until noon: it asked for it"}, "paused"),
         ({"fetched_pages": 3, "status": "completed"}, "completed"),
     ],
 )
