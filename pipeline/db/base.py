@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID
 
+import zstandard
 from sqlalchemy import JSON, CursorResult, DateTime, LargeBinary, MetaData, String, Update, Uuid, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
@@ -48,7 +48,7 @@ class UtcDateTime(TypeDecorator[datetime]):
 
 
 class CompressedText(TypeDecorator[str]):
-    """Long text, kept as zlib level 6."""
+    """Long text, kept as Zstandard level 3."""
 
     impl = LargeBinary
     cache_ok = True
@@ -56,12 +56,12 @@ class CompressedText(TypeDecorator[str]):
     def process_bind_param(self, value: str | None, dialect: Dialect) -> bytes | None:
         """Compress."""
         del dialect
-        return None if value is None else zlib.compress(value.encode("utf-8", "surrogatepass"), 6)
+        return None if value is None else zstandard.compress(value.encode("utf-8", "surrogatepass"), 3)
 
     def process_result_value(self, value: bytes | None, dialect: Dialect) -> str | None:
         """Decompress."""
         del dialect
-        return None if value is None else zlib.decompress(value).decode("utf-8", "surrogatepass")
+        return None if value is None else zstandard.decompress(value).decode("utf-8", "surrogatepass")
 
 
 class Base(DeclarativeBase):

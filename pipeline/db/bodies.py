@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import zlib
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
+import zstandard
 from sqlalchemy import ForeignKey, LargeBinary
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
@@ -24,15 +25,25 @@ class Body(Base):
     created_at: Mapped[datetime]
 
 
-def keep(session: Session, html: bytes, *, org_id: UUID, now: datetime) -> str:
-    """Store HTML; the same bytes are kept once per org. Returns their SHA-256, hexadecimal."""
-    sha256 = hashlib.sha256(html).hexdigest()
-    row = {"org_id": org_id, "sha256": sha256, "compressed": zlib.compress(html, 6), "created_at": now}
-    session.execute(insert_into(session, Body).values(**row).on_conflict_do_nothing())
-    return sha256
+class NewBody:
+    """HTML to be stored, and its SHA-256, hexadecimal."""
+
+    def __init__(self, html: bytes) -> None:
+        self.html = html
+        self.sha256 = hashlib.sha256(html).hexdigest()
+
+
+def keep_all(session: Session, new: Sequence[NewBody], *, org_id: UUID, now: datetime) -> None:
+    """Store HTML, Zstandard level 3; the same bytes are kept once per org."""
+    rows = [
+        {"org_id": org_id, "sha256": body.sha256, "compressed": zstandard.compress(body.html, 3), "created_at": now}
+        for body in new
+    ]
+    if rows:
+        session.execute(insert_into(session, Body).on_conflict_do_nothing(), rows)
 
 
 def read(session: Session, sha256: str, *, org_id: UUID) -> bytes | None:
     """The HTML of this hash, as it was served."""
     body = session.get(Body, (org_id, sha256))
-    return None if body is None else zlib.decompress(body.compressed)
+    return None if body is None else zstandard.decompress(body.compressed)

@@ -49,9 +49,12 @@ class FrontierEntry(Base):
 
 
 def add(session: Session, crawl_id: UUID, found: Iterable[Discovered], *, now: datetime, is_new: bool = True) -> None:
-    """Add URLs; those already there are left as they are."""
-    rows = {
-        url.url_key: {
+    """Add URLs; those already there are left as they are, and of two alike the first is taken."""
+    first: dict[str, Discovered] = {}
+    for url in found:
+        first.setdefault(url.url_key, url)
+    rows = [
+        {
             "crawl_id": crawl_id,
             "url_key": url.url_key,
             "url": url.url,
@@ -66,10 +69,10 @@ def add(session: Session, crawl_id: UUID, found: Iterable[Discovered], *, now: d
             "attempts": 0,
             "seen_at": now,
         }
-        for url in found
-    }
+        for url in first.values()
+    ]
     if rows:
-        session.execute(insert_into(session, FrontierEntry).on_conflict_do_nothing(), list(rows.values()))
+        session.execute(insert_into(session, FrontierEntry).on_conflict_do_nothing(), rows)
 
 
 def seen_before(session: Session, crawl_ids: Sequence[UUID]) -> list[FrontierEntry]:
@@ -126,9 +129,7 @@ def put_back(session: Session, crawl_id: UUID, *, token: UUID) -> int:
     """Put back what a holder has leased and never asked for. It counts as no attempt. Returns how many URLs."""
     statement = (
         update(FrontierEntry)
-        .where(
-            FrontierEntry.crawl_id == crawl_id, FrontierEntry.state == LEASED, FrontierEntry.lease_token == token
-        )
+        .where(FrontierEntry.crawl_id == crawl_id, FrontierEntry.state == LEASED, FrontierEntry.lease_token == token)
         .values(state=WAITING, lease_token=None, attempts=FrontierEntry.attempts - 1)
     )
     return count_changed(session, statement)
@@ -177,6 +178,12 @@ def set_aside(session: Session, crawl_id: UUID, *, token: UUID, attempts: int) -
 def get(session: Session, crawl_id: UUID, url_key: str) -> FrontierEntry | None:
     """One URL of the crawl."""
     return session.get(FrontierEntry, (crawl_id, url_key))
+
+
+def by_key(session: Session, crawl_id: UUID, url_keys: Sequence[str]) -> dict[str, FrontierEntry]:
+    """These URLs of the crawl."""
+    statement = select(FrontierEntry).where(FrontierEntry.crawl_id == crawl_id, FrontierEntry.url_key.in_(url_keys))
+    return {entry.url_key: entry for entry in session.scalars(statement)}
 
 
 def noted(session: Session, crawl_ids: Sequence[UUID], url_key: str) -> list[FrontierEntry]:
@@ -266,6 +273,12 @@ def progress(session: Session, crawl_id: UUID, *, page_limit: int) -> CrawlProgr
         removed=outcomes[REMOVED],
         limit_reached=is_full and (waiting > 0 or reasons[Reason.PAGE_LIMIT] > 0),
     )
+
+
+def count_kept(session: Session, crawl_id: UUID) -> int:
+    """How many URLs of the crawl became pages that are kept: one look along an index, at those rows alone."""
+    kept = (FrontierEntry.state == DONE, FrontierEntry.outcome.in_(KEPT))
+    return session.scalar(select(func.count()).where(FrontierEntry.crawl_id == crawl_id, *kept)) or 0
 
 
 def leased(session: Session, crawl_id: UUID) -> int:

@@ -14,6 +14,9 @@ from pipeline.db.datasources import Datasource
 from pipeline.errors import PageNotFound
 from pipeline.model import PageStatus
 
+TWINS = (PageStatus.SYNCED, PageStatus.PENDING)
+"""Pages in these states are looked at for others that say the same."""
+
 
 class Page(Base):
     """One page, known by its folded URL. `live_version` is what readers see; its flip is the update."""
@@ -100,6 +103,17 @@ def moved(session: Session, datasource_id: UUID) -> list[Page]:
     return list(session.scalars(statement))
 
 
+def with_texts(session: Session, datasource_id: UUID, text_hashes: Sequence[str]) -> list[Page]:
+    """Pages of the datasource with one of these main texts."""
+    statement = select(Page).where(Page.datasource_id == datasource_id, Page.text_hash.in_(text_hashes))
+    return list(session.scalars(statement))
+
+
+def counts_as_twin(page: Page) -> bool:
+    """Whether a page serves, or is about to, so that another with the same text need not."""
+    return not page.excluded and page.status in TWINS
+
+
 def twins(session: Session, page: Page, *, text_hash: str) -> list[Page]:
     """Other pages of the datasource with the same main text that serve, or are about to."""
     statement = select(Page).where(
@@ -107,7 +121,7 @@ def twins(session: Session, page: Page, *, text_hash: str) -> list[Page]:
         Page.text_hash == text_hash,
         Page.id != page.id,
         Page.excluded.is_(False),
-        Page.status.in_((PageStatus.SYNCED, PageStatus.PENDING)),
+        Page.status.in_(TWINS),
     )
     return list(session.scalars(statement))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from math import ceil
@@ -40,15 +40,18 @@ class SiteBlocks:
         return {fingerprint for fingerprint, keeper in self.keepers.items() if keeper != page_id}
 
 
-def note(session: Session, page: Page, fingerprints: AbstractSet[int]) -> None:
-    """Write which blocks the newest text of a page has."""
-    known = set(session.scalars(select(PageBlock.fingerprint).where(PageBlock.page_id == page.id)))
-    for part in _parts(known - fingerprints):
-        session.execute(delete(PageBlock).where(PageBlock.page_id == page.id, PageBlock.fingerprint.in_(part)))
-    rows = [
-        {"page_id": page.id, "fingerprint": fingerprint, "datasource_id": page.datasource_id}
-        for fingerprint in sorted(fingerprints - known)
-    ]
+def note_all(session: Session, noted: Sequence[tuple[Page, AbstractSet[int]]]) -> None:
+    """Write which blocks the newest text of each of these pages has."""
+    known: dict[UUID, set[int]] = {page.id: set() for page, _ in noted}
+    statement = select(PageBlock.page_id, PageBlock.fingerprint).where(PageBlock.page_id.in_(known))
+    for page_id, fingerprint in session.execute(statement) if noted else ():
+        known[page_id].add(fingerprint)
+    rows = []
+    for page, fingerprints in noted:
+        for part in _parts(known[page.id] - fingerprints):
+            session.execute(delete(PageBlock).where(PageBlock.page_id == page.id, PageBlock.fingerprint.in_(part)))
+        new = sorted(fingerprints - known[page.id])
+        rows += [{"page_id": page.id, "fingerprint": one, "datasource_id": page.datasource_id} for one in new]
     if rows:
         session.execute(insert_into(session, PageBlock).on_conflict_do_nothing(), rows)
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from pipeline.db import bodies, frontier, page_versions, pages, site_blocks
+from pipeline.db import frontier, page_versions, pages
 from pipeline.db.crawls import Crawl
 from pipeline.db.engine import Session
 from pipeline.db.frontier import FrontierEntry
 from pipeline.db.page_versions import PageVersion
 from pipeline.db.pages import Page
 from pipeline.model import Discovered, Document, Outcome, PageStatus, Reason
+from pipeline.services.batch import Batch
 from pipeline.services.sitewide import may_be_site_wide
 from pipeline.settings import Settings
 from pipeline.stages.chunk.repeats import repeatable
@@ -29,22 +31,38 @@ WITHDRAWN = (Reason.NOINDEX, Reason.EXCLUDED_RULE)
 class Keeper:
     """Writes the outcomes of one batch, inside the transaction that fences it."""
 
-    def __init__(self, session: Session, crawl: Crawl, settings: Settings, *, now: datetime, page_limit: int) -> None:
-        """Write for this crawl."""
+    def __init__(
+        self,
+        session: Session,
+        crawl: Crawl,
+        settings: Settings,
+        outcomes: Sequence[Outcome],
+        *,
+        now: datetime,
+        page_limit: int,
+    ) -> None:
+        """Write these outcomes of this crawl."""
         self._session = session
         self._crawl = crawl
         self._settings = settings
         self._now = now
         self._page_limit = page_limit
-        self._kept = frontier.progress(session, crawl.id, page_limit=page_limit).kept
+        self._kept = frontier.count_kept(session, crawl.id)
+        self._outcomes = outcomes
+        self._batch = Batch(session, crawl, outcomes, now=now)
         self.kept_versions = 0
 
-    def keep(self, outcome: Outcome) -> None:
-        """Write one outcome. A URL that is done already stays as it is: writing twice is the same as once."""
-        entry = frontier.get(self._session, self._crawl.id, outcome.url_key)
+    def keep_all(self) -> None:
+        """Write them in order. A URL that is done already stays as it is: writing twice is the same as once."""
+        for outcome in self._outcomes:
+            self._keep(outcome)
+        self._batch.write()
+
+    def _keep(self, outcome: Outcome) -> None:
+        entry = self._batch.entry(outcome.url_key)
         if entry is None or entry.state != frontier.LEASED or entry.lease_token != self._crawl.lease_token:
             return
-        frontier.add(self._session, self._crawl.id, outcome.discovered, now=self._now)
+        self._batch.discover(outcome.discovered)
         if outcome.retry_at is not None and (outcome.untried or entry.attempts < self._settings.work.attempts):
             self._put_back(entry, outcome)
         elif outcome.document is not None and outcome.reason is None:
@@ -87,13 +105,14 @@ class Keeper:
         """Fold a redirected URL into where it led. None when that page is dealt with already."""
         key = url_key(final_url)
         step = Discovered(url_key=key, url=final_url, depth=entry.depth, found_on=entry.url)
-        frontier.add(self._session, self._crawl.id, [step], now=self._now)
+        self._batch.discover([step])
+        self._batch.write_discovered()
         self._fold(entry, Reason.CANONICAL_TO, target=final_url)
-        target = frontier.get(self._session, self._crawl.id, key)
+        target = self._batch.entry(key)
         return target if target is not None and target.state == frontier.WAITING else None
 
     def _page(self, entry: FrontierEntry, *, url: str) -> Page:
-        page = pages.find(self._session, self._crawl.datasource_id, entry.url_key)
+        page = self._batch.page(entry.url_key)
         if page is None:
             page = Page(
                 id=uuid4(),
@@ -107,30 +126,30 @@ class Keeper:
                 created_at=self._now,
                 updated_at=self._now,
             )
-            self._session.add(page)
+            self._batch.make(page)
         page.updated_at, page.last_crawl_id = self._now, self._crawl.id
         return page
 
     def _winning_twin(self, page: Page, document: Document) -> Page | None:
         """The page with the same text that is kept instead of this one: the canonical, else the shortest URL."""
-        others = pages.twins(self._session, page, text_hash=document.text_hash)
+        others = self._batch.twins(page, text_hash=document.text_hash)
         return next((other for other in others if _precedence(other) < _precedence(page)), None)
 
     def _is_unchanged(self, page: Page, document: Document) -> bool:
-        if page.text_hash != document.text_hash or page.title != document.title:
+        if (page.text_hash, page.fact_hash, page.title) != (document.text_hash, document.fact_hash, document.title):
             return False
         return page.live_version is not None or page_versions.is_waiting(self._session, page.id)
 
     def _add_version(self, entry: FrontierEntry, page: Page, outcome: Outcome, document: Document) -> None:
         """Store a new text to be indexed. What readers see changes when that is done, not now."""
-        self._session.flush()
         is_new = page.live_version is None
         if page.text_hash not in {None, document.text_hash}:
             self._reopen_twins(page)
         state = self._state(page, document)
-        page_versions.supersede_waiting(self._session, page.id)
-        self._session.add(self._version(page, outcome, document, state=state))
-        site_blocks.note(self._session, page, repeatable(document.markdown))
+        if not self._batch.is_made(page):
+            page_versions.supersede_waiting(self._session, page.id)
+        self._batch.keep_version(self._version(page, outcome, document, state=state))
+        self._batch.note_blocks(page, repeatable(document.markdown))
         page.title, page.language = document.title, document.language
         page.text_hash, page.fact_hash = document.text_hash, document.fact_hash
         self._note_fetch(page, outcome)
@@ -158,14 +177,14 @@ class Keeper:
             org_id=page.org_id,
             datasource_id=page.datasource_id,
             crawl_id=self._crawl.id,
-            number=page_versions.next_number(self._session, page.id),
+            number=1 if self._batch.is_made(page) else page_versions.next_number(self._session, page.id),
             state=state,
             title=document.title,
             language=document.language,
             markdown=document.markdown,
             text_hash=document.text_hash,
             fact_hash=document.fact_hash,
-            body_sha256=bodies.keep(self._session, html, org_id=page.org_id, now=self._now),
+            body_sha256=self._batch.keep_body(html),
             extractor=document.extractor,
             dropped=[[dropped.reason, dropped.text] for dropped in document.dropped],
             fetched_at=outcome.fetched_at,
@@ -225,7 +244,7 @@ class Keeper:
 
     def _fold(self, entry: FrontierEntry, reason: Reason, *, target: str | None) -> None:
         """Note where a URL leads. A page that serves goes on until its target does."""
-        page = pages.find(self._session, self._crawl.datasource_id, entry.url_key)
+        page = self._batch.page(entry.url_key)
         if page is not None:
             self._fold_page(entry, page, reason, target=target)
         else:
@@ -236,7 +255,7 @@ class Keeper:
         entry.target = page.target = target
         page.reason, page.updated_at = reason, self._now
         drop_waiting(self._session, page)
-        target_page = pages.find(self._session, page.datasource_id, url_key(target)) if target else None
+        target_page = self._batch.page(url_key(target)) if target else None
         if page.live_version is None or (target_page is not None and target_page.live_version is not None):
             page.status, page.live_version = PageStatus.EXCLUDED, None
         self._close(entry, frontier.DECLINED, reason)
@@ -260,7 +279,6 @@ class Keeper:
     def _close(self, entry: FrontierEntry, outcome: str, reason: Reason) -> None:
         entry.state, entry.outcome, entry.reason = frontier.DONE, outcome, reason
         entry.lease_token, entry.retry_at = None, None
-        self._session.flush()
 
 
 def fold_twins(session: Session, page: Page, *, crawl_id: UUID | None) -> None:

@@ -99,9 +99,9 @@ class DatabaseLedger:
         with self._database.write() as session:
             datasources.hold(session, [self._datasource(session)])
             crawl = self._fence(session, now)
-            keeper = Keeper(session, crawl, self._settings, now=now, page_limit=self._limit(session, crawl))
-            for outcome in outcomes:
-                keeper.keep(outcome)
+            limit = self._limit(session, crawl)
+            keeper = Keeper(session, crawl, self._settings, outcomes, now=now, page_limit=limit)
+            keeper.keep_all()
             if keeper.kept_versions:
                 outbox.put(session, outbox.INDEX, crawl.org_id, now=now)
             progress = self._write_progress(session, crawl, url=outcomes[-1].url if outcomes else None)
