@@ -12,10 +12,13 @@ from scrapy.core.downloader.handlers.http11 import (
 )
 from twisted.python.failure import Failure
 from twisted.web._newclient import HEADER, STATUS, Request
+from twisted.web.http import _ChunkedTransferDecoder
 
 from pipeline.errors import GuardBypassed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from scrapy import Request as ScrapyRequest
     from scrapy.crawler import Crawler
     from scrapy.http import Response
@@ -27,12 +30,43 @@ HEADER_LIMIT = 64 * 2**10
 """Bytes of a response's status line and headers."""
 
 
+CHUNK_LIMIT = 50_000
+"""Pieces of a chunked body; the reading of that many single bytes takes a second or two."""
+
+
 class HeadersTooLarge(Exception):
     """A response's headers went on past the limit."""
 
 
+class ChunksTooSmall(Exception):
+    """A response came in more pieces than any honest one, each of which costs as much as a large one."""
+
+
+class _BoundedChunks(_ChunkedTransferDecoder):
+    """Counts the pieces of a chunked body: a flood of single bytes would keep every other answer waiting."""
+
+    def __init__(self, deliver: Callable[[bytes], None], finish: Callable[[bytes], None]) -> None:
+        super().__init__(self._count, finish)
+        self._deliver = deliver
+        self._left = CHUNK_LIMIT
+
+    def _count(self, piece: bytes) -> None:
+        self._left -= 1
+        if self._left < 0:
+            raise ChunksTooSmall
+        self._deliver(piece)
+
+
 class _BoundedParser(_LenientHTTPClientParser):
     MAX_LENGTH = HEADER_LIMIT  # of one line; Twisted's 16 KiB refuses some real policies
+    _transferDecoders = {b"chunked": _BoundedChunks}  # type: ignore[dict-item]  # noqa: N815, RUF012 - Twisted's, called so
+    header_bytes = 0
+
+    def lineReceived(self, line: bytes) -> None:  # noqa: N802 - Twisted's name
+        self.header_bytes += len(line) + 2
+        if self.header_bytes > HEADER_LIMIT:
+            raise HeadersTooLarge
+        super().lineReceived(line)
 
 
 class _BoundedProtocol(_LenientHTTP11ClientProtocol):

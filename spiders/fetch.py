@@ -24,7 +24,7 @@ from twisted.internet.error import ConnectError, ConnectionClosed
 from pipeline.model import Reason
 from pipeline.urls import split
 from spiders.body import ACCEPTED, BodyBroken, BodyTooLarge, decode
-from spiders.download import HeadersTooLarge
+from spiders.download import CHUNK_LIMIT, HEADER_LIMIT, ChunksTooSmall, HeadersTooLarge
 from spiders.guard import AddressGuard
 
 if TYPE_CHECKING:
@@ -174,15 +174,22 @@ _FAILURES = (
 )
 
 
+_TOO_LARGE: tuple[tuple[type[Exception], str], ...] = (
+    (HeadersTooLarge, f"headers over {HEADER_LIMIT // 2**10} KiB"),
+    (ChunksTooSmall, f"in over {CHUNK_LIMIT} chunks"),
+)
+
+
 def _broken_connection(error: Exception) -> FetchFailed:
+    causes = _causes(error)
+    for kind, words in _TOO_LARGE:
+        if any(isinstance(cause, kind) for cause in causes):
+            return FetchFailed(Reason.TOO_LARGE, words)
     if isinstance(error, DownloadConnectionRefusedError):
         return FetchFailed(Reason.HTTP_ERROR, "connection refused", is_temporary=True, is_unreachable=True)
     if isinstance(error, ResponseDataLossError):
         return FetchFailed(Reason.HTTP_ERROR, "the answer was cut short", is_temporary=True)
-    causes = _causes(error)
     for cause in causes:
-        if isinstance(cause, HeadersTooLarge):
-            return FetchFailed(Reason.TOO_LARGE, "headers over 64 KiB")
         if isinstance(cause, VerificationError):
             return FetchFailed(Reason.HTTP_ERROR, "certificate error: it is for another host", is_unreachable=True)
         if isinstance(cause, SSL.Error):
