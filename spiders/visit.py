@@ -159,7 +159,8 @@ class Visitor:
         host = split(url).site
         self.pace.keep_delay(host, rules.delay)
         async with self.pace.turn(host) as turn:
-            answer = await self.fetcher.get(url, headers=headers, keep_pace=bool(rules.delay))
+            is_paced = bool(rules.delay or self.settings.crawl.delay)
+            answer = await self.fetcher.get(url, headers=headers, keep_pace=is_paced)
             await turn.heard(answer)
         return answer
 

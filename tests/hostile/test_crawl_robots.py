@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.model import Reason
+from pipeline.settings import PRODUCT_TOKEN, CrawlSettings
+from pipeline.stages.extract import extract
 from spiders.feed import LedgerCalls
 from spiders.fetch import Answer, FetchFailed
 from spiders.gate import NoRobots, RobotsGate
@@ -229,9 +231,28 @@ def test_robots_headers_for_us_are_obeyed(values: list[str], words: set[str]) ->
     assert header_directives(values, "SitewiseBot") == words
 
 
+@pytest.mark.parametrize(
+    ("meta", "noindex", "nofollow"),
+    [
+        ('<meta name="robots" content="noindex">', True, False),
+        ('<meta name="SitewiseBot" content="noindex, nofollow">', True, True),
+        ('<meta name="otherbot" content="none">', False, False),
+        ('<meta name="robots" content="nofollow"><meta name="sitewisebot" content="index, follow">', False, True),
+        ('<META NAME="ROBOTS" CONTENT="NONE">', True, True),
+    ],
+)
+def test_robots_meta_tags_for_us_are_obeyed(meta: str, *, noindex: bool, nofollow: bool) -> None:
+    """Those for all and those for us add up; those for others are not for us."""
+    html = f"<!doctype html><title>Page</title>{meta}<main><p>Some words that a page says.</p></main>"
+
+    document = extract(html.encode(), url=f"{ORIGIN}/")
+
+    assert (document.noindex, document.nofollow) == (noindex, nofollow)
+
+
 def test_our_product_token_is_the_name_before_the_slash() -> None:
     """robots.txt files name crawlers, not versions."""
-    assert product_token(AGENT) == "SitewiseBot"
+    assert product_token(AGENT) == product_token(CrawlSettings().user_agent) == PRODUCT_TOKEN
     assert product_token("") == "*"
 
 
