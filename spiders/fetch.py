@@ -85,6 +85,7 @@ class Fetcher:
         self._crawler = crawler
         self._guard = guard
         self._body_limit = body_limit
+        self._seconds = crawler.settings.getfloat("DOWNLOAD_TIMEOUT")
         self._headers = {
             "User-Agent": user_agent,
             "Accept": "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8",
@@ -111,7 +112,11 @@ class Fetcher:
             FetchFailed: If no usable answer came.
         """
         limit = body_limit or self._body_limit
-        meta: dict[str, object] = {"download_maxsize": limit, "autothrottle_dont_adjust_delay": keep_pace}
+        meta: dict[str, object] = {
+            "download_maxsize": limit,
+            "download_timeout": self._seconds,  # without Scrapy's middlewares its handler knows no other way
+            "autothrottle_dont_adjust_delay": keep_pace,
+        }
         request = Request(url, headers=self._headers | dict(headers or {}), meta=meta, dont_filter=True)
         try:
             response = await self._crawler.engine.download_async(request)
@@ -146,8 +151,7 @@ class Fetcher:
         if isinstance(error, CannotResolveHostError):
             return self._unresolved(split(url).host)
         if isinstance(error, DownloadTimeoutError):
-            seconds = self._crawler.settings.getfloat("DOWNLOAD_TIMEOUT")
-            return FetchFailed(Reason.TOO_SLOW, f"no whole answer within {seconds:g} s", is_unreachable=True)
+            return FetchFailed(Reason.TOO_SLOW, f"no whole answer within {self._seconds:g} s", is_unreachable=True)
         if isinstance(error, DownloadCancelledError):
             return FetchFailed(Reason.TOO_LARGE, f"over {limit} bytes")
         return _broken_connection(error)
