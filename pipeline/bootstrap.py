@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pipeline.services.previewing import PreviewService
     from pipeline.services.training import TrainingService
     from pipeline.services.training_directories import DirectoryService
+    from pipeline.services.training_exchange import ExchangeService
     from pipeline.services.training_matchers import Matchers
 
 
@@ -147,6 +148,13 @@ class Services:
         from pipeline.services.training_directories import DirectoryService
 
         return DirectoryService(self.database, self.clock)
+
+    @cached_property
+    def exchange(self) -> ExchangeService:
+        """Scenarios as files."""
+        from pipeline.services.training_exchange import ExchangeService
+
+        return ExchangeService(self.training, self.directories)
 
     @cached_property
     def answers(self) -> AnswerService:

@@ -12,7 +12,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from pipeline.cli import asking, crawling, interrupts, looking, running, training
+from pipeline.cli import asking, crawling, interrupts, looking, running, training, training_files
 from pipeline.cli.output import say
 from pipeline.cli.session import DEFAULT_ORG, chosen
 from pipeline.errors import InvalidInput, SitewiseError
@@ -72,6 +72,7 @@ app.command()(looking.verify)
 app.command()(running.up)
 app.command()(running.settings)
 app.add_typer(looking.page_app, name="page")
+training.training_app.add_typer(training_files.files_app)
 app.add_typer(training.training_app, name="training")
 app.add_typer(running.db_app, name="db")
 

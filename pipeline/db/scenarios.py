@@ -132,6 +132,11 @@ def get(session: Session, scenario_id: UUID, *, org_id: UUID, to_change: bool = 
     return found
 
 
+def is_taken(session: Session, scenario_id: UUID) -> bool:
+    """Whether any org has a scenario of this id."""
+    return session.get(Scenario, scenario_id) is not None
+
+
 def delete(session: Session, scenario: Scenario) -> None:
     """Remove it with its versions and their vectors."""
     session.delete(scenario)

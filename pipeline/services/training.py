@@ -55,7 +55,15 @@ class TrainingService:
         self._embedder = embedder
         self._matchers = matchers
 
-    def add(self, new: NewScenario, *, scope: OrgScope, by: str = SOMEBODY, learns: bool = True) -> ScenarioView:
+    def add(
+        self,
+        new: NewScenario,
+        *,
+        scope: OrgScope,
+        by: str = SOMEBODY,
+        learns: bool = True,
+        scenario_id: UUID | None = None,
+    ) -> ScenarioView:
         """Store a scenario and, unless it is a draft, publish it as version 1.
 
         Args:
@@ -64,6 +72,7 @@ class TrainingService:
             by: Who publishes it.
             learns: Whether matching is learnt anew at once. Who adds many calls `learn` after the last;
                 a question that comes first learns for itself.
+            scenario_id: The id it had in another database, taken over unless somebody has it here.
 
         Raises:
             InvalidScenario: If a field is empty, too long, or does not fit the type.
@@ -76,7 +85,9 @@ class TrainingService:
         vectors = [] if new.is_draft else self._vectors(new.text, kind=new.type)
         with self._database.write() as session:
             orgs.get(session, scope.org_id)
-            scenario = Scenario(id=uuid4(), org_id=scope.org_id, type=new.type, is_draft=True, created_at=now)
+            known = scenario_id is not None and scenarios.is_taken(session, scenario_id)
+            number = uuid4() if scenario_id is None or known else scenario_id
+            scenario = Scenario(id=number, org_id=scope.org_id, type=new.type, is_draft=True, created_at=now)
             self._set_text(scenario, new.text, now=now)
             self._apply(session, scenario, new, now=now)
             scenarios.add(session, scenario)

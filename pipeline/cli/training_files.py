@@ -1,0 +1,86 @@
+"""`sitewise training import`, `export` and `lint`: scenarios as people write and check them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from pipeline.cli.output import print_json, print_line, say
+from pipeline.cli.session import opened
+from pipeline.cli.training import Json, whoever
+from pipeline.errors import InvalidInput
+
+files_app = typer.Typer()
+
+Form = Annotated[
+    Literal["yaml", "csv"] | None,
+    typer.Option("--format", help="What the file is; else its ending says, .csv or anything else for YAML."),
+]
+
+
+@files_app.command("export")
+def export_file(
+    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="Where to; else to stdout.")] = None,
+    *,
+    form: Form = None,
+) -> None:
+    """Write every scenario, drafts included, into a file to edit."""
+    with opened() as (services, scope):
+        text = services.exchange.export(form or form_of(file), scope=scope)
+    if file is None:
+        sys.stdout.write(text)
+        return
+    try:
+        file.write_text(text, encoding="utf-8-sig" if file.suffix.lower() == ".csv" else "utf-8", newline="")
+    except OSError as error:
+        raise InvalidInput(file=file, problem=error.strerror) from error
+    say(f"Written to {file}.")
+
+
+@files_app.command("import")
+def import_file(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="YAML or CSV; - for stdin.")],
+    *,
+    form: Form = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Make scenarios what a file says; importing it twice is the same as once."""
+    text = read_file(file)
+    with opened(makes_org=True) as (services, scope):
+        report = services.exchange.import_file(
+            text, form or form_of(file), scope=scope, by=whoever(), is_rehearsal=dry_run
+        )
+    if as_json:
+        print_json(report)
+        return
+    for sign, titles in (("+", report.created), ("~", report.updated)):
+        for title in titles:
+            print_line(f"{sign} {title}")
+    verb = "would be" if dry_run else "were"
+    print_line(
+        f"{len(report.created)} {verb} created, {len(report.updated)} updated; {len(report.unchanged)} are as they are."
+    )
+
+
+def form_of(file: Path | None) -> Literal["yaml", "csv"]:
+    """The format a file's ending tells."""
+    return "csv" if file is not None and file.suffix.lower() == ".csv" else "yaml"
+
+
+def read_file(file: Path) -> str:
+    """The text of a file, or of stdin, without a byte order mark.
+
+    Raises:
+        InvalidInput: If it cannot be read, or is not UTF-8.
+    """
+    try:
+        raw = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        return raw.decode("utf-8-sig")
+    except OSError as error:
+        raise InvalidInput(file=file, problem=error.strerror) from error
+    except UnicodeDecodeError as error:
+        raise InvalidInput(file=file, problem="it is not UTF-8; save it as UTF-8") from error
