@@ -75,6 +75,8 @@ class LookLedger:
             self._first_take = self._first_take or monotonic()
             room = min(limit, self._visits - self._taken)
             waiting = [row for row in self._rows.values() if row.outcome is None and not row.is_leased]
+            if any(row.outcome is None and not row.taken.depth for row in self._rows.values()):
+                waiting = [row for row in waiting if not row.taken.depth]  # what it links to comes before the rest
             waiting.sort(key=lambda row: (row.taken.depth, row.taken.url_key))
             chosen = waiting[: max(room, 0)]
             for row in chosen:

@@ -32,6 +32,9 @@ MAXIMUM_ASKED = timedelta(days=1)
 BUSY = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 """Answers that speak for the whole host."""
 
+MOST_SILENT_REFUSALS = 7
+"""A 503 without a date may be one broken part of a website: after two minutes of waits it speaks for its URL alone."""
+
 _FAREWELL_SECONDS = 2.0
 
 
@@ -70,14 +73,18 @@ class Pace:
 
     def keep_delay(self, host: str, delay: timedelta) -> None:
         """Let all crawls together leave so much time between two requests, one at a time: its robots.txt asks it."""
-        self._share(host).delay = delay
+        self._share(host).keep_delay(delay)
 
     async def hear(self, host: str, answer: Answered) -> None:
         """Hear what a host says of itself. A busy one is left alone by everyone: as long as it asks, else doubling."""
         share = self._share(host)
         share.is_well = answer.status not in BUSY
-        if not share.is_well:
-            asked = answer.retry_after(self._now())
+        if share.is_well:
+            share.silent_refusals = 0
+            return
+        asked = answer.retry_after(self._now()) or None
+        share.silent_refusals += asked is None and answer.status == HTTPStatus.SERVICE_UNAVAILABLE
+        if share.silent_refusals <= MOST_SILENT_REFUSALS:
             await share.close_for(await self._calls.call(self._calls.ledger.hold_host, host, asked))
 
     def retry(self, taken: FrontierUrl, asked: timedelta | None = None, *, is_busy: bool = False) -> datetime | None:

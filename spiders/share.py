@@ -37,6 +37,8 @@ class KeptShare:
         self.host = host
         self.delay: timedelta | None = None
         self.is_well = False
+        self.silent_refusals = 0
+        """Answers in a row that said 503, and neither why nor how long."""
         self._calls = calls
         self._concurrency = concurrency
         self._now = now
@@ -106,6 +108,12 @@ class KeptShare:
         if wait > LONGEST_SIT and not self._is_put_off():
             await self._put_all_off(wait)
         self._pump()
+
+    def keep_delay(self, delay: timedelta) -> None:
+        """Ask anew, now that the host's delay is known: what was granted before knew of none."""
+        if delay and delay != self.delay:
+            self._valid_until = 0.0
+        self.delay = delay
 
     def stop(self) -> None:
         """Keep nothing any more."""
