@@ -74,26 +74,46 @@ def test_rules_for_other_occasions_hide_nothing(rule: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "hidden",
+    ("hidden", "reason"),
     [
-        f"<p hidden>{SECRET}</p>",
-        f"<div aria-hidden=true><p>{SECRET}</p></div>",
-        f"<!-- {SECRET} -->",
-        f"<template><p>{SECRET}</p></template>",
-        f"<noscript><p>{SECRET}</p></noscript>",
-        f'<script type="text/plain">{SECRET}</script>',
-        f'<input type="hidden" value="{SECRET}">',
-        f'<img alt="{SECRET}" src="a.png"><a href="/" title="{SECRET}">Home page of ours</a>',
+        (f"<p hidden>{SECRET}</p>", "hidden attribute"),
+        (f"<div aria-hidden=true><p>{SECRET}</p></div>", "aria-hidden"),
+        (f"<!-- {SECRET} -->", "comment"),
+        (f"<template><p>{SECRET}</p></template>", "template"),
+        (f"<noscript><p>{SECRET}</p></noscript>", "noscript"),
+        (f'<script type="text/plain">{SECRET}</script>', "script"),
+        (f'<form><input type="hidden" value="{SECRET}"></form>', "form value"),
         (
-            f'<table><tr><th>Part</th><th>Days</th></tr><tr style="display:none"><td>{SECRET}</td></tr>'
-            "<tr><td>Hose</td><td>3</td></tr></table>"
+            f'<table><tr><th>Part</tr><tr style="display:none"><td>{SECRET}</td></tr><tr><td>Hose</td></tr></table>',
+            "hidden row",
         ),
     ],
-    ids=["hidden", "aria", "comment", "template", "noscript", "script", "input", "attributes", "row"],
+    ids=["hidden", "aria", "comment", "template", "noscript", "script", "input", "row"],
 )
-def test_markup_hides(hidden: str) -> None:
-    """What browsers do not show does not become text."""
-    assert "QUETZAL" not in read(hidden).markdown
+def test_markup_hides(hidden: str, reason: str) -> None:
+    """What browsers do not show does not become text; what it said is kept with the reason."""
+    document = read(hidden)
+
+    assert "QUETZAL" not in document.markdown
+    assert [(dropped.reason, dropped.text) for dropped in document.dropped] == [(reason, SECRET)]
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        f'<img alt="{SECRET}" src="a.png"><a href="/" title="{SECRET}">Home page of ours</a>',
+        f"<script>say('{SECRET}')</script><style>.x::after{{content:'{SECRET}'}}</style>",
+        '<form><input type="hidden" name="token" value="QUETZAL"></form>',
+        f"<select><option>{SECRET}</option></select><textarea>{SECRET}</textarea>",
+    ],
+    ids=["attributes", "code", "token", "choices"],
+)
+def test_what_is_no_text_is_neither_kept_nor_evidence(markup: str) -> None:
+    """Attributes, code and the fields of a form are on every page: they are left out without a word."""
+    document = read(markup)
+
+    assert "QUETZAL" not in document.markdown
+    assert document.dropped == ()
 
 
 def test_characters_that_print_nothing_are_removed() -> None:

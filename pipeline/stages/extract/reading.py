@@ -9,103 +9,11 @@ from lxml.etree import _Element as Element
 from lxml.etree import iterwalk
 
 from pipeline.model import Dropped
+from pipeline.stages.extract.elements import APART, HEADINGS, INLINE, PARAGRAPHS, UNSEEN
 from pipeline.stages.extract.invisible import strip_invisible
 from pipeline.stages.extract.pieces import ROLE_HINTS, TAG_HINTS, Piece, Place, named_hints
 from pipeline.stages.extract.tables import is_header_row, is_layout, rows_of, spanned
 from pipeline.stages.extract.visibility import Visibility
-
-_UNSEEN = frozenset(
-    (
-        "script",
-        "style",
-        "template",
-        "noscript",
-        "svg",
-        "math",
-        "iframe",
-        "object",
-        "embed",
-        "canvas",
-        "audio",
-        "video",
-        "head",
-        "title",
-        "meta",
-        "link",
-        "base",
-        "input",
-        "select",
-        "textarea",
-        "option",
-        "datalist",
-        "map",
-        "area",
-        "param",
-        "source",
-        "track",
-        "noembed",
-        "noframes",
-        "progress",
-        "meter",
-        "img",
-    )
-)
-_INLINE = frozenset(
-    (
-        "a",
-        "abbr",
-        "acronym",
-        "b",
-        "bdi",
-        "bdo",
-        "big",
-        "cite",
-        "code",
-        "data",
-        "del",
-        "dfn",
-        "em",
-        "font",
-        "i",
-        "ins",
-        "kbd",
-        "label",
-        "mark",
-        "q",
-        "rp",
-        "rt",
-        "ruby",
-        "s",
-        "samp",
-        "small",
-        "span",
-        "strike",
-        "strong",
-        "sub",
-        "sup",
-        "time",
-        "tt",
-        "u",
-        "var",
-        "wbr",
-        "nobr",
-        "button",
-        "picture",
-        "output",
-        "blink",
-    )
-)
-_PARAGRAPHS = {
-    "p": "paragraph",
-    "dt": "term",
-    "dd": "definition",
-    "figcaption": "caption",
-    "caption": "caption",
-    "summary": "summary",
-}
-_HEADINGS = {"h1": 1, "h2": 2, "h3": 3, "h4": 4, "h5": 5, "h6": 6}
-_APART = frozenset(("a", "button", "label", "time"))
-"""Inline elements that visitors see apart from what follows, even without white space between."""
 
 _MAX_DEPTH = 200
 _MAX_PIECES = 40_000
@@ -123,7 +31,7 @@ class Reading:
 
     def __init__(self, root: Element, *, with_noscript: bool = False) -> None:
         """Read the whole page below `root`, as a browser with scripts shows it or as one without."""
-        self._unseen = _UNSEEN - {"noscript"} if with_noscript else _UNSEEN
+        self._unseen = UNSEEN - {"noscript"} if with_noscript else UNSEEN
         self.pieces: list[Piece] = []
         self.dropped: list[Dropped] = []
         self.hidden: list[Element] = []
@@ -168,8 +76,7 @@ class Reading:
             self._buffer.append("\n")
             return
         if tag in self._unseen:
-            if tag in {"template", "noscript"}:
-                self._drop(tag, element)
+            self._machines_only(element, tag)
             return
         reason = self._visibility.hidden_reason(element) if tag != "body" else None
         if reason:
@@ -177,7 +84,7 @@ class Reading:
             self.hidden.append(element)
         elif depth > _MAX_DEPTH:
             self._flatten(element)
-        elif tag in _INLINE or ("-" in tag and self._place.tag in _PARAGRAPHS):
+        elif tag in INLINE or ("-" in tag and self._place.tag in PARAGRAPHS):
             self._inline(element, tag, depth)
         else:
             self._block(element, tag, depth)
@@ -192,7 +99,7 @@ class Reading:
             tail = child.tail
             if tail:
                 self._text(tail)
-            elif child.tag in _APART and not self._in_code:
+            elif child.tag in APART and not self._in_code:
                 self._buffer.append(" ")
 
     def _text(self, text: str) -> None:
@@ -218,7 +125,7 @@ class Reading:
 
     def _button(self, element: Element, depth: int) -> None:
         """A button that opens something is a heading of sorts; any other is no text."""
-        if self._place.tag in _HEADINGS or self._place.tag in {"summary", "dt"}:
+        if self._place.tag in HEADINGS or self._place.tag in {"summary", "dt"}:
             self._children(element, depth)
         elif self._visibility.opens(element):
             self._flush()
@@ -233,12 +140,12 @@ class Reading:
         self._flush()
         outer = self._place, self._kind, self._level
         self._place = self._enter(element, tag, depth)
-        if tag in _HEADINGS:
-            self._kind, self._level = "heading", _HEADINGS[tag]
+        if tag in HEADINGS:
+            self._kind, self._level = "heading", HEADINGS[tag]
             self._children(element, depth)
             self._flush()
-        elif tag in _PARAGRAPHS:
-            self._kind, self._level = _PARAGRAPHS[tag], 0
+        elif tag in PARAGRAPHS:
+            self._kind, self._level = PARAGRAPHS[tag], 0
             self._children(element, depth)
             self._flush()
         elif tag in {"ul", "ol", "menu"}:
@@ -429,6 +336,15 @@ class Reading:
         text = " ".join((element.text or "").split())
         if text.count(" ") >= _COMMENT_WORDS and not text.startswith(("[if", "<![")):
             self._evidence("comment", text)
+
+    def _machines_only(self, element: Element, tag: str) -> None:
+        """Keep as evidence what an element that is never shown says in words."""
+        if tag in {"template", "noscript"} or (tag == "script" and element.get("type", "").startswith("text/plain")):
+            self._drop(tag, element)
+        elif tag == "input" and element.get("type", "").lower() == "hidden":
+            value = " ".join(element.get("value", "").split())
+            if value.count(" ") >= _COMMENT_WORDS:
+                self._evidence("form value", value)
 
     def _drop(self, reason: str, element: Element) -> None:
         texts: list[str] = []
