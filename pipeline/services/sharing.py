@@ -25,7 +25,10 @@ BATCH = timedelta(seconds=2)
 
 FIRST_BACKOFF = timedelta(seconds=1)
 LONGEST_BACKOFF = timedelta(seconds=60)
-_MOST_DOUBLINGS = 6
+MOST_BACKOFFS = 9
+"""A host that is busy more often than that in a row, and names no time, is left alone for ten minutes at a time."""
+
+LONG_REST = timedelta(minutes=10)
 
 LONGEST_HOLD = timedelta(days=1)
 """A host that asks for more is asked again after a day."""
@@ -70,8 +73,8 @@ def allotted(limit: int, mine: Stake, others: Sequence[Stake], *, now: datetime)
 
 
 def backoff_wait(times: int) -> timedelta:
-    """How long a host is left alone that was busy so many times: 1 s, 2 s, 4 s and so on to 60 s."""
-    return min(FIRST_BACKOFF * (1 << min(max(times - 1, 0), _MOST_DOUBLINGS)), LONGEST_BACKOFF)
+    """How long a host is left alone that was busy so often: 1 s, 2 s, 4 s and so on to 60 s, in the end ten minutes."""
+    return LONG_REST if times > MOST_BACKOFFS else min(FIRST_BACKOFF * (1 << max(times - 1, 0)), LONGEST_BACKOFF)
 
 
 def share(session: Session, ask: HostAsk, *, holder: UUID, settings: CrawlSettings, now: datetime) -> HostShare:
@@ -81,7 +84,7 @@ def share(session: Session, ask: HostAsk, *, holder: UUID, settings: CrawlSettin
         host.delay_ms = ceil(min(ask.delay, LONGEST_DELAY) / timedelta(milliseconds=1))
     closed_for = max((host.closed_until or now) - now, timedelta(0))
     if ask.went_well and host.backoff and not closed_for:
-        host.backoff -= 1
+        host.backoff //= 2
     rows = hosts.stakes(session, ask.host, now=now)
     row = next((row for row in rows if row.holder == holder), None)
     others = [_read(row) for row in rows if row.holder != holder]
@@ -134,10 +137,10 @@ def hold(session: Session, name: str, asked: timedelta | None, *, now: datetime)
     """
     host = hosts.lock(session, name)
     is_closed = host.closed_until is not None and host.closed_until > now
-    if asked is None and not is_closed:
-        host.backoff = min(host.backoff + 1, _MOST_DOUBLINGS + 1)
+    if not asked and not is_closed:
+        host.backoff = min(host.backoff, MOST_BACKOFFS) + 1
         host.closed_until = now + backoff_wait(host.backoff)
-    elif asked is not None:
+    elif asked:
         host.backoff = max(host.backoff, 1)
         until = now + min(asked, LONGEST_HOLD)
         host.closed_until = max(until, host.closed_until or until)

@@ -14,14 +14,16 @@ from uuid import UUID, uuid4
 import pytest
 
 from pipeline.crawling import HostAsk
+from pipeline.db import hosts
 from pipeline.model import CrawlStatus, Discovered, FrontierUrl, OrgScope, Outcome, Reason
+from pipeline.services import sharing
 from pipeline.services.ledger import DatabaseLedger
-from pipeline.services.sharing import LEASE
+from pipeline.services.sharing import LEASE, MOST_BACKOFFS
 from pipeline.urls import url_key
 from spiders.feed import LedgerCalls
 from spiders.pace import MAXIMUM_BUSY_TRIES, MAXIMUM_TRIES, HostClosed, Pace
 from tests.fakes.knowledge import Knowledge, at
-from tests.fakes.quick_loop import AtOnce, QuickLoop, run_quickly
+from tests.fakes.quick_loop import START, AtOnce, QuickLoop, run_quickly
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
@@ -239,7 +241,7 @@ def test_without_a_word_the_wait_doubles_to_a_minute(quick: Knowledge) -> None:
     """1, 2, 4 … 60, 60: and one request at a time finds out whether it is over."""
 
     async def story(loop: QuickLoop) -> list[float]:
-        site = Site(loop, answers=[Said(503)] * 9)
+        site = Site(loop, answers=[Said(429)] * 9)
         await visits(pace(quick, loop), site, "a", count=40, visitors=1)
         return site.gaps()
 
@@ -247,6 +249,32 @@ def test_without_a_word_the_wait_doubles_to_a_minute(quick: Knowledge) -> None:
 
     assert [round(gap - 0.2) for gap in gaps[:9]] == [1, 2, 4, 8, 16, 32, 60, 60, 60]
     assert max(gaps[9:]) < 1
+
+
+def test_a_host_that_stays_busy_is_left_alone_for_ten_minutes(quick: Knowledge) -> None:
+    """Nine waits, the last of a minute, were not enough: no worker sits and tries on."""
+    loop = QuickLoop()
+    rows = ledger(quick, loop)
+    loop.close()
+
+    waits = [rows.hold_host(HOST, timedelta(0)).total_seconds()]
+    with quick.services.database.write() as session:
+        hosts.lock(session, HOST).backoff = MOST_BACKOFFS
+        waits.append(sharing.hold(session, HOST, None, now=START + timedelta(hours=1)).total_seconds())
+        waits.append(sharing.hold(session, HOST, None, now=START + timedelta(hours=2)).total_seconds())
+
+    assert waits == [1, 600, 600]
+
+
+def test_a_part_of_a_site_that_says_503_does_not_stop_the_rest_for_hours(quick: Knowledge) -> None:
+    """Two minutes of waits, then each of its URLs fails by itself."""
+
+    async def story(loop: QuickLoop) -> float:
+        site = Site(loop, answers=[Said(503)] * 60)
+        await visits(pace(quick, loop), site, "a", count=80, visitors=1)
+        return loop.time()
+
+    assert run_quickly(story) == pytest.approx(80 * 0.2 + 1 + 2 + 4 + 8 + 16 + 32 + 60, abs=5)
 
 
 def test_answers_that_were_on_their_way_do_not_double(quick: Knowledge) -> None:
@@ -275,6 +303,21 @@ def test_what_a_killed_spider_had_returns_after_its_lease(knowledge: Knowledge) 
     site = run_quickly(story)
 
     assert LEASE.total_seconds() <= site.times()[0] < LEASE.total_seconds() + 1
+
+
+def test_what_a_spider_had_is_free_once_its_worker_knows_that_it_died(knowledge: Knowledge) -> None:
+    """Or once an embedded database has a new owner: nobody waits for a lease then."""
+    rows, claim = knowledge.start(knowledge.add_site())
+    ask = HostAsk(HOST, holds=0, wants=8)
+
+    had = rows.share_host(ask).requests
+    knowledge.services.crawls.release(claim, burn=True)
+    again, _ = knowledge.hold(claim.crawl_id)
+    had_again = again.share_host(ask).requests
+    knowledge.services.upkeep.take_over()
+    third, _ = knowledge.hold(claim.crawl_id)
+
+    assert (had, had_again, third.share_host(ask).requests) == (8, 8, 8)
 
 
 def test_a_host_closed_for_long_is_not_waited_for(knowledge: Knowledge) -> None:
