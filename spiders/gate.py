@@ -90,6 +90,7 @@ class RobotsGate:
             known.wait = min(known.wait * 2, MAXIMUM_DELAY)
             return
         known.rules = read_robots(status, body, self._agent)
+        self._pace.keep_delay(split(origin).site, known.rules.delay)
 
     async def _stored_or_fetched(self, origin: str) -> tuple[int, bytes]:
         stored = await self._calls.call(self._calls.ledger.robots, origin)

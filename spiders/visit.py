@@ -157,7 +157,6 @@ class Visitor:
         if not rules.allows(url):
             raise Refused(Reason.ROBOTS, f"robots.txt of {split(url).origin} forbids it")
         host = split(url).site
-        self.pace.keep_delay(host, rules.delay)
         async with self.pace.turn(host) as turn:
             is_paced = bool(rules.delay or self.settings.crawl.delay)
             answer = await self.fetcher.get(url, headers=headers, keep_pace=is_paced)
