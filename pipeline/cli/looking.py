@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipeline.cli.output import moment, print_json, print_line, print_table
+from pipeline.cli.output import moment, print_json, print_line, print_table, say
 from pipeline.cli.session import chosen, opened, opened_with_store
 from pipeline.errors import InvalidInput
 from pipeline.model import PageStatus
@@ -78,11 +78,14 @@ def list_pages(
     if status is not None and status not in set(PageStatus):
         raise InvalidInput(option="--status", given=status, allowed=", ".join(PageStatus))
     with opened() as (services, scope):
-        pages = services.pages.list_pages(scope=scope, search=search, status=status, limit=limit)
+        found = services.pages.page_through(scope=scope, search=search, status=status, limit=limit)
     if as_json:
-        print_json({"items": pages, "next": None})
+        print_json({"items": found.items, "next": found.next})
         return
-    print_table(["url", "status", "reason", "chunks", "title"], [_row(page) for page in pages], empty="No page.")
+    rows = [_row(page) for page in found.items]
+    print_table(["url", "status", "reason", "chunks", "title"], rows, empty="No page.")
+    if found.next is not None:
+        say("There are more; --limit raises how many are shown.")
 
 
 @page_app.command("show")

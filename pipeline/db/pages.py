@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, ForeignKey, Index, UniqueConstraint, func, or_, select
+from sqlalchemy import ColumnElement, ForeignKey, Index, UniqueConstraint, func, or_, select, tuple_
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pipeline.db.base import Base
@@ -133,10 +133,11 @@ def listing(
     datasource_id: UUID | None = None,
     status: str | None = None,
     search: str | None = None,
+    language: str | None = None,
     limit: int = 20,
-    after: str | None = None,
+    after: tuple[str, UUID] | None = None,
 ) -> list[Page]:
-    """The org's pages in URL order, those after the folded URL `after`."""
+    """The org's pages in URL order, those after the page of this folded URL and id: two websites may share a URL."""
     conditions: list[ColumnElement[bool]] = [Page.org_id == org_id]
     if datasource_id:
         conditions.append(Page.datasource_id == datasource_id)
@@ -146,8 +147,10 @@ def listing(
         conditions.append(
             or_(Page.url.icontains(search, autoescape=True), Page.title.icontains(search, autoescape=True))
         )
+    if language:
+        conditions.append(Page.language == language)
     if after:
-        conditions.append(Page.url_key > after)
+        conditions.append(tuple_(Page.url_key, Page.id) > tuple_(*after))
     return list(session.scalars(select(Page).where(*conditions).order_by(Page.url_key, Page.id).limit(limit)))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -9,7 +10,7 @@ from uuid import UUID
 from pipeline.db import datasources, page_versions, pages
 from pipeline.db.engine import Database, Session
 from pipeline.db.pages import Page
-from pipeline.errors import PageNotFound
+from pipeline.errors import InvalidInput, PageNotFound
 from pipeline.model import OrgScope, PageStatus, Reason
 from pipeline.services import sitewide
 from pipeline.services.clock import Clock
@@ -20,6 +21,8 @@ from pipeline.urls import canonical, url_key
 
 SITE_WIDE = "on most pages of the site"
 """Why a block of the text is in none of the page's chunks."""
+
+_ID_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,14 @@ class PageView:
     fetched_at: datetime | None
     changed_at: datetime | None
     next_fetch_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class PageSlice:
+    """Some pages of a list, and the cursor of those after them; None when there are none."""
+
+    items: tuple[PageView, ...]
+    next: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +97,28 @@ class PageService:
         status: str | None = None,
         search: str | None = None,
         limit: int = 20,
-        after: str | None = None,
     ) -> list[PageView]:
-        """The org's pages in URL order."""
+        """The org's first pages in URL order."""
+        found = self.page_through(scope=scope, datasource_id=datasource_id, status=status, search=search, limit=limit)
+        return list(found.items)
+
+    def page_through(
+        self,
+        *,
+        scope: OrgScope,
+        datasource_id: UUID | None = None,
+        status: str | None = None,
+        search: str | None = None,
+        language: str | None = None,
+        limit: int = 20,
+        cursor: str | None = None,
+    ) -> PageSlice:
+        """The org's pages in URL order, from where an earlier slice said.
+
+        Raises:
+            InvalidInput: If the cursor is none of ours.
+        """
+        after = _read_cursor(cursor) if cursor is not None else None
         with self._database.read() as session:
             found = pages.listing(
                 session,
@@ -96,11 +126,14 @@ class PageService:
                 datasource_id=datasource_id,
                 status=status,
                 search=search,
-                limit=limit,
+                language=language,
+                limit=limit + 1,
                 after=after,
             )
-            live = page_versions.by_id(session, [page.live_version for page in found if page.live_version])
-            return [_view(page, live.get(page.live_version) if page.live_version else None) for page in found]
+            shown = found[:limit]
+            live = page_versions.by_id(session, [page.live_version for page in shown if page.live_version])
+            items = tuple(_view(page, live.get(page.live_version) if page.live_version else None) for page in shown)
+            return PageSlice(items, _cursor(shown[-1]) if len(found) > limit else None)
 
     def count(self, *, scope: OrgScope, datasource_id: UUID | None = None) -> dict[str, int]:
         """How many pages stand where, by status."""
@@ -195,6 +228,19 @@ class PageService:
             else:
                 page.status, page.reason = PageStatus.PENDING, Reason.PENDING
             sitewide.decide(session, page.datasource_id, self._settings, now=page.updated_at)
+
+
+def _cursor(page: Page) -> str:
+    return urlsafe_b64encode(page.id.bytes + page.url_key.encode()).decode()
+
+
+def _read_cursor(cursor: str) -> tuple[str, UUID]:
+    """The folded URL and id of the page a list goes on after."""
+    try:
+        told = urlsafe_b64decode(cursor.encode())
+        return told[_ID_BYTES:].decode(), UUID(bytes=told[:_ID_BYTES])
+    except ValueError as error:
+        raise InvalidInput(field="cursor", given=cursor[:80], allowed="the `next` of the list before") from error
 
 
 def _find(session: Session, url_or_id: str | UUID, *, scope: OrgScope) -> Page:
