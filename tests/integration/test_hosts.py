@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
+from threading import Barrier
 from typing import ParamSpec, TypeVar
 from uuid import UUID, uuid4
 
@@ -303,6 +305,23 @@ def test_what_a_killed_spider_had_returns_after_its_lease(knowledge: Knowledge) 
     site = run_quickly(story)
 
     assert LEASE.total_seconds() <= site.times()[0] < LEASE.total_seconds() + 1
+
+
+def test_asking_all_at_once_gives_no_more_than_there_is(knowledge: Knowledge) -> None:
+    """Six spiders in the same moment: the host's row lets one of them count at a time."""
+    loop = QuickLoop()
+    spiders = [ledger(knowledge, loop) for _ in range(6)]
+    barrier = Barrier(len(spiders))
+
+    def ask(rows: DatabaseLedger) -> int:
+        barrier.wait()
+        return rows.share_host(HostAsk(HOST, holds=0, wants=LIMIT)).requests
+
+    with ThreadPoolExecutor(len(spiders)) as threads:
+        had = list(threads.map(ask, spiders))
+    loop.close()
+
+    assert sum(had) == LIMIT
 
 
 def test_what_a_spider_had_is_free_once_its_worker_knows_that_it_died(knowledge: Knowledge) -> None:
