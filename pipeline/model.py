@@ -240,9 +240,9 @@ class Dropped:
 class Document:
     """What extraction makes of one HTML page.
 
-    `markdown` is the visible main text. `text_hash` is the SHA-256 of that text with white space
-    folded; `fact_hash` covers numbers, prices, dates and structured data anywhere on the page
-    except in volatile places, because main text alone misses small factual edits.
+    `markdown` is the visible main text. `text_hash` is the SHA-256 of what of that text is the page's own
+    and does not change by itself, white space folded; `fact_hash` covers what the page states for machines,
+    shown or not. A page has changed when either has, or its title.
     """
 
     url: str

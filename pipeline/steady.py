@@ -18,8 +18,8 @@ _TOUCHED = (
     r"|(?:last\s)?(?:updated|modified|edited|reviewed|refreshed|synced|posted|published|commented))"
 )
 _TICKET = (
-    r"(?:request|session|trace|correlation|transaction|visitor|visit|ray|incident|build|nonce|csrf|xsrf|security)"
-    r"(?:[ -]?(?:id|token|key|hash))?"
+    r"(?:(?:request|session|trace|correlation|transaction|visitor|visit|ray|csrf|xsrf|security)[ -]?(?:id|token|key)"
+    r"|nonce|csrf|xsrf|session(?=\s?[:=]\s?[\da-f]{8,}\b))"
 )
 _NOW = r"(?:server time|local time|current time|time now|generated|rendered|cached|refreshed|retrieved)"
 _PRESENT = r"(?:online|viewing|watching|looking at|reading|browsing)\b.*"
@@ -57,7 +57,7 @@ _WHOLE = re.compile("|".join(_ALONE), re.IGNORECASE)
 _MAY_CHANGE = re.compile(r"\d|ago\b|your ip", re.IGNORECASE)
 """No wording above does without one of these, and most lines do."""
 
-_MAY_MASK = re.compile(r"[:#=\u00a9]|\(c\)|copyright|ago\b|vor\s|il y a|hace\s|your ip|reviews?\b|ratings?\b", re.IGNORECASE)
+_MAY_MASK = re.compile(r"[:#=\u00a9]|\(c\)|copyright|ago\b|vor\s|il y a|hace\s|your ip|review|rating", re.IGNORECASE)
 """Likewise for what is masked wherever it stands."""
 
 _APART = re.compile(r"(\s[\u00b7\u2022\u2013\u2014/]\s)")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from importlib.metadata import version
 
 from lxml import etree
@@ -11,7 +12,7 @@ from pipeline.errors import ExtractionFailed
 from pipeline.model import Document
 from pipeline.stages.extract.decoding import decode
 from pipeline.stages.extract.documents import MAGIC, extract_document
-from pipeline.stages.extract.fingerprints import fact_hash, text_hash
+from pipeline.stages.extract.fingerprints import fact_hash, own_pieces, text_hash
 from pipeline.stages.extract.guard import check_complexity
 from pipeline.stages.extract.language import language_of
 from pipeline.stages.extract.links import base_url, find_links, find_refresh, find_relations
@@ -26,6 +27,7 @@ from pipeline.stages.extract.metadata import (
     read_title,
 )
 from pipeline.stages.extract.opinion import weigh
+from pipeline.stages.extract.pieces import Piece
 from pipeline.stages.extract.reading import Reading
 from pipeline.stages.extract.selection import judge, keep
 from pipeline.stages.extract.structured import facts_markdown, read_structured
@@ -67,16 +69,18 @@ def extract(html: bytes, *, url: str, content_type: str | None = None) -> Docume
     declared, refresh = declared_language(root, meta), find_refresh(root, base, url)
     if structured.is_article or meta.get("og:type") == "article":
         likelihood = weigh(reading.pieces, likelihood, root, reading.hidden)
-    markdown = to_markdown(keep(reading.pieces, likelihood))
-    facts = facts_markdown(structured, " ".join(piece.text for piece in reading.pieces))
+    kept = keep(reading.pieces, likelihood)
+    markdown = to_markdown(kept)
+    facts = facts_markdown(structured, _words(reading.pieces), kept=_words(kept))
+    own = to_markdown(own_pieces(kept))
     if facts:
-        markdown = f"{markdown}\n\n{facts}".strip()
+        markdown, own = f"{markdown}\n\n{facts}".strip(), f"{own}\n\n{facts}"
     return Document(
         url=url,
         title=title,
         markdown=markdown,
-        text_hash=text_hash(markdown),
-        fact_hash=fact_hash((piece.text for piece in reading.pieces), (facts,)),
+        text_hash=text_hash(own),
+        fact_hash=fact_hash(structured.facts()),
         language=language_of(declared, markdown),
         description=read_description(meta),
         published_at=published,
@@ -91,6 +95,10 @@ def extract(html: bytes, *, url: str, content_type: str | None = None) -> Docume
         dropped=tuple(reading.dropped),
         extractor=EXTRACTOR,
     )
+
+
+def _words(pieces: Iterable[Piece]) -> str:
+    return " ".join(piece.text for piece in pieces)
 
 
 HEAD_TAGS = frozenset({"title", "base", "link", "meta", "style", "script", "noscript", "template", etree.Comment})

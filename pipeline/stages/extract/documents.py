@@ -82,7 +82,7 @@ def _read(pdf: PdfDocument, url: str) -> Document:
         title=_title(told.get("Title", ""), layout, url),
         markdown=markdown,
         text_hash=text_hash(markdown),
-        fact_hash=fact_hash((piece.text for piece in layout.pieces), ()),
+        fact_hash=fact_hash(()),
         language=language_of(_declared_language(pdf), markdown),
         description=told.get("Subject") or None,
         published_at=_date(told.get("CreationDate", "")),

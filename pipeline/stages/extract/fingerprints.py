@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from pipeline.stages.extract.pieces import Hint, Piece
 from pipeline.steady import steady
 
-_FACT = re.compile(r"[$\u20ac\u00a3\u00a5]?\d[\d.,:/\u2013-]*[\d%](?![\w])|[$\u20ac\u00a3\u00a5]?\d")
+_ELSEWHERE = int(Hint.RELATED | Hint.ASIDE)
 
 
 def text_hash(markdown: str) -> str:
@@ -16,8 +16,20 @@ def text_hash(markdown: str) -> str:
     return hashlib.sha256(" ".join(steady(markdown).split()).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def fact_hash(texts: Iterable[str], stated: Iterable[str]) -> str:
-    """SHA-256 over the numbers in these texts and the facts stated for machines, whatever their order."""
-    facts = {fact for text in texts for fact in _FACT.findall(text)}
-    facts.update(stated)
-    return hashlib.sha256("\n".join(sorted(facts)).encode("utf-8", "surrogatepass")).hexdigest()
+def fact_hash(stated: Iterable[str]) -> str:
+    """SHA-256 over the facts that a page states for machines, whatever their order, hexadecimal.
+
+    Numbers that visitors see outside the main text are no part of it: nine in ten belong to other pages, as the
+    prices of related products do, or to the hour.
+    """
+    facts = sorted({" ".join(fact.split()) for fact in stated})
+    return hashlib.sha256("\n".join(facts).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def own_pieces(pieces: Sequence[Piece]) -> list[Piece]:
+    """The pieces that speak of this page: not the links to others beside it, which come and go with those."""
+    return [
+        piece
+        for piece in pieces
+        if not (piece.place.inherited & _ELSEWHERE and piece.words and piece.link_words * 2 >= piece.words)
+    ]

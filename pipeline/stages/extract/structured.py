@@ -18,6 +18,7 @@ _MAX_TEXT = 2_000
 _MAX_FACTS = 100
 _STEP_LEVELS = 3  # a section holds steps, a step holds directions
 _LEAST_DESCRIPTION = 40
+_OWN_PRODUCTS = 3  # more is a list of other pages' products
 _TAG = re.compile(r"<[^<>]{0,500}>")
 _PROSE = frozenset(("Article", "NewsArticle", "BlogPosting", "TechArticle", "Report", "ScholarlyArticle"))
 _ARTICLE = frozenset(
@@ -35,6 +36,14 @@ class Structured:
     products: list[dict[str, str]] = field(default_factory=list)
     questions: list[tuple[str, str]] = field(default_factory=list)
     steps: list[tuple[str, list[str]]] = field(default_factory=list)
+
+    def facts(self) -> Iterator[str]:
+        """Everything stated about this page's own subject, shown or not; many products are a list of other pages'."""
+        if len(self.products) <= _OWN_PRODUCTS:
+            for product in self.products:
+                yield from (f"{name}: {value}" for name, value in product.items())
+        yield from (f"{question} {answer}" for question, answer in self.questions)
+        yield from (f"{name} {' '.join(steps)}" for name, steps in self.steps)
 
 
 def read_structured(root: Element) -> Structured:
@@ -171,16 +180,20 @@ def _text(value: object) -> str:
     return strip_invisible(" ".join(plain.split()))[0][:_MAX_TEXT]
 
 
-def facts_markdown(structured: Structured, visible: str) -> str:
-    """Markdown for the facts that the visible text lacks: prices, article numbers, answers, steps."""
+def facts_markdown(structured: Structured, visible: str, *, kept: str | None = None) -> str:
+    """Markdown for the facts that the visible text lacks: prices, article numbers, answers, steps.
+
+    A price is told anew also where it is visible but not `kept`: whoever asks what it costs needs it.
+    """
     seen = " ".join(visible.lower().split())
+    main = seen if kept is None else " ".join(kept.lower().split())
     blocks: list[str] = []
-    if len(structured.products) <= 3:  # noqa: PLR2004 - more is a list of other pages' products
+    if len(structured.products) <= _OWN_PRODUCTS:
         for product in structured.products:
             facts = [
                 f"- {name}: {value}"
                 for name, value in product.items()
-                if name not in {"name", "description"} and not _is_told(name, value, seen)
+                if name not in {"name", "description"} and not _is_told(name, value, main if name == "Price" else seen)
             ]
             if facts:
                 blocks.append("\n".join(facts))
