@@ -112,8 +112,8 @@ class CrawlSettings(Group):
     body_limit: int = Field(10 * 2**20, description="Bytes of a decoded body; longer pages are refused.")
     robots_lifetime: Span = Field(timedelta(days=1), description="How long robots.txt is believed.")
     lease: PositiveSpan = Field(timedelta(seconds=30), description="A worker silent this long has lost its crawl.")
-    frontier_batch: int = Field(16, ge=1, le=256, description="URLs a spider takes from the frontier at a time.")
-    commit_batch: int = Field(16, ge=1, le=256, description="Pages written in one transaction.")
+    frontier_batch: int = Field(32, ge=1, le=256, description="URLs a spider takes from the frontier at a time.")
+    commit_batch: int = Field(32, ge=1, le=256, description="Pages written in one transaction.")
     commit_every: Span = Field(timedelta(milliseconds=500), description="Pages wait no longer than this to be written.")
 
     @property

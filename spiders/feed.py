@@ -27,6 +27,12 @@ _PATIENCE = 60.0
 LONGEST_SIT = timedelta(minutes=2)
 """A crawl whose every URL has to wait for longer is given back meanwhile."""
 
+_CAUTIOUS_BATCH = 8
+"""URLs a spider takes at first, and while they were in the hands of one that ended: one of them may be why."""
+
+_HELD_BYTES = 16 * 2**20
+"""Bytes of HTML a spider holds before its visitors wait for the database."""
+
 log = get_logger(__name__)
 
 
@@ -71,6 +77,8 @@ class Feed:
         self._unwritten: list[Outcome] = []
         self._out = 0
         self._idle = 0
+        self._ahead: asyncio.Task[None] | None = None
+        self._is_cautious = True
         self._taking = asyncio.Lock()
         self._writing = asyncio.Lock()
         self._news = asyncio.Event()
@@ -108,7 +116,9 @@ class Feed:
                     await self._refill()
                 if self._waiting:
                     self._out += 1
-                    return self._waiting.popleft()
+                    taken = self._waiting.popleft()
+                    self._look_ahead()
+                    return taken
                 pause = await self._pause()
             if pause is None:
                 self._is_over = True
@@ -117,10 +127,12 @@ class Feed:
                 await self._wait(pause)
 
     async def put(self, outcome: Outcome) -> None:
-        """Take what became of a URL; it is written soon."""
+        """Take what became of a URL; it is written soon, and where pages are large, at once."""
         self._unwritten.append(outcome)
         self._out -= 1
         self._outcome.set()
+        if sum(len(one.html or b"") for one in self._unwritten) > _HELD_BYTES:
+            await self.flush()
 
     async def write_on(self) -> None:
         """Write outcomes as they come, until cancelled: a full batch, or what half a second brought."""
@@ -128,15 +140,25 @@ class Feed:
         while True:
             await self._outcome.wait()
             self._outcome.clear()
-            if len(self._unwritten) < self._settings.commit_batch and not self._idle:
-                await self._gather(every)
-            await self.flush()
+            await self._gather(every)
+            await self._write_batch()
+            if self._unwritten:
+                self._outcome.set()
 
     async def flush(self) -> None:
         """Write everything there is."""
+        while self._unwritten:
+            await self._write_batch()
+
+    def stop(self) -> None:
+        """Take nothing any more."""
+        if self._ahead is not None:
+            self._ahead.cancel()
+
+    async def _write_batch(self) -> None:
         async with self._writing:
-            while self._unwritten:
-                batch = self._unwritten[: self._settings.commit_batch]
+            batch = self._unwritten[: self._settings.commit_batch]
+            if batch:
                 self.progress = await self._calls.call(self._calls.ledger.record, batch)
                 del self._unwritten[: len(batch)]
                 self._tell()
@@ -163,14 +185,34 @@ class Feed:
             return True
         return self.progress.kept >= self._page_limit and not self._out and not self._unwritten
 
+    def _look_ahead(self) -> None:
+        """Lease the next batch while URLs are left: nobody waits while the ledger is busy writing."""
+        if self._ahead is not None and self._ahead.done():
+            self._ahead.result()
+            self._ahead = None
+        is_short = len(self._waiting) <= self._settings.frontier_batch // 2
+        if is_short and self._ahead is None and not self._is_cautious and not self._is_dry:
+            self._ahead = asyncio.ensure_future(self._take())
+
     async def _refill(self) -> None:
+        if self._ahead is None:
+            self._ahead = asyncio.ensure_future(self._take())
+        try:
+            await self._ahead
+        finally:
+            self._ahead = None
+
+    async def _take(self) -> None:
         """Lease a batch, but no more URLs than pages are missing: the rest would be fetched in vain."""
-        missing = self._page_limit - self.progress.kept - self._out - len(self._unwritten)
-        limit = min(self._settings.frontier_batch, missing)
+        missing = self._page_limit - self.progress.kept - self._out - len(self._waiting) - len(self._unwritten)
+        most = _CAUTIOUS_BATCH if self._is_cautious else self._settings.frontier_batch
+        limit = min(most, self._settings.frontier_batch, missing)
         self._news.clear()
         if limit > 0:
-            self._waiting.extend(await self._calls.call(self._calls.ledger.take, limit))
-            self._is_dry = not self._waiting and not self._news.is_set()
+            taken = await self._calls.call(self._calls.ledger.take, limit)
+            self._waiting.extend(taken)
+            self._is_cautious = any(url.attempts > 1 for url in taken)
+            self._is_dry = not taken and not self._news.is_set()
 
     async def _pause(self) -> float | None:
         """Seconds until looking again makes sense; None when there is nothing to wait for."""

@@ -172,6 +172,7 @@ async def _together(visitor: Visitor, feed: Feed, sitemaps: Sitemaps, *, visitor
                 task.result()
             waiting -= done
     finally:
+        feed.stop()
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
