@@ -7,6 +7,7 @@ import logging
 import shutil
 import tempfile
 from contextlib import suppress
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -84,10 +85,12 @@ class Browser:
             )
             name = f"page {next(self._names)}"
             try:
-                async with asyncio.timeout(self._seconds):
+                async with asyncio.timeout(self._seconds) as limit:
+                    requests.on_served = partial(self._shorten, limit)
                     return await self._show(handler, name, requests)
             except TimeoutError as error:
-                raise FetchFailed(Reason.TOO_SLOW, f"not rendered within {self._seconds:g} s") from error
+                words = "its scripts never pause" if requests.is_served else f"no page in {self._seconds:g} s"
+                raise FetchFailed(Reason.TOO_SLOW, f"not rendered: {words}") from error
             except PlaywrightError as error:
                 raise requests.problem or _failure(error) from error
             finally:
@@ -118,6 +121,11 @@ class Browser:
             except PlaywrightError as error:
                 raise BrowserMissing(missing=self._program, problem=_first_line(error)) from error
             return self._handler
+
+    def _shorten(self, limit: asyncio.Timeout) -> None:
+        """The browser has the page: from now on it may take as long as a page to settle, and that again to be read."""
+        until = asyncio.get_running_loop().time() + 2 * self._settings.browser.settle.total_seconds()
+        limit.reschedule(min(until, limit.when() or until))
 
     async def _show(self, handler: ScrapyPlaywrightDownloadHandler, name: str, requests: PageRequests) -> Rendered:
         meta = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -78,7 +78,8 @@ class PageRequests:
     leads_to: str | None = None
     problem: FetchFailed | None = None
     in_flight: int = 0
-    _is_served: bool = False
+    on_served: Callable[[], None] | None = None
+    is_served: bool = False
     _bytes: int = 0
     _count: int = 0
 
@@ -114,9 +115,11 @@ class PageRequests:
 
     async def _navigate(self, route: Route, request: Request) -> None:
         is_main = self.page is not None and request.frame == self.page.main_frame
-        if is_main and not self._is_served:
-            self._is_served = True
+        if is_main and not self.is_served:
+            self.is_served = True
             await _fulfil(route, self.page_answer)
+            if self.on_served is not None:
+                self.on_served()
             return
         if is_main and self.leads_to is None:
             self.leads_to = request.url
