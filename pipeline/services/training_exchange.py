@@ -108,15 +108,27 @@ def _plan(entries: Sequence[Entry], known: Sequence[ScenarioView], names: Mappin
     for view in known:
         if view.id not in given:
             by_name[view.title, view.type].append(view)
-    steps = []
-    for place, (number, entry) in enumerate(zip(given, entries, strict=True), start=1):
-        before = by_id.get(number) if number else None
-        if before is None:
-            kind = str(entry.get("type") or ScenarioType.SCENARIO_SPECIFIC)
-            alike = by_name[str(entry.get("title")), kind]
-            before = alike.pop(0) if alike else None
-        steps.append(_step(entry, before, number, names, place=place))
-    return steps
+    before = [by_id.get(number) if number else None for number in given]
+    for exactly in (True, False):
+        for place, entry in enumerate(entries):
+            if before[place] is None:
+                before[place] = _take_alike(by_name[_name(entry)], entry, exactly=exactly)
+    return [
+        _step(entry, known_as, number, names, place=place)
+        for place, (entry, known_as, number) in enumerate(zip(entries, before, given, strict=True), start=1)
+    ]
+
+
+def _name(entry: Entry) -> tuple[str, str]:
+    return str(entry.get("title")), str(entry.get("type") or ScenarioType.SCENARIO_SPECIFIC)
+
+
+def _take_alike(alike: list[ScenarioView], entry: Entry, *, exactly: bool) -> ScenarioView | None:
+    """One of the scenarios of this name, which no other entry gets then; `exactly` one of the same instruction."""
+    for place, view in enumerate(alike):
+        if not exactly or view.content == entry.get("content"):
+            return alike.pop(place)
+    return None
 
 
 def _step(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
@@ -76,12 +77,18 @@ def read(text: str, form: Format) -> list[Entry]:
     return [_entry(row, place) for place, row in enumerate(rows, start=1)]
 
 
+_BLOCK = re.compile(r"(?![\s#-])(?:[^\W\n]|[ !-/:-@\[-`{-~\n])*(?<![ ])")
+_UNUSUAL = re.compile(r"[^\w !-/:-@\[-`{-~]")
+"""What block style keeps as it is, and what plain style might not."""
+
+
 class _Dumper(yaml.SafeDumper):  # type: ignore[misc] # its base has no types
     """Long texts as blocks, as a person would write them."""
 
 
 def _block(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
-    style = "|" if "\n" in value else None
+    is_plain = "\n" in value and _BLOCK.fullmatch(value) is not None
+    style = "|" if is_plain else '"' if _UNUSUAL.search(value) else None
     return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
 
 
