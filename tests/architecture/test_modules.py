@@ -50,7 +50,9 @@ def test_every_top_level_folder_has_a_place() -> None:
 
 def test_what_the_product_imports_is_declared() -> None:
     """Every distribution imported by name is in pyproject.toml, not there by luck."""
-    undeclared = _outside("pipeline", "spiders", "workers") - _declared(_project()["dependencies"])
+    extras = [line for extra in _extras().values() for line in extra]
+
+    undeclared = _outside("pipeline", "spiders", "workers") - _declared([*_project()["dependencies"], *extras])
 
     assert undeclared == set()
 
@@ -94,6 +96,12 @@ def _in_folders() -> list[Path]:
 def _project() -> dict[str, list[str]]:
     project: dict[str, list[str]] = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     return project
+
+
+def _extras() -> dict[str, list[str]]:
+    text = (ROOT / "pyproject.toml").read_text()
+    extras: dict[str, list[str]] = tomllib.loads(text)["project"]["optional-dependencies"]
+    return extras
 
 
 def _normal(name: str) -> str:
