@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from threading import Event
 from uuid import UUID
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from sqlalchemy import delete
 
 from pipeline.db import chunks, site_blocks
+from pipeline.db import pages as page_rows
+from pipeline.db.engine import Database
+from pipeline.errors import LeaseLost
 from pipeline.model import Discovered, Verification
 from pipeline.services.crawls import CrawlJob
 from pipeline.services.pages import SITE_WIDE
@@ -187,6 +197,72 @@ def test_the_order_of_pages_makes_no_difference(knowledge: Knowledge, seed: int)
     assert pages_with(knowledge, "Christmas") == pages_with(knowledge, "every new lamp") == {at("/")}
     assert all(len(text.split("Lamp")) > 3 for text in live_texts(knowledge).values())
     assert knowledge.services.verification.verify(scope=knowledge.org) == Verification()
+
+
+def test_two_workers_and_a_spider_agree(knowledge: Knowledge) -> None:
+    """Whoever indexes what meanwhile, one page keeps the box in the end."""
+    pages = site(end=BOX)
+    ledger, _ = knowledge.start(knowledge.add_site())
+    ledger.seed([Discovered(url_key(at(path)), at(path), depth=1) for path in pages])
+    is_over = Event()
+
+    def index() -> None:
+        while not is_over.is_set():
+            with suppress(LeaseLost):
+                knowledge.services.index.index_waiting(limit=2, owner="indexer")
+
+    with ThreadPoolExecutor(2) as workers:
+        running = [workers.submit(index) for _ in range(2)]
+        try:
+            while taken := ledger.take(2):
+                ledger.record([outcome(url, pages, knowledge.clock) for url in taken])
+            ledger.finish()
+        finally:
+            is_over.set()
+        for worker in running:
+            worker.result()
+    knowledge.index()
+
+    assert pages_with(knowledge, "every new lamp") == {at("/")}
+    assert len(live_texts(knowledge)) == PAGES
+    assert knowledge.services.verification.verify(scope=knowledge.org) == Verification()
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    newest=st.dictionaries(st.integers(0, 9), st.sets(st.integers(-4, 4)), min_size=1),
+    earlier=st.lists(st.tuples(st.integers(0, 9), st.sets(st.integers(-4, 4))), max_size=10),
+    order=st.randoms(use_true_random=False),
+)
+def test_what_is_site_wide_depends_on_the_newest_texts_alone(
+    shop: tuple[Database, UUID], newest: dict[int, set[int]], earlier: list[tuple[int, set[int]]], order: random.Random
+) -> None:
+    """Not on the order in which they came, nor on what the pages said before."""
+    database, datasource_id = shop
+    last = list(newest.items())
+    order.shuffle(last)
+    with database.write() as session:
+        session.execute(delete(site_blocks.PageBlock))
+        known = {page.depth: page for page in page_rows.kept(session, datasource_id)}
+        for number, blocks in [*((number, blocks) for number, blocks in earlier if number in newest), *last]:
+            site_blocks.note_all(session, [(known[number], blocks)])
+        found = site_blocks.site_wide(session, datasource_id, least_pages=3, least_share=0.2)
+
+    on = {block: sorted(number for number, has in newest.items() if block in has) for block in range(-4, 5)}
+    assert {block: known[numbers[0]].id for block, numbers in on.items() if len(numbers) >= 3} == found.keepers
+
+
+@pytest.fixture
+def shop(tmp_path: Path) -> Iterator[tuple[Database, UUID]]:
+    """Ten pages that serve, number 0 of the shortest address."""
+    base = Knowledge(tmp_path)
+    base.crawl({f"/{'x' * number}": body(number, count=1) for number in range(10)})
+    datasource_id = base.add_site()
+    with base.services.database.write() as session:
+        for page in page_rows.kept(session, datasource_id):
+            page.depth = len(page.url) - len(at("/"))
+    yield base.services.database, datasource_id
+    base.services.close()
 
 
 def test_blocks_are_noted_once_however_often(knowledge: Knowledge) -> None:
