@@ -125,12 +125,6 @@ def latest(session: Session, datasource_id: UUID) -> Crawl | None:
     return session.scalars(statement.order_by(Crawl.created_at.desc(), Crawl.id).limit(1)).one_or_none()
 
 
-def recent(session: Session, datasource_id: UUID, *, limit: int) -> list[UUID]:
-    """The datasource's newest crawls, the newest first."""
-    statement = select(Crawl.id).where(Crawl.datasource_id == datasource_id)
-    return list(session.scalars(statement.order_by(Crawl.created_at.desc(), Crawl.id).limit(limit)))
-
-
 def listing(session: Session, *, org_id: UUID, limit: int = 20) -> list[Crawl]:
     """The org's crawls, newest first."""
     statement = select(Crawl).where(Crawl.org_id == org_id).order_by(Crawl.created_at.desc(), Crawl.id)

@@ -10,7 +10,8 @@ from uuid import UUID
 from sqlalchemy import ForeignKey, Index, Update, delete, func, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from pipeline.db.base import Base, count_changed, insert_into
+from pipeline.db.base import Base, count_changed, insert_new
+from pipeline.db.crawls import Crawl
 from pipeline.model import CrawlProgress, Discovered, Reason
 
 WAITING, LEASED, DONE, REFUSED = "waiting", "leased", "done", "refused"
@@ -71,8 +72,7 @@ def add(session: Session, crawl_id: UUID, found: Iterable[Discovered], *, now: d
         }
         for url in first.values()
     ]
-    if rows:
-        session.execute(insert_into(session, FrontierEntry).on_conflict_do_nothing(), rows)
+    insert_new(session, FrontierEntry, rows)
 
 
 def seen_before(session: Session, crawl_ids: Sequence[UUID]) -> list[FrontierEntry]:
@@ -186,9 +186,14 @@ def by_key(session: Session, crawl_id: UUID, url_keys: Sequence[str]) -> dict[st
     return {entry.url_key: entry for entry in session.scalars(statement)}
 
 
-def noted(session: Session, crawl_ids: Sequence[UUID], url_key: str) -> list[FrontierEntry]:
-    """One URL in several crawls, in any order."""
-    statement = select(FrontierEntry).where(FrontierEntry.crawl_id.in_(crawl_ids), FrontierEntry.url_key == url_key)
+def noted(session: Session, datasource_id: UUID, url_key: str) -> list[FrontierEntry]:
+    """One URL in the datasource's crawls that are not forgotten, the newest first."""
+    statement = (
+        select(FrontierEntry)
+        .join(Crawl, Crawl.id == FrontierEntry.crawl_id)
+        .where(Crawl.datasource_id == datasource_id, FrontierEntry.url_key == url_key)
+        .order_by(Crawl.created_at.desc(), FrontierEntry.seen_at.desc())
+    )
     return list(session.scalars(statement))
 
 

@@ -211,7 +211,9 @@ class Keeper:
             self._doubt(entry, page, reason, outcome)
             return
         page.fetched_at = outcome.fetched_at
-        if reason in TEMPORARY:
+        if page.reason == Reason.GONE and outcome.http_status in GONE:
+            self._decline(entry, page, Reason.GONE)
+        elif reason in TEMPORARY:
             page.status, page.reason = PageStatus.ERROR, reason
             self._close(entry, frontier.FAILED, reason)
         else:

@@ -51,7 +51,6 @@ MEANINGS = {
 UNSEEN = "No crawl has come across it: no page and no sitemap names it."
 """What `pending` means of a URL that could be crawled and was never seen."""
 
-_CRAWLS = 3  # whose frontiers are asked: older ones are forgotten when a later crawl ends
 _WEBSITES = 3  # named to somebody who asks for another
 _SCHEME = re.compile(r"\s*[a-z][a-z0-9+.\-]{1,30}:(?!\d+(?:/|$))\S", re.IGNORECASE)
 _SERVING = (Reason.HELD, Reason.CANONICAL_TO, Reason.DUPLICATE_OF)
@@ -113,17 +112,11 @@ def explain(url: str, sources: Sequence[Datasource], *, session: Session, settin
         return _answer(url.strip(), Reason.ADDRESS_REFUSED, detail=str(error.facts.get("problem")))
     key = url_key(asked)
     known = {page.datasource_id: page for page in pages.with_url_key(session, key, org_id=org_id)}
-    found = [_Evidence(known.get(source.id), _entries(session, source, key)) for source in sources]
+    found = [_Evidence(known.get(source.id), frontier.noted(session, source.id, key)) for source in sources]
     best = max(found, key=lambda one: one.weight, default=None)
     if best is None or not any(best.weight):
         return _by_rule(asked, sources, session, settings)
     return _of_page(asked, best.page, best.entry) if best.page is not None else _of_entry(asked, best.entry)
-
-
-def _entries(session: Session, source: Datasource, key: str) -> list[FrontierEntry]:
-    newest = crawls.recent(session, source.id, limit=_CRAWLS)
-    noted = {entry.crawl_id: entry for entry in frontier.noted(session, newest, key)}
-    return [noted[crawl_id] for crawl_id in newest if crawl_id in noted]
 
 
 def _of_page(url: str, page: Page, entry: FrontierEntry | None) -> Why:

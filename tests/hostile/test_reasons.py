@@ -163,7 +163,8 @@ def later(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Knowledge]:
     knowledge.crawl(site)
     show = knowledge.services.pages.show
     knowledge.services.pages.exclude(show(at("/by-hand"), scope=knowledge.org).page.id, scope=knowledge.org)
-    knowledge.crawl({**site, "/gone": 404})
+    for _ in range(2):
+        knowledge.crawl({**site, "/gone": 404})  # gone after the second, and still gone after the third
     new: dict[str, Answer] = {"/new": "<p>This page of the shop tells of new things.</p>"}
     full = {**site, **new, "/gone": 404, "/zz-last": "<p>This page of the shop comes last of all pages.</p>"}
     knowledge.crawl(full, page_limit=4, index=False)
