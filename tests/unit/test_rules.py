@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.errors import InvalidPattern, InvalidUrl
+from pipeline.errors import InvalidHost, InvalidInput, InvalidPattern, InvalidUrl
 from pipeline.model import Reason
-from pipeline.rules import CrawlRules, PathPattern, read_patterns, repeats_itself
+from pipeline.rules import CrawlRules, PathPattern, SiteHosts, read_patterns, refuse_hopeless, repeats_itself
 from pipeline.urls import split
 
 SITE = "https://www.example.com/"
@@ -123,6 +123,37 @@ def test_a_pattern_cannot_take_long() -> None:
     assert not pattern.matches(split("https://example.com/" + "a" * 2_000 + "!"))
 
     assert perf_counter() - began < 1
+
+
+@given(st.text(max_size=60), st.booleans())
+def test_any_text_is_a_host_or_refused(text: str, wide: bool) -> None:  # noqa: FBT001 - drawn
+    """What is taken for a host is one: nothing of a path, a user or a query is in it."""
+    with suppress(InvalidHost):
+        hosts = SiteHosts.read(SITE, extra=[f"*.{text}" if wide else text])
+        assert all(set(host).isdisjoint("/?#@ ") for host in (*hosts.others, *hosts.domains))
+        assert hosts.has(hosts.start)
+
+
+def test_the_rule_that_excludes_is_named() -> None:
+    """The exclude rule that matches, or that no include rule does."""
+    rules = CrawlRules.read(SITE, include=["/docs/*"], exclude=["/docs/old/*"])
+
+    told = [rules.excluded_by(split(f"https://example.com{path}")) for path in ("/docs/old/a", "/blog", "/docs/a")]
+
+    assert told == ["exclude_paths: /docs/old/*", "no include_paths rule matches", None]
+
+
+@pytest.mark.parametrize("pattern", ["/*", "*", "re:", "re:.", "re:^/"])
+def test_rules_that_leave_nothing_are_refused(pattern: str) -> None:
+    """Excluding everything is nobody's wish."""
+    with pytest.raises(InvalidInput, match="matches every page"):
+        refuse_hopeless(CrawlRules.read(SITE, exclude=["/old/*", pattern]))
+
+
+@pytest.mark.parametrize("pattern", ["/a*", "*.pdf", "*?*", "re:[?]", "re:^/[a-z]*$", "/"])
+def test_rules_that_leave_something_stand(pattern: str) -> None:
+    """However much they exclude."""
+    refuse_hopeless(CrawlRules.read(SITE, exclude=[pattern]))
 
 
 @given(st.text(max_size=100))
