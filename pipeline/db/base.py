@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID
@@ -81,6 +81,16 @@ def insert_into(session: Session, table: type[Base]) -> postgresql.Insert | sqli
     """An INSERT of this database's dialect, which both can tell what to do on a conflict."""
     is_sqlite = session.get_bind().dialect.name == "sqlite"
     return sqlite.insert(table) if is_sqlite else postgresql.insert(table)
+
+
+def insert_new(session: Session, table: type[Base], rows: Sequence[Mapping[str, object]]) -> None:
+    """Insert rows of the same columns; what is there already stays as it is.
+
+    Past the ORM, which takes three times as long over many rows.
+    """
+    statement = insert_into(session, cast("type[Base]", table.__table__))
+    if rows:
+        session.execute(statement.on_conflict_do_nothing(), rows)
 
 
 def count_changed(session: Session, statement: Update) -> int:

@@ -11,7 +11,7 @@ import zstandard
 from sqlalchemy import ForeignKey, LargeBinary
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from pipeline.db.base import Base, insert_into
+from pipeline.db.base import Base, insert_new
 
 
 class Body(Base):
@@ -39,8 +39,7 @@ def keep_all(session: Session, new: Sequence[NewBody], *, org_id: UUID, now: dat
         {"org_id": org_id, "sha256": body.sha256, "compressed": zstandard.compress(body.html, 3), "created_at": now}
         for body in new
     ]
-    if rows:
-        session.execute(insert_into(session, Body).on_conflict_do_nothing(), rows)
+    insert_new(session, Body, rows)
 
 
 def read(session: Session, sha256: str, *, org_id: UUID) -> bytes | None:

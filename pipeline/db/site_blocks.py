@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import BigInteger, ColumnElement, ForeignKey, Index, delete, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from pipeline.db.base import Base, insert_into
+from pipeline.db.base import Base, insert_new
 from pipeline.db.pages import Page
 from pipeline.model import PageStatus
 
@@ -52,8 +52,7 @@ def note_all(session: Session, noted: Sequence[tuple[Page, AbstractSet[int]]]) -
             session.execute(delete(PageBlock).where(PageBlock.page_id == page.id, PageBlock.fingerprint.in_(part)))
         new = sorted(fingerprints - known[page.id])
         rows += [{"page_id": page.id, "fingerprint": one, "datasource_id": page.datasource_id} for one in new]
-    if rows:
-        session.execute(insert_into(session, PageBlock).on_conflict_do_nothing(), rows)
+    insert_new(session, PageBlock, rows)
 
 
 def site_wide(
