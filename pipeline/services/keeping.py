@@ -16,7 +16,7 @@ from pipeline.model import Discovered, Document, Outcome, PageStatus, Reason
 from pipeline.services.batch import Batch
 from pipeline.services.sitewide import may_be_site_wide
 from pipeline.settings import Settings
-from pipeline.stages.chunk.repeats import repeatable
+from pipeline.stages.chunk.repeats import arrangement, repeatable
 from pipeline.urls import url_key
 
 GONE = (404, 410)
@@ -95,7 +95,8 @@ class Keeper:
             self._decline(entry, page, Reason.PAGE_LIMIT)
         elif (winner := self._winning_twin(page, document)) is not None:
             self._fold_page(entry, page, Reason.DUPLICATE_OF, target=winner.url)
-        elif self._is_unchanged(page, document):
+        elif self._is_unchanged(page, document) or self._is_rearranged(page, document):
+            page.text_hash = document.text_hash
             self._note_fetch(page, outcome)
             self._done(entry, page, frontier.UNCHANGED, Reason.UNCHANGED)
         else:
@@ -139,6 +140,14 @@ class Keeper:
         if (page.text_hash, page.fact_hash, page.title) != (document.text_hash, document.fact_hash, document.title):
             return False
         return page.live_version is not None or page_versions.is_waiting(self._session, page.id)
+
+    def _is_rearranged(self, page: Page, document: Document) -> bool:
+        """Whether whole paragraphs or sections changed places and nothing else: its chunks say all of it already."""
+        if page.live_version is None or (page.fact_hash, page.title) != (document.fact_hash, document.title):
+            return False
+        live = page_versions.get(self._session, page.live_version)
+        is_newest = live.state == page_versions.INDEXED and not page_versions.is_waiting(self._session, page.id)
+        return is_newest and arrangement(live.markdown) == arrangement(document.markdown)
 
     def _add_version(self, entry: FrontierEntry, page: Page, outcome: Outcome, document: Document) -> None:
         """Store a new text to be indexed. What readers see changes when that is done, not now."""

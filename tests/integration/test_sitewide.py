@@ -161,6 +161,23 @@ def test_another_page_keeps_it_when_the_first_is_excluded(knowledge: Knowledge) 
     assert len(pages_with(knowledge, "every new lamp") - {at("/")}) == 1
 
 
+def test_a_moved_paragraph_costs_nothing(knowledge: Knowledge) -> None:
+    """A page of many small paragraphs is unchanged when one of them stands elsewhere, and an edit is still seen."""
+    prose = [
+        f"<p>Paragraph {number} tells in one whole sentence of item{number * 7} and of word{number * 13} at length, "
+        f"as paragraphs of guides like this one do.</p>"
+        for number in range(120)
+    ]
+    knowledge.crawl({"/": "".join(prose)})
+
+    moved, first = recrawl(knowledge, {"/": "".join([*prose[1:40], prose[0], *prose[40:]])})
+    edited, second = recrawl(knowledge, {"/": "".join(prose).replace("item217 ", "item218 ")})
+
+    assert (moved.unchanged_pages, first) == (1, 0)
+    assert edited.updated_pages == 1
+    assert 1 <= second <= 2
+
+
 def test_a_cancelled_crawl_leaves_no_text_waiting(knowledge: Knowledge) -> None:
     """What waited for the end of fetching is indexed when that end does not come."""
     knowledge.crawl(site())

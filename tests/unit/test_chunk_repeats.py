@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.stages.chunk import chunk
-from pipeline.stages.chunk.repeats import excerpts, read_parts, repeatable, surplus, texts, without
+from pipeline.stages.chunk.repeats import arrangement, excerpts, read_parts, repeatable, surplus, texts, without
 from tests.fakes.embedder import WordTokenizer
 
 BOX = "## Stay in touch\n\nLeave us your address and hear of every new lamp."
@@ -106,3 +106,23 @@ def test_chunks_beside_a_new_block_stay_what_they_were() -> None:
     after = chunk(without(boxed, prints(BOX)).text, title="Lamps", tokenizer=WordTokenizer(), max_tokens=100)
 
     assert [one.text_hash for one in before] == [one.text_hash for one in after]
+
+
+LONG = "This lamp is made of oiled oak and stands in the middle of a room of any size."
+OTHER = "That chair is painted red by hand and comes with a cushion of wool or of linen."
+
+
+def test_prose_and_sections_say_the_same_in_any_order() -> None:
+    """Moving a whole paragraph under its heading, or a section with its heading, changes nothing that is said."""
+    page = f"# Shop\n\n## Lamps\n\n{LONG}\n\n{OTHER}\n\n## Hours\n\nNine to five."
+
+    assert arrangement(page) == arrangement(f"# Shop\n\n## Hours\n\nNine to five.\n\n## Lamps\n\n{OTHER}\n\n{LONG}")
+    assert arrangement(page) != arrangement(f"# Shop\n\n## Lamps\n\n{LONG}\n\n## Hours\n\nNine to five.\n\n{OTHER}")
+
+
+def test_what_belongs_to_its_neighbour_keeps_its_order() -> None:
+    """A price stands under the name of its plan; two steps come one after the other."""
+    assert arrangement("**Basic**\n\n$9\n\n**Team**\n\n$29") != arrangement("**Team**\n\n$9\n\n**Basic**\n\n$29")
+    assert arrangement(f"**Basic**\n\n{LONG}\n\n**Team**\n\n{OTHER}") != arrangement(
+        f"**Basic**\n\n{OTHER}\n\n**Team**\n\n{LONG}"
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -19,6 +20,10 @@ LEAST_WORDS = 3
 """A block of fewer words is never taken out: "Yes." says something else on every page."""
 
 
+PROSE_WORDS = 12
+"""A paragraph of so many words that ends as a sentence does says what it says by itself."""
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One block of a page: where it stands, and by what it is known. `level` is a heading's, else 0."""
@@ -28,6 +33,7 @@ class Part:
     end: int
     words: int
     level: int = 0
+    is_prose: bool = False
 
     @property
     def can_repeat(self) -> bool:
@@ -58,11 +64,12 @@ def read_parts(markdown: str) -> list[Part]:
     for block in read_blocks(markdown):
         source = markdown[block.start : block.end]
         if block.kind is Kind.HEADING:
-            words = heading_text(source)
-            known_by = fingerprint(words) | 1
-            parts.append(Part(known_by, block.start, block.end, len(words.split()), block.level))
+            said = heading_text(source)
+            parts.append(Part(fingerprint(said) | 1, block.start, block.end, len(said.split()), block.level))
         else:
-            parts.append(Part(fingerprint(source) & ~1, block.start, block.end, len(source.split())))
+            words = len(source.split())
+            is_prose = block.kind is Kind.PARAGRAPH and words >= PROSE_WORDS and source.rstrip()[-1] in ".!?"
+            parts.append(Part(fingerprint(source) & ~1, block.start, block.end, words, is_prose=is_prose))
     return parts
 
 
@@ -125,6 +132,28 @@ def excerpts(markdown: str, left_out: AbstractSet[int]) -> list[str]:
     return [
         markdown[part.start : part.end] for part, is_gone in zip(parts, _gone(parts, left_out), strict=True) if is_gone
     ]
+
+
+def arrangement(markdown: str) -> Counter[tuple[tuple[int, ...], tuple[int, ...]]]:
+    """The page's sections, each the fingerprints of the headings over it and of its blocks, in no order.
+
+    Within a section the order counts, unless it is all prose: a price belongs to the name above it, but whole
+    paragraphs under one heading say the same in any order, and so do sections.
+    """
+    found: Counter[tuple[tuple[int, ...], tuple[int, ...]]] = Counter()
+    path: list[Part] = []
+    section: list[Part] = []
+    for part in [*read_parts(markdown), None]:
+        if part is not None and not part.level:
+            section.append(part)
+            continue
+        prints = [one.fingerprint for one in section]
+        is_prose = all(one.is_prose for one in section)
+        found[tuple(one.fingerprint for one in path), tuple(sorted(prints) if is_prose else prints)] += 1
+        section = []
+        if part is not None:
+            path = [*(above for above in path if above.level < part.level), part]
+    return found
 
 
 def _gone(parts: list[Part], left_out: AbstractSet[int]) -> list[bool]:
