@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pipeline.db.base import Base, insert_into
@@ -64,6 +64,14 @@ def stakes(session: Session, host: str, *, now: datetime) -> list[HostStake]:
 def leave(session: Session, holder: UUID) -> None:
     """Give every stake of a holder back."""
     session.execute(delete(HostStake).where(HostStake.holder == holder))
+
+
+def forget(session: Session, *, now: datetime) -> None:
+    """Delete stakes that ran out, and hosts that nobody asks and that ask for nothing any more."""
+    session.execute(delete(HostStake).where(HostStake.until < now))
+    is_asked = select(HostStake).where(HostStake.host == Host.host).exists()
+    is_past = [or_(column.is_(None), column < now) for column in (Host.closed_until, Host.next_start)]
+    session.execute(delete(Host).where(*is_past, ~is_asked))
 
 
 def leave_all(session: Session) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sqlalchemy import LargeBinary, select
+from sqlalchemy import LargeBinary, delete, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pipeline.db.base import Base, insert_into
@@ -35,3 +35,8 @@ def keep(session: Session, origin: str, status: int, body: bytes, *, expires_at:
     values = {"status": status, "body": body, "expires_at": expires_at}
     statement = insert_into(session, RobotsAnswer).values(origin=origin, **values)
     session.execute(statement.on_conflict_do_update(index_elements=[RobotsAnswer.origin], set_=values))
+
+
+def forget(session: Session, *, now: datetime) -> None:
+    """Delete answers that are not believed any more."""
+    session.execute(delete(RobotsAnswer).where(RobotsAnswer.expires_at <= now))

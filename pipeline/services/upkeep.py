@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from pipeline.adapters.qdrant.port import VectorStore
-from pipeline.db import chunks, crawls, datasources, hosts, outbox, page_versions, schedule_runs
+from pipeline.db import chunks, crawls, datasources, hosts, outbox, page_versions, robots, schedule_runs
 from pipeline.db import leases as row_leases
 from pipeline.db.crawls import Crawl
 from pipeline.db.datasources import Datasource
@@ -150,6 +150,9 @@ class UpkeepService:
         now = self._clock()
         if now < self._sweep_due:
             return 0
+        with self._database.write() as session:
+            hosts.forget(session, now=now)
+            robots.forget(session, now=now)
         before = now - self._settings.work.sweep_after
         with self._database.read() as session:
             retired = chunks.retired(session, before=before, limit=AT_A_TIME)

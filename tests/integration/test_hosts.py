@@ -14,9 +14,12 @@ from typing import ParamSpec, TypeVar
 from uuid import UUID, uuid4
 
 import pytest
+from sqlalchemy import select
 
 from pipeline.crawling import HostAsk
 from pipeline.db import hosts
+from pipeline.db.hosts import Host
+from pipeline.db.robots import RobotsAnswer
 from pipeline.model import CrawlStatus, Discovered, FrontierUrl, OrgScope, Outcome, Reason
 from pipeline.services import sharing
 from pipeline.services.ledger import DatabaseLedger
@@ -322,6 +325,27 @@ def test_asking_all_at_once_gives_no_more_than_there_is(knowledge: Knowledge) ->
     loop.close()
 
     assert sum(had) == LIMIT
+
+
+def test_hosts_nobody_asks_any_more_are_forgotten(knowledge: Knowledge) -> None:
+    """What is still closed stays."""
+    rows, _ = knowledge.start(knowledge.add_site())
+    rows.share_host(HostAsk("gone.example", holds=0, wants=1))
+    rows.keep_robots("https://gone.example", 200, b"")
+    rows.hold_host("closed.example", timedelta(hours=20))
+
+    knowledge.clock.forward(hours=13)
+    rows.share_host(HostAsk("asked.example", holds=0, wants=1))
+    knowledge.clock.forward(seconds=1)
+    knowledge.services.upkeep.tick()
+
+    with knowledge.services.database.read() as session:
+        assert set(session.scalars(select(Host.host))) == {"closed.example", "asked.example"}
+    knowledge.clock.forward(hours=24)
+    knowledge.services.upkeep.tick()
+    with knowledge.services.database.read() as session:
+        assert list(session.scalars(select(Host.host))) == []
+        assert list(session.scalars(select(RobotsAnswer.origin))) == []
 
 
 def test_what_a_spider_had_is_free_once_its_worker_knows_that_it_died(knowledge: Knowledge) -> None:
