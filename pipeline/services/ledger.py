@@ -21,6 +21,12 @@ from pipeline.settings import Settings
 
 log = get_logger(__name__)
 
+LARGE_FRONTIER = 5_000
+"""URLs up to which a frontier is counted whole after every batch."""
+
+COUNT_EVERY = timedelta(seconds=2)
+"""How often a larger one is."""
+
 
 class DatabaseLedger:
     """The `CrawlLedger` of a crawl held under `token`. Every write is fenced by it."""
@@ -45,6 +51,8 @@ class DatabaseLedger:
         self._scope = scope
         self._token = token
         self._page_limit: int | None = None
+        self._counted: CrawlProgress | None = None
+        self._counted_at = clock()
         self._datasource_id: UUID | None = None
 
     def plan(self) -> CrawlPlan:
@@ -74,16 +82,15 @@ class DatabaseLedger:
         with self._database.write() as session:
             crawl = self._fence(session, now)
             frontier.add(session, self._crawl_id, found, now=now)
-            self._write_progress(session, crawl)
+            self._write_progress(session, crawl, roughly=True)
 
     def take(self, limit: int) -> list[FrontierUrl]:
         """Lease up to `limit` waiting URLs, never more than could still be kept."""
         now = self._clock()
         with self._database.write() as session:
             crawl = self._fence(session, now)
-            progress = frontier.progress(session, self._crawl_id, page_limit=self._limit(session, crawl))
             in_hand = frontier.leased(session, self._crawl_id)
-            room = self._limit(session, crawl) - progress.kept - in_hand
+            room = self._limit(session, crawl) - frontier.count_kept(session, self._crawl_id) - in_hand
             if room <= 0:
                 return []
             taken = frontier.take(session, self._crawl_id, token=self._token, limit=min(limit, room), now=now)
@@ -104,7 +111,8 @@ class DatabaseLedger:
             keeper.keep_all()
             if keeper.kept_versions:
                 outbox.put(session, outbox.INDEX, crawl.org_id, now=now)
-            progress = self._write_progress(session, crawl, url=outcomes[-1].url if outcomes else None)
+            url = outcomes[-1].url if outcomes else None
+            progress = self._write_progress(session, crawl, url=url, roughly=True)
         if keeper.kept_versions:
             relay(self._database, self._hints)
         return progress
@@ -228,8 +236,21 @@ class DatabaseLedger:
         session.flush()
         return frontier.progress(session, self._crawl_id, page_limit=self._limit(session, crawl))
 
-    def _write_progress(self, session: Session, crawl: Crawl, *, url: str | None = None) -> CrawlProgress:
-        progress = self._counts(session, crawl)
+    def _recount(self, session: Session, crawl: Crawl) -> CrawlProgress:
+        """The counts: of a large frontier only what is done, but for now and then, and when the crawl has its pages."""
+        before, now = self._counted, self._clock()
+        if before is not None and before.found > LARGE_FRONTIER and now - self._counted_at < COUNT_EVERY:
+            session.flush()
+            progress = frontier.progress_since(session, self._crawl_id, before)
+            if progress.kept < self._limit(session, crawl):
+                return progress
+        self._counted, self._counted_at = self._counts(session, crawl), now
+        return self._counted
+
+    def _write_progress(
+        self, session: Session, crawl: Crawl, *, url: str | None = None, roughly: bool = False
+    ) -> CrawlProgress:
+        progress = self._recount(session, crawl) if roughly else self._counts(session, crawl)
         crawls.write_progress(crawl, progress, url=url)
         return progress
 
