@@ -6,6 +6,7 @@ import pytest
 from lxml import html
 
 from pipeline.stages.extract.decoding import decode
+from pipeline.stages.extract.language import language_of
 from pipeline.stages.extract.metadata import declared_language, read_breadcrumbs, read_dates, read_meta, read_title
 
 URL = "https://www.aqua-pumps.com/help/page.html"
@@ -89,6 +90,21 @@ def test_the_bodys_language_counts_after_the_pages() -> None:
     root = html.document_fromstring('<html><head></head><body lang="nl"><p>Tekst.</p></body></html>')
 
     assert declared_language(root, {"og:locale": "en_US"}) == "nl"
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("The pump is sold with a hose and a filter, and you can order more of them from our shop.", "en"),
+        ("Die Pumpe wird mit einem Schlauch in einem Karton an Sie versandt, samt dem Lied: The wind and you.", "de"),
+        ("La pompe est livr\u00e9e avec un tuyau et un filtre que vous pouvez commander dans notre magasin.", "fr"),
+        ("De pomp wordt geleverd met een slang en een filter, en is in de winkel of op het web te koop.", "nl"),
+        ("Pump, 12 V", None),
+    ],
+)
+def test_an_undeclared_language_is_the_texts(text: str, language: str | None) -> None:
+    """Common English words settle it where they are many; elsewhere the whole text is looked at, if it is enough."""
+    assert language_of(None, text) == language
 
 
 @pytest.mark.parametrize(

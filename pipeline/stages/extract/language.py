@@ -8,7 +8,7 @@ _SAMPLE = 600
 _LEAST_LETTERS = 40
 _ENGLISH = frozenset(("the", "and", "with", "this", "that", "you", "your", "are", "from", "which", "when", "not"))
 _COMMON = _ENGLISH | {"of", "is", "to", "by", "for", "can", "if", "or", "a", "in", "on", "be", "as", "it", "an"}
-_LEAST_SHARE, _LEAST_DIFFERENT = 0.12, 3
+_LEAST_COMMON, _LEAST_ENGLISH, _LEAST_DIFFERENT = 0.12, 0.06, 3
 
 
 def language_of(declared: str | None, text: str) -> str | None:
@@ -24,8 +24,13 @@ def language_of(declared: str | None, text: str) -> str | None:
 def _is_plainly_english(text: str) -> bool:
     """Whether nothing but English can come out: words that only it has, and many of its commonest."""
     words = text.lower().split()
+    english = [word for word in words if word in _ENGLISH]
     common = sum(word in _COMMON for word in words)
-    return common >= _LEAST_SHARE * len(words) and len(_ENGLISH.intersection(words)) >= _LEAST_DIFFERENT
+    return (
+        common >= _LEAST_COMMON * len(words)
+        and len(english) >= _LEAST_ENGLISH * len(words)
+        and len(set(english)) >= _LEAST_DIFFERENT
+    )
 
 
 def _detect(text: str) -> str:
