@@ -40,15 +40,23 @@ def main() -> None:
 
 
 def _answer(function: Callable[..., object], request: bytes) -> bytes:
+    """The pickled outcome of one page.
+
+    An error is pickled where it is caught: kept in a variable of this function it would hold on to this
+    function's frame, and with it to the page, until the garbage collector came by.
+    """
     html, url, content_type = pickle.loads(request)  # noqa: S301 - written by the parent, never by a site
     try:
-        result: object = function(html, url=url, content_type=content_type)
+        return _pickled(function(html, url=url, content_type=content_type))
     except SitewiseError as error:
-        result = error
+        return _pickled(error)
     except MemoryError:
-        result = ParserEnded(url=url, problem="it needs more memory than a page may")
+        return _pickled(ParserEnded(url=url, problem="it needs more memory than a page may"))
     except Exception as error:  # noqa: BLE001 - a page may break any part of a parser; it must not end the child
-        result = ExtractionFailed(url=url, problem=f"{type(error).__name__}: {error}"[:300])
+        return _pickled(ExtractionFailed(url=url, problem=f"{type(error).__name__}: {error}"[:300]))
+
+
+def _pickled(result: object) -> bytes:
     return pickle.dumps(result, pickle.HIGHEST_PROTOCOL)
 
 

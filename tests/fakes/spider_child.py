@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import json
 import os
-import resource
+import re
 import sys
+from contextlib import suppress
 from multiprocessing.managers import BaseManager
 from pathlib import Path
+from threading import Event, Thread
+from types import TracebackType
 from typing import Protocol, cast
+
+from psutil import NoSuchProcess, Process
 
 from pipeline.adapters.parser_pool import ParserPool
 from pipeline.crawling import CrawlLedger
@@ -20,7 +25,7 @@ CONNECTIONS = "LAB_CONNECTIONS"
 """Environment variable: the file that gets a line for every address this process connects to."""
 
 PEAKS = "LAB_PEAKS"
-"""Environment variable: the file that gets the most memory this process and any child of it had, in bytes."""
+"""Environment variable: the file that gets the most memory, in bytes, this process and any one child of it had."""
 
 
 class LedgerServer(BaseManager):
@@ -45,11 +50,8 @@ def main() -> int:
 
     watch(sys.stdin.fileno())
     settings = read_settings()
-    with ParserPool(settings.extract) as parser:
-        status = run(cast("_Offering", server).ledger(), parser, settings)
-    if PEAKS in os.environ:
-        _note_peaks(Path(os.environ[PEAKS]))
-    return status
+    with ParserPool(settings.extract) as parser, _Peaks(os.environ.get(PEAKS)):
+        return run(cast("_Offering", server).ledger(), parser, settings)
 
 
 def _note_connections(file: Path, *, besides: int) -> None:
@@ -63,10 +65,41 @@ def _note_connections(file: Path, *, besides: int) -> None:
     sys.addaudithook(hear)
 
 
-def _note_peaks(file: Path) -> None:
-    """Write down the most memory this process had, and the most any child had that has ended."""
-    whose = (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    file.write_text(json.dumps([resource.getrusage(one).ru_maxrss * 1024 for one in whose]))  # Linux counts in KiB
+class _Peaks:
+    """Looks at the most memory this process and each of its children ever had, for as long as it is entered.
+
+    What the kernel counts for a parent about its children begins with the parent's own memory, so each is asked itself.
+    """
+
+    def __init__(self, file: str | None) -> None:
+        self._file = file
+        self._most: dict[int, int] = {}
+        self._over = Event()
+        self._thread = Thread(target=self._look_on, name="peaks", daemon=True)
+
+    def __enter__(self) -> None:
+        if self._file:
+            self._thread.start()
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        if self._file:
+            self._over.set()
+            self._thread.join()
+            own = self._most.pop(os.getpid(), 0)
+            Path(self._file).write_text(json.dumps([own, max(self._most.values(), default=0)]))
+
+    def _look_on(self) -> None:
+        while not self._over.wait(0.05):
+            self._look()
+        self._look()
+
+    def _look(self) -> None:
+        here = Process()
+        for one in (here, *here.children(recursive=True)):
+            with suppress(OSError, NoSuchProcess):
+                status = Path(f"/proc/{one.pid}/status").read_text()
+                found = re.search(r"VmHWM:\s+(\d+) kB", status)
+                self._most[one.pid] = max(self._most.get(one.pid, 0), int(found[1]) * 1024 if found else 0)
 
 
 def _install_names(names: dict[str, list[list[str]]]) -> None:
