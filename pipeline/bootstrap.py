@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from pipeline.services.training import TrainingService
     from pipeline.services.training_directories import DirectoryService
     from pipeline.services.training_exchange import ExchangeService
+    from pipeline.services.training_lint import LintService
     from pipeline.services.training_matchers import Matchers
 
 
@@ -113,7 +114,7 @@ class Services:
         """What a crawl would do; needs no database."""
         from pipeline.services.previewing import PreviewService
 
-        return PreviewService(self.settings, self._previewer, self._outbound)
+        return PreviewService(self.settings, lambda: self._previewer, lambda: self._outbound)
 
     @cached_property
     def index(self) -> IndexService:
@@ -148,6 +149,13 @@ class Services:
         from pipeline.services.training_directories import DirectoryService
 
         return DirectoryService(self.database, self.clock)
+
+    @cached_property
+    def lint(self) -> LintService:
+        """What in training is in its own way."""
+        from pipeline.services.training_lint import LintService
+
+        return LintService(self.database, self.clock, embedder=self.embedder, store=self.store, matchers=self.matchers)
 
     @cached_property
     def exchange(self) -> ExchangeService:
@@ -200,11 +208,13 @@ class Services:
         """Close."""
         self.close()
 
+    @cached_property
     def _previewer(self) -> Previewer:
         from pipeline.adapters.previewer import Previewer
 
         return Previewer(self.settings)
 
+    @cached_property
     def _outbound(self) -> OutboundClient:
         from pipeline.adapters.outbound import OutboundClient
 

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import sys
+import textwrap
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from pipeline.cli.output import print_json, print_line, say
-from pipeline.cli.session import opened
+from pipeline.cli.session import opened, opened_with_store
 from pipeline.cli.training import Json, whoever
 from pipeline.errors import InvalidInput
 
 files_app = typer.Typer()
+EVIDENCE_WIDTH = 160
 
 Form = Annotated[
     Literal["yaml", "csv"] | None,
@@ -64,6 +66,29 @@ def import_file(
     print_line(
         f"{len(report.created)} {verb} created, {len(report.updated)} updated; {len(report.unchanged)} are as they are."
     )
+
+
+@files_app.command("lint")
+def lint(
+    *,
+    sure: Annotated[float, typer.Option(min=0, max=1, help="Only what is at least so sure, from 0 to 1.")] = 0.0,
+    as_json: Json = False,
+) -> None:
+    """Look for triggers in each other's way, scenarios that never fire, doubles and contradictions."""
+    with opened_with_store() as (services, scope):
+        report = services.lint.lint(scope=scope)
+    found = [finding for finding in report.findings if finding.confidence >= sure]
+    if as_json:
+        print_json({"items": found, "scenarios": report.scenarios, "pages_checked": report.pages_checked})
+        return
+    for finding in found:
+        print_line(f"{finding.kind}  {finding.confidence:.0%} sure: {' | '.join(finding.titles)}")
+        print_line(f"    {finding.message}")
+        for text in finding.evidence:
+            print_line(f"    - {textwrap.shorten(text, EVIDENCE_WIDTH, placeholder=' …')}")
+        if finding.url:
+            print_line(f"    {finding.url}")
+    say(f"{len(found)} findings in {report.scenarios} scenarios. They are candidates: read the evidence.")
 
 
 def form_of(file: Path | None) -> Literal["yaml", "csv"]:

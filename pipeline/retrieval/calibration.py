@@ -16,10 +16,10 @@ KEPT = 0.95
 """Share of messages meant for a scenario that should fire one."""
 
 SURELY_KEPT = 0.99
-FAR_MISFIRES = 0.02
+FAR_MISFIRES = 0.05
 """Share of questions that belong to nobody that may fire, where the triggers allow it."""
 
-LEAST_KEPT = 0.85
+LEAST_KEPT = 0.90
 """Of messages meant for a scenario, where the two aims above contradict each other."""
 
 USUAL, USUAL_SPREAD, USUAL_WEIGHT = 0.50, 0.12, 20
@@ -71,5 +71,5 @@ def _reached(best: Scores, share: float) -> float:
     return float(weight * np.quantile(best, 1 - share) + (1 - weight) * usual)
 
 
-_DEVIATIONS = {LEAST_KEPT: 1.036, KEPT: 1.645, SURELY_KEPT: 2.326}
+_DEVIATIONS = {LEAST_KEPT: 1.282, KEPT: 1.645, SURELY_KEPT: 2.326}
 """Standard deviations below the mean that so many of a normal distribution lie above."""

@@ -147,7 +147,7 @@ def test_the_threshold_keeps_what_is_meant() -> None:
 
     assert (scores > alone.threshold).mean() == pytest.approx(0.95, abs=0.02)
     assert alone.unsure_from < alone.threshold
-    assert (scores > strangers.threshold).mean() == pytest.approx(0.85, abs=0.02)
+    assert (scores > strangers.threshold).mean() == pytest.approx(0.90, abs=0.02)
 
 
 def test_between_scenarios_in_conflict_the_higher_priority_fires() -> None:
