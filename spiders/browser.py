@@ -24,6 +24,7 @@ from pipeline.settings import Settings
 from spiders.browser_memory import MemoryWatch
 from spiders.browser_options import launch_options
 from spiders.browser_requests import PageRequests, Scripts
+from spiders.browser_tab import Tab
 from spiders.fetch import Answer, FetchFailed
 from spiders.rendering import Ask, Rendered
 
@@ -42,7 +43,7 @@ _CLOSE_SECONDS = 5.0
 
 
 class Browser:
-    """Renders pages of one crawl, each in a context of its own: no cookie or storage passes between them."""
+    """Renders pages of one crawl, in a few tabs: no cookie or storage passes from page to page."""
 
     def __init__(self, crawler: Crawler, settings: Settings) -> None:
         """Render with the browser that the settings name.
@@ -59,6 +60,7 @@ class Browser:
         self._scripts = Scripts()
         self._memory = MemoryWatch(settings.browser.memory_limit)
         self._names = count(1)
+        self._idle: list[Tab] = []
         self._home: Path | None = None
         self._handler: ScrapyPlaywrightDownloadHandler | None = None
         logging.getLogger("scrapy-playwright").setLevel(logging.WARNING)  # it tells of every page
@@ -83,18 +85,24 @@ class Browser:
                 byte_limit=self._settings.crawl.body_limit,
                 request_limit=self._settings.browser.request_limit,
             )
-            name = f"page {next(self._names)}"
+            tab = self._idle.pop() if self._idle else Tab(f"tab {next(self._names)}")
+            is_clean = False
             try:
                 async with asyncio.timeout(self._seconds) as limit:
                     requests.on_served = partial(self._shorten, limit)
-                    return await self._show(handler, name, requests)
+                    rendered = await self._show(handler, tab, requests)
+                is_clean = rendered.leads_to is None and await self._wiped(tab, answer.url)
+                return rendered  # noqa: TRY300 - what fails in wiping is a failure of the tab, not of the page
             except TimeoutError as error:
                 words = "its scripts never pause" if requests.is_served else f"no page in {self._seconds:g} s"
                 raise FetchFailed(Reason.TOO_SLOW, f"not rendered: {words}") from error
             except PlaywrightError as error:
                 raise requests.problem or _failure(error) from error
             finally:
-                await self._put_away(handler, name)
+                if is_clean:
+                    self._idle.append(tab)
+                else:
+                    await self._put_away(handler, tab.name)
 
     async def close(self) -> None:
         """End the browser."""
@@ -127,17 +135,21 @@ class Browser:
         until = asyncio.get_running_loop().time() + 2 * self._settings.browser.settle.total_seconds()
         limit.reschedule(min(until, limit.when() or until))
 
-    async def _show(self, handler: ScrapyPlaywrightDownloadHandler, name: str, requests: PageRequests) -> Rendered:
+    async def _show(self, handler: ScrapyPlaywrightDownloadHandler, tab: Tab, requests: PageRequests) -> Rendered:
+        async def begin(page: Page, _: Request) -> None:
+            await tab.show(page, requests)
+
         meta = {
             "playwright": True,
             "playwright_include_page": True,
-            "playwright_context": name,
+            "playwright_context": tab.name,
+            "playwright_page": tab.page,
             "playwright_context_kwargs": {
                 "accept_downloads": False,
                 "service_workers": "block",
                 "user_agent": self._settings.crawl.user_agent,
             },
-            "playwright_page_init_callback": requests.attach,
+            "playwright_page_init_callback": begin,
             "playwright_page_goto_kwargs": {"wait_until": "commit"},
         }
         await handler.download_request(Request(requests.page_answer.url, meta=meta))
@@ -160,6 +172,13 @@ class Browser:
                 await _rest(page, requests)
         if requests.problem is not None:
             raise requests.problem
+
+    async def _wiped(self, tab: Tab, url: str) -> bool:
+        try:
+            async with asyncio.timeout(_CLOSE_SECONDS):
+                return await tab.wipe(url)
+        except (TimeoutError, PlaywrightError):
+            return False
 
     async def _put_away(self, handler: ScrapyPlaywrightDownloadHandler, name: str) -> None:
         """Close a page's context; a browser that cannot even do that is ended."""

@@ -83,16 +83,10 @@ class PageRequests:
     _bytes: int = 0
     _count: int = 0
 
-    async def attach(self, page: Page, _: object = None) -> None:
+    async def attach(self, page: Page) -> None:
         """Answer for this page from now on."""
         self.page = page
         await page.route("**/*", self._answer)
-        await page.context.route("**/*", _refuse)  # popups
-        page.on("crash", self._crashed)
-        await page.add_init_script("delete window.RTCPeerConnection; delete window.webkitRTCPeerConnection")
-
-    def _crashed(self, _: Page) -> None:
-        self.problem = self.problem or FetchFailed(Reason.TOO_COMPLEX, "it ends the browser's process for it")
 
     async def _answer(self, route: Route, request: Request) -> None:
         self.in_flight += 1
@@ -157,11 +151,6 @@ class PageRequests:
                 headers = {name: value for name, value in headers.items() if name != "authorization"}
             url = target
         return None
-
-
-async def _refuse(route: Route) -> None:
-    with suppress(PlaywrightError):
-        await route.abort("blockedbyclient")
 
 
 async def _fulfil(route: Route, answer: Answer) -> None:

@@ -21,6 +21,7 @@ SETTINGS = {
     "SITEWISE_CRAWL__ALLOWED_ADDRESSES": "127.0.0.1/32",
     "SITEWISE_CRAWL__BODY_LIMIT": "1000000",
     "SITEWISE_BROWSER__SETTLE": "3",
+    "SITEWISE_BROWSER__TABS": "2",
 }
 NAMES = {
     "outer.test": [["127.0.0.1"]],
@@ -36,6 +37,9 @@ fetch("/api" + location.pathname).then(answer => answer.json()).then(page => {
 });
 """
 SAY = "document.body.innerHTML = '<main><h1>Said</h1><p>%s</p></main>';"
+MARKING = ("/marks/1", "/marks/2", "/marks/3")
+MARK = "localStorage.been = 'yes'; document.cookie = 'been=yes; path=/'"
+REPEAT = "if (been) document.querySelector('h1').textContent = 'Been here'"
 ATTEMPTS = """
 const hosts = %s; // those that begin with 127. get workers and popups, too
 for (const host of hosts) {
@@ -120,7 +124,9 @@ def build(site: LabSite, inner: LabSite) -> None:
     script(site, "/late", f'app.innerText = "Loading"; setTimeout(() => {{ {SAY % prose("late")} }}, 1500)')
     script(site, "/restless", f"{SAY % prose('restless')} setInterval(() => document.body.append('x'), 50)")
     script(site, "/spins", "while (true) {}")
-    site.page("/last", links=["/spins"])
+    for path in MARKING:
+        script(site, path, f"const been = localStorage.been || document.cookie; {MARK}; {SAY % prose(path)}; {REPEAT}")
+    site.page("/last", links=["/spins", *MARKING])
     script(site, "/away", "location.href = 'http://elsewhere.example/'")
     script(site, "/inward", f"location.href = '{inner.url}/'")
     script(site, "/moved", "location.replace('/plain')")
@@ -200,6 +206,12 @@ def test_auto_leaves_alone_what_says_something_by_itself(crawled: Crawled) -> No
 def test_text_that_comes_late_is_waited_for(crawled: Crawled) -> None:
     """A word that stands in for the text is not the text."""
     assert prose("late") in crawled.text("/late")
+
+
+def test_nothing_passes_from_page_to_page(crawled: Crawled) -> None:
+    """A page finds no cookie and no storage of another, though three share two tabs."""
+    for path in MARKING:
+        assert crawled.text(path).startswith("# Said")
 
 
 def test_a_page_that_never_rests_is_read_all_the_same(crawled: Crawled) -> None:
