@@ -148,9 +148,16 @@ def give_up(session: Session, crawl_id: UUID, host: str, *, why: str) -> int:
 
 
 def next_put_off(session: Session, crawl_id: UUID) -> str | None:
-    """Why the URL waits that is tried again first."""
-    waiting = select(FrontierEntry.detail).where(FrontierEntry.crawl_id == crawl_id, FrontierEntry.state == WAITING)
-    return session.scalar(waiting.where(FrontierEntry.retry_at.is_not(None)).order_by(FrontierEntry.retry_at).limit(1))
+    """The URL that waits and is tried again first, and why it waits."""
+    entry = FrontierEntry
+    statement = (
+        select(entry.url, entry.detail)
+        .where(entry.crawl_id == crawl_id, entry.state == WAITING, entry.retry_at.is_not(None))
+        .order_by(entry.retry_at, entry.url_key)
+        .limit(1)
+    )
+    found = session.execute(statement).one_or_none()
+    return None if found is None else f"{found.url}: {found.detail or 'waits for its host'}"
 
 
 def _waiting_of(crawl_id: UUID, host: str) -> Update:
