@@ -82,6 +82,12 @@ class SpiderEnded(TemporaryError):
     remedy = "Nothing was stored; try again, or look into its last words."
 
 
+class PreviewsBusy(TemporaryError):
+    """Too many websites are looked at already."""
+
+    remedy = "Try again in a minute."
+
+
 class LeaseLost(TemporaryError):
     """Another worker holds this work now; what this one did late was refused."""
 

@@ -14,22 +14,26 @@ from tempfile import TemporaryFile
 from typing import IO, Any
 
 from pipeline import errors
-from pipeline.errors import SitewiseError, SpiderEnded
+from pipeline.errors import PreviewsBusy, SitewiseError, SpiderEnded
 from pipeline.preview import Look
 from pipeline.settings import Settings
 
 _GRACE_SECONDS = 15.0
 """A look ends itself in time; one that does not is ended this much later."""
 
+AT_ONCE = 2
+"""Looks of one process at the same time: each is a spider and its parsers, some 300 MB."""
+
 _LAST_WORDS = 300
 _UNNEEDED = {"database", "broker", "upsert"}
 
 
 class Previewer:
-    """Starts a spider for each look."""
+    """Starts a spider for each look, few at a time. Threads may share it."""
 
     def __init__(self, settings: Settings) -> None:
         """Look with these settings."""
+        self._room = threading.BoundedSemaphore(AT_ONCE)
         self._settings = settings.model_dump(mode="json", exclude=_UNNEEDED, exclude_unset=False)
 
     def look(
@@ -46,7 +50,18 @@ class Previewer:
         Raises:
             SetupError: If a spider could not connect safely.
             SpiderEnded: If it ended with nothing to tell.
+            PreviewsBusy: If others were looked at all that time.
         """
+        if not self._room.acquire(timeout=seconds):
+            raise PreviewsBusy(running=AT_ONCE)
+        try:
+            return self._look(plan, visits=visits, seconds=seconds, on_news=on_news)
+        finally:
+            self._room.release()
+
+    def _look(
+        self, plan: Mapping[str, object], *, visits: int, seconds: float, on_news: Callable[[Look], None] | None
+    ) -> Look:
         asked = {"plan": dict(plan), "settings": self._settings, "visits": visits, "seconds": seconds}
         with TemporaryFile() as said:
             child = subprocess.Popen(

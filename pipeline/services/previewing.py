@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from pipeline.errors import HostUnreachable, InvalidInput, InvalidPattern, ReceiverUnavailable
 from pipeline.model import CrawlPlan, Reason
@@ -16,7 +16,6 @@ from pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from pipeline.adapters.outbound import OutboundClient
-    from pipeline.adapters.previewer import Previewer
 
 PAGES, PAGES_MAXIMUM = 20, 100
 SECONDS, SECONDS_MAXIMUM = 30.0, 120.0
@@ -60,11 +59,21 @@ class Preview:
     seconds: float
 
 
+class Looking(Protocol):
+    """What looks at a site: a spider in a process of its own."""
+
+    def look(
+        self, plan: Mapping[str, object], *, visits: int, seconds: float, on_news: Callable[[Look], None] | None = None
+    ) -> Look:
+        """Read sitemaps and up to `visits` URLs of a site, for at most so many seconds."""
+        ...
+
+
 class PreviewService:
     """Looks at websites nobody added yet."""
 
     def __init__(
-        self, settings: Settings, previewer: Callable[[], Previewer], outbound: Callable[[], OutboundClient]
+        self, settings: Settings, previewer: Callable[[], Looking], outbound: Callable[[], OutboundClient]
     ) -> None:
         """Look and call through these, opened when first needed."""
         self._settings = settings
@@ -117,7 +126,7 @@ class PreviewService:
             InvalidPattern: If its rules match nothing.
         """
         self.vet_host(new)
-        self._refuse_rules_that_match_nothing(new)
+        self.refuse_rules_that_match_nothing(new)
 
     def vet_host(self, new: NewDatasource) -> None:
         """Refuse a website whose host does not answer. It is connected to, and asked nothing.
@@ -133,7 +142,7 @@ class PreviewService:
         except ReceiverUnavailable as error:
             raise HostUnreachable(field="url", given=url, problem=error.facts.get("problem")) from error
 
-    def _refuse_rules_that_match_nothing(self, new: NewDatasource) -> None:
+    def refuse_rules_that_match_nothing(self, new: NewDatasource) -> None:
         """Refuse include and exclude rules that no URL of the start page and the sitemaps passes.
 
         A crawl follows links only of pages that pass, so it would find nothing either.
@@ -164,7 +173,7 @@ def plan_of(new: NewDatasource, url: str, *, page_limit: int) -> dict[str, objec
 
 
 def _preview(look: Look, url: str, limit: int, *, workers: int) -> Preview:
-    is_whole = look.waiting == 0 and look.are_all_read and look.problem is None
+    is_whole = look.visited > 0 and look.waiting == 0 and look.are_all_read and look.problem is None
     share = len(look.pages) / look.visited if look.visited else 0.0
     there = round(len(look.pages) + look.waiting * share)
     expected = min(there, limit)

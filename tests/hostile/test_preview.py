@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from pathlib import Path
 from time import monotonic
 
 import pytest
 
 from pipeline.bootstrap import open_services
-from pipeline.errors import AddressRefused, HostUnreachable, InvalidInput, InvalidPattern
+from pipeline.errors import AddressRefused, GuardBypassed, HostUnreachable, InvalidInput
 from pipeline.model import Reason
 from pipeline.services.previewing import Preview
 from pipeline.services.websites import NewDatasource
 from pipeline.settings import Settings, read_settings
 from tests.lab import LabClock, LabSite, Reply
+from tests.lab.command import Sitewise
 
+NOTHING_KEPT = 3
 PAGES = 6
 HELP = 40
 
@@ -117,18 +120,6 @@ def test_nothing_is_stored(looked: Looked, settings: Settings) -> None:
     assert not settings.data_dir.exists()
 
 
-def test_a_small_site_is_seen_whole(settings: Settings) -> None:
-    """Then the number of pages is exact."""
-    with LabSite() as site, open_services(settings) as services:
-        site.page("/", links=["/a"])
-        site.page("/a")
-
-        found = services.previews.preview(NewDatasource(f"{site.url}/"))
-
-    assert (found.pages_expected, found.is_exact, found.waiting) == (2, True, 0)
-    assert found.robots_status == 404
-
-
 def test_a_site_that_never_answers_ends_the_look_in_time(settings: Settings) -> None:
     """What was seen by then is told, and why it is nothing."""
     with LabSite(clock=LabClock(rate=0)) as site, open_services(settings) as services:
@@ -163,18 +154,6 @@ def test_a_look_has_bounds(settings: Settings, pages: int, seconds: float) -> No
         services.previews.preview(NewDatasource("http://127.0.0.1/"), pages=pages, seconds=seconds)
 
 
-def test_rules_that_match_nothing_are_refused_with_what_is_there(settings: Settings) -> None:
-    """Rules that match something pass, whether a link or a sitemap names it."""
-    with LabSite() as site, open_services(settings) as services:
-        site.page("/", links=["/help/orders"])
-        site.sitemap(["/docs/a"])
-        new = NewDatasource(f"{site.url}/", include_paths=("/documentation/*",))
-
-        with pytest.raises(InvalidPattern, match="/docs/a"):
-            services.previews.vet(new)
-        services.previews.vet(replace(new, include_paths=("/docs/*",)))
-
-
 def test_a_host_that_is_not_there_is_refused(settings: Settings) -> None:
     """Nobody listens, no such name, or a name that leads inside: each is told apart, and nothing is started."""
     guarded = settings.model_copy(update={"crawl": settings.crawl.model_copy(update={"allowed_addresses": ()})})
@@ -185,3 +164,26 @@ def test_a_host_that_is_not_there_is_refused(settings: Settings) -> None:
             services.previews.vet(NewDatasource("http://nobody.invalid/"))
         with pytest.raises(AddressRefused):
             strict.previews.vet(NewDatasource("http://127.0.0.1/"))
+
+
+def test_the_command_says_that_nothing_would_be_kept(tmp_path: Path) -> None:
+    """A site that wants no robots: told as such, with an exit status of its own, and no data directory is made."""
+    with LabSite() as site:
+        site.robots("User-agent: *\nDisallow: /\n")
+        site.page("/")
+
+        finished = Sitewise(tmp_path / "kb").run("crawl", "--preview", f"{site.url}/", "--json")
+
+    assert finished.status == NOTHING_KEPT
+    assert finished.json()["pages_expected"] == 0
+    assert "forbids it" in finished.json()["problem"]
+    assert site.paths() == []
+    assert not (tmp_path / "kb").exists()
+
+
+def test_a_proxy_in_the_environment_ends_a_look(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look connects through the guard alone, as a crawl does."""
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9/")
+
+    with open_services(settings) as services, pytest.raises(GuardBypassed, match="proxy"):
+        services.previews.preview(NewDatasource("http://127.0.0.1/"), seconds=20)
