@@ -102,6 +102,16 @@ def supersede_waiting(session: Session, page_id: UUID) -> int:
     return count_changed(session, waiting.values(state=SUPERSEDED, **free_again))
 
 
+def waits_in(session: Session, datasource_id: UUID, *, org_id: UUID) -> bool:
+    """Whether a text of any page of this datasource waits to be indexed."""
+    waiting = (
+        PageVersion.org_id == org_id,
+        PageVersion.state == WAITING,
+        PageVersion.datasource_id == datasource_id,
+    )
+    return session.scalar(select(PageVersion.id).where(*waiting).limit(1)) is not None
+
+
 def later(session: Session, datasource_id: UUID, *, limit: int) -> list[PageVersion]:
     """Some of the datasource's versions that wait for the end of fetching, the same order every time."""
     statement = select(PageVersion).where(PageVersion.datasource_id == datasource_id, PageVersion.state == LATER)

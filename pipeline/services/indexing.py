@@ -260,6 +260,8 @@ class IndexService:
                 endings.recount(session, crawls.get(session, crawl_id, org_id=claim.scope.org_id))
             if crawl_ids:
                 endings.complete(session, self._settings, now=now, crawl_ids=sorted(crawl_ids))
+            for datasource_id in sorted({text.datasource_id for text in claim.texts}):
+                sitewide.decide_when_still(session, datasource_id, self._settings, org_id=claim.scope.org_id, now=now)
             if not held:
                 raise LeaseLost(pages=len(claim.ids))
 

@@ -71,6 +71,16 @@ def decide(session: Session, datasource_id: UUID, settings: Settings, *, now: da
     return len(waiting) + again
 
 
+def decide_when_still(
+    session: Session, datasource_id: UUID, settings: Settings, *, org_id: UUID, now: datetime
+) -> None:
+    """Decide once nothing of a website is under way: what was read before a text was cut may have changed since."""
+    if crawls.running(session, datasource_id) is None and not page_versions.waits_in(
+        session, datasource_id, org_id=org_id
+    ):
+        decide(session, datasource_id, settings, now=now)
+
+
 def _site_wide(
     session: Session, datasource_id: UUID, settings: Settings, *, among: AbstractSet[int] | None = None
 ) -> SiteBlocks:
