@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from pipeline.cli.watching import Watched
     from pipeline.model import ModelIdentity, OrgScope
     from pipeline.services.crawls import CrawlJob
+    from pipeline.services.reasons import Why
     from pipeline.services.websites import NewDatasource
     from pipeline.settings import Settings
 
@@ -92,7 +93,8 @@ def crawl(
         with working(settings, services):
             crawl_id = _started(services, datasource.id, scope)
             watched = watch(services.crawls, crawl_id, scope=scope, page_limit=page_limit, settings=settings)
-    report(watched, as_json=as_json)
+        start = None if kept_pages(watched.job) else services.pages.why(url, scope=scope, datasource_id=datasource.id)
+    report(watched, start, as_json=as_json)
     raise typer.Exit(exit_status(watched.job))
 
 
@@ -147,8 +149,8 @@ def log_directory(settings: Settings) -> Path:
     return settings.data_dir / "logs"
 
 
-def report(watched: Watched, *, as_json: bool) -> None:
-    """Show how a crawl ended."""
+def report(watched: Watched, start: Why | None = None, *, as_json: bool) -> None:
+    """Show how a crawl ended, and what was said of its start page, where that may be why."""
     job, seconds = watched.job, watched.seconds
     if as_json:
         print_json(
@@ -169,7 +171,8 @@ def report(watched: Watched, *, as_json: bool) -> None:
     if job.error_message:
         say(f"{job.error_message}. What was kept before is kept; `sitewise why URL` tells of each address.")
     elif not kept_pages(job):
-        say("Nothing was kept; `sitewise why URL` tells of each address.")
+        told = f" {start.url}: {start.detail or start.meaning}." if start is not None else ""
+        say(f"Nothing was kept.{told} `sitewise why URL` tells of each address.")
 
 
 def kept_pages(job: CrawlJob) -> int:

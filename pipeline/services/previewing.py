@@ -6,16 +6,14 @@ import dataclasses
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from pipeline.errors import HostUnreachable, InvalidInput, InvalidPattern, ReceiverUnavailable
+from pipeline.errors import AddressRefused, HostUnreachable, InvalidInput, InvalidPattern, ReceiverUnavailable
 from pipeline.model import CrawlPlan, Reason
 from pipeline.preview import Look, PreviewPage, PreviewRefusal
 from pipeline.services.websites import NewDatasource, check_datasource
 from pipeline.settings import Settings
-
-if TYPE_CHECKING:
-    from pipeline.adapters.outbound import OutboundClient
+from pipeline.urls import DEFAULT_PORTS, split
 
 PAGES, PAGES_MAXIMUM = 20, 100
 SECONDS, SECONDS_MAXIMUM = 30.0, 120.0
@@ -69,12 +67,23 @@ class Looking(Protocol):
         ...
 
 
+class Reaching(Protocol):
+    """What finds out whether a host answers."""
+
+    def reach(self, url: str) -> None:
+        """Connect to a URL's host, and hang up.
+
+        Raises:
+            AddressRefused: If it may not be connected to.
+            ReceiverUnavailable: If it does not answer.
+        """
+        ...
+
+
 class PreviewService:
     """Looks at websites nobody added yet."""
 
-    def __init__(
-        self, settings: Settings, previewer: Callable[[], Looking], outbound: Callable[[], OutboundClient]
-    ) -> None:
+    def __init__(self, settings: Settings, previewer: Callable[[], Looking], outbound: Callable[[], Reaching]) -> None:
         """Look and call through these, opened when first needed."""
         self._settings = settings
         self._previewer = previewer
@@ -140,7 +149,19 @@ class PreviewService:
         try:
             self._outbound().reach(url)
         except ReceiverUnavailable as error:
-            raise HostUnreachable(field="url", given=url, problem=error.facts.get("problem")) from error
+            instead = "" if isinstance(error.__cause__, TimeoutError) else self._instead(url)
+            problem = f"{error.facts.get('problem')}{instead}"
+            raise HostUnreachable(field="url", given=url, problem=problem) from error
+
+    def _instead(self, url: str) -> str:
+        """Which other spelling of an address answers, where one does: people forget `www`, and which scheme it was."""
+        for other in _spellings(url):
+            try:
+                self._outbound().reach(other)
+            except (ReceiverUnavailable, AddressRefused):
+                continue
+            return f"; {other} answers"
+        return ""
 
     def refuse_rules_that_match_nothing(self, new: NewDatasource) -> None:
         """Refuse include and exclude rules that no URL of the start page and the sitemaps passes.
@@ -163,6 +184,18 @@ class PreviewService:
             problem=f"none of the {excluded.count} addresses that {look.url} and its sitemaps name passes,"
             f" such as {', '.join(example.url for example in excluded.examples[-_EXAMPLES:])}",
         )
+
+
+def _spellings(url: str) -> list[str]:
+    """An address with the other scheme, and with or without `www`."""
+    parts = split(url)
+    is_name = parts.host.rpartition(".")[2].isalpha()
+    if parts.port not in DEFAULT_PORTS.values() or not is_name:
+        return []
+    bare = parts.host.removeprefix("www.")
+    twin = f"www.{bare}" if bare == parts.host else bare
+    every = [f"{scheme}://{host}{parts.target}" for host in (parts.host, twin) for scheme in ("https", "http")]
+    return [other for other in every if other != url]
 
 
 def plan_of(new: NewDatasource, url: str, *, page_limit: int) -> dict[str, object]:

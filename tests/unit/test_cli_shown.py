@@ -14,6 +14,7 @@ from pipeline.cli.settings_table import rows
 from pipeline.cli.watching import Watched
 from pipeline.model import Behavior, Briefing, FiredScenario, Passage
 from pipeline.services.crawls import Failure
+from pipeline.services.reasons import Why
 from pipeline.settings import read_settings
 from tests.fakes.clock import SetClock
 from tests.fakes.jobs import job
@@ -121,6 +122,15 @@ def test_an_ended_crawl_is_told_in_numbers(capfd: pytest.CaptureFixture[str]) ->
     assert "1 removed" in out
     assert "https://shop.example/old" in out
     assert "--page-limit" in err
+
+
+def test_an_empty_crawl_tells_of_its_start_page(capfd: pytest.CaptureFixture[str]) -> None:
+    """That is where it went wrong, as when a website has moved."""
+    start = Why("https://shop.example/", False, "off_site", "", detail="redirects to https://new.example/")  # noqa: FBT003 - a field
+
+    crawling.report(Watched(job(status="completed"), seconds=2.0, pages_per_second=None), start, as_json=False)
+
+    assert "Nothing was kept. https://shop.example/: redirects to https://new.example/." in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(

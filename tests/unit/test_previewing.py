@@ -7,13 +7,13 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.adapters.outbound import OutboundClient
-from pipeline.errors import InvalidPattern
+from pipeline.errors import HostUnreachable, InvalidPattern, ReceiverUnavailable
 from pipeline.model import Reason
 from pipeline.preview import Look, PreviewExample, PreviewPage, PreviewRefusal
 from pipeline.services.previewing import Preview, PreviewService
 from pipeline.services.websites import NewDatasource
 from pipeline.settings import Settings
+from pipeline.urls import split
 
 SITE = NewDatasource("https://www.example.com/", page_limit=100)
 PAGES = tuple(PreviewPage(f"https://www.example.com/{number}", f"Page {number}", 110) for number in range(10))
@@ -38,10 +38,21 @@ class Seen:
         return self._look
 
 
-def service(seen: Seen) -> PreviewService:
-    """A service that has one index worker and sees no more than that."""
-    settings = Settings(work={"index_processes": 1})
-    return PreviewService(settings, lambda: seen, lambda: OutboundClient(settings.crawl))
+class Hosts:
+    """Origins that answer; nothing else does."""
+
+    def __init__(self, *origins: str) -> None:
+        self._origins = origins
+
+    def reach(self, url: str) -> None:
+        """Answer, or not."""
+        if split(url).origin not in self._origins:
+            raise ReceiverUnavailable(host=split(url).host, problem="no such host")
+
+
+def service(seen: Seen, *origins: str) -> PreviewService:
+    """A service that has one index worker, sees no more than that, and reaches no other origins."""
+    return PreviewService(Settings(work={"index_processes": 1}), lambda: seen, lambda: Hosts(*origins))
 
 
 def preview(look: Look, new: NewDatasource = SITE) -> Preview:
@@ -151,6 +162,33 @@ def test_a_website_without_rules_is_not_looked_at() -> None:
     service(seen).refuse_rules_that_match_nothing(SITE)
 
     assert seen.asked == []
+
+
+@pytest.mark.parametrize(
+    ("url", "answers", "told"),
+    [
+        ("http://example.com/a", "https://example.com", "no such host; https://example.com/a answers"),
+        ("https://example.com/", "https://www.example.com", "no such host; https://www.example.com/ answers"),
+        ("https://www.example.com/", "http://example.com", "no such host; http://example.com/ answers"),
+        ("https://example.com/", "https://other.example", "no such host)"),
+        ("https://example.com:8443/", "https://example.com", "no such host)"),
+        ("http://93.184.215.14/", "https://www.93.184.215.14", "no such host)"),
+    ],
+)
+def test_the_spelling_that_answers_is_named(url: str, answers: str, told: str) -> None:
+    """Another scheme, with `www` or without: whatever the person probably meant."""
+    settings = Settings(crawl={"allowed_ports": (80, 443, 8443)})
+    previews = PreviewService(settings, lambda: Seen(LOOK), lambda: Hosts(answers))
+
+    with pytest.raises(HostUnreachable) as refused:
+        previews.vet(NewDatasource(url))
+
+    assert told in str(refused.value)
+
+
+def test_a_website_that_answers_may_be_added() -> None:
+    """Without rules nothing more is asked."""
+    service(Seen(LOOK), "https://www.example.com").vet(SITE)
 
 
 def test_a_look_survives_being_told_as_json() -> None:
