@@ -141,7 +141,9 @@ class ExtractSettings(Group):
 
     processes: int = Field(2, ge=1, le=64, description="Parsing children per crawl.")
     timeout: PositiveSpan = Field(timedelta(seconds=15), description="A page that takes longer is `too_slow`.")
-    memory_limit: int = Field(400 * 2**20, description="Bytes a parsing child may use above its start.")
+    memory_limit: int = Field(
+        300 * 2**20, description="Bytes a parsing child may use above its start, which takes about 60 MB."
+    )
     minimum_words: int = Field(5, ge=0, description="Pages with fewer words of main text are `thin`.")
 
 

@@ -21,6 +21,7 @@ from pipeline.errors import InvalidInput, LeaseLost, SetupError, TemporaryError
 from pipeline.logs import get_logger, set_up_logging
 from pipeline.settings import Settings, read_settings
 from spiders.configuration import scrapy_settings
+from spiders.memory import give_back_large_blocks
 from spiders.site import Before, Ending, SiteSpider
 from spiders.visit import Parser
 
@@ -57,6 +58,7 @@ def run(ledger: CrawlLedger, parser: Parser, settings: Settings) -> int:
 
 def walk(ledger: CrawlLedger, parser: Parser, settings: Settings, *, before: Before | None = None) -> Ending:
     """Run one crawl in this process, which can run no second one. What is to be done `before` any page comes first."""
+    give_back_large_blocks()
     ending = Ending()
     process = AsyncCrawlerProcess(scrapy_settings(settings))
     for library in ("scrapy", "twisted"):

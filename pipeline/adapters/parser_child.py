@@ -13,6 +13,7 @@ import signal
 import struct
 import sys
 from collections.abc import Callable
+from types import TracebackType
 from typing import BinaryIO
 
 from pipeline.errors import ExtractionFailed, ParserEnded, SitewiseError
@@ -34,9 +35,22 @@ def main() -> None:
     module, _, name = sys.argv[1].rpartition(".")
     function = getattr(importlib.import_module(module), name)
     _limit_memory(int(sys.argv[2]))
+    sys.excepthook, sys.unraisablehook = _told_unless_memory, _told_unless_memory_inside
     send(answers, READY)
     while (request := receive(requests)) is not None:
         send(answers, _answer(function, request))
+
+
+def _told_unless_memory(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Out of memory, lxml would report each of a thousand failures, and a page could fill the log of its crawl."""
+    if not issubclass(kind, MemoryError):
+        sys.__excepthook__(kind, error, trace)
+
+
+def _told_unless_memory_inside(told: sys.UnraisableHookArgs) -> None:
+    """The same for failures nobody can catch."""
+    if not issubclass(told.exc_type, MemoryError):
+        sys.__unraisablehook__(told)
 
 
 def _answer(function: Callable[..., object], request: bytes) -> bytes:

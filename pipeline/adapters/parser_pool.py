@@ -188,7 +188,8 @@ class _Child:
                 self._read(time.monotonic() + _START_SECONDS)  # its first message says that it is ready
                 self._is_ready = True
             deadline = time.monotonic() + seconds
-            self._write(LENGTH.pack(len(request)) + request, deadline)
+            self._write(LENGTH.pack(len(request)), deadline)
+            self._write(request, deadline)
             answer = self._read(deadline)
             self.pages += 1
             return answer

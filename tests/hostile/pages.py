@@ -139,8 +139,10 @@ def written() -> dict[str, Hostile]:
     deep = b"<ul><li>" * 200 + b"bottom" + b"</li></ul>" * 200
     entities = b'<!DOCTYPE html [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]>'
     external = b'<!DOCTYPE html [<!ENTITY x SYSTEM "file:///proc/self/environ">]>'
+    large = b"<div>" * 2_000_000 + b"x" * 400_000
     structured = b'<script type="application/ld+json">'
     return {
+        **{f"/large-{number}": html(large, Reason.TOO_COMPLEX) for number in range(10)},
         "/nested": html(b"<div>" * 170_000, Reason.TOO_COMPLEX),
         "/tables": html(b"<table><tr><td>" * 20_000, Reason.TOO_COMPLEX),
         "/lists": html(b"<ul><li>" * 20_000, Reason.TOO_COMPLEX),
