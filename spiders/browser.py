@@ -21,6 +21,7 @@ from pipeline.browser import find_browser
 from pipeline.errors import BrowserMissing
 from pipeline.model import Reason
 from pipeline.settings import Settings
+from spiders.browser_dom import written
 from spiders.browser_memory import MemoryWatch
 from spiders.browser_options import launch_options
 from spiders.browser_requests import PageRequests, Scripts
@@ -156,7 +157,7 @@ class Browser:
         if requests.page is None:
             raise FetchFailed(Reason.TOO_COMPLEX, "the browser could not be watched")
         await self._until_rest(requests.page, requests)
-        html = await requests.page.content()
+        html = await written(requests.page)
         if len(html) > self._settings.crawl.body_limit:
             raise FetchFailed(Reason.TOO_LARGE, f"renders to over {self._settings.crawl.body_limit} bytes")
         return Rendered(html.encode("utf-8", "replace"), requests.leads_to)

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page, Request, Route
 
-from pipeline.errors import InvalidUrl
+from pipeline.errors import SitewiseError
 from pipeline.model import Reason
 from pipeline.urls import canonical, split
 from spiders.fetch import Answer, FetchFailed
@@ -127,7 +127,7 @@ class PageRequests:
         try:
             url = canonical(request.url)
             answer = self.scripts.get(url) or await self._follow(url, headers)
-        except (InvalidUrl, FetchFailed):
+        except (SitewiseError, FetchFailed):  # a lost lease, too: the crawl's own calls tell of it
             return None
         if answer is None:
             return None

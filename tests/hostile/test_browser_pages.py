@@ -20,7 +20,7 @@ pytestmark = pytest.mark.needs("browser")
 SETTINGS = {
     "SITEWISE_CRAWL__ALLOWED_ADDRESSES": "127.0.0.1/32",
     "SITEWISE_CRAWL__BODY_LIMIT": "1000000",
-    "SITEWISE_BROWSER__SETTLE": "3",
+    "SITEWISE_BROWSER__SETTLE": "4",
     "SITEWISE_BROWSER__TABS": "2",
 }
 NAMES = {
@@ -37,6 +37,14 @@ fetch("/api" + location.pathname).then(answer => answer.json()).then(page => {
 });
 """
 SAY = "document.body.innerHTML = '<main><h1>Said</h1><p>%s</p></main>';"
+COMPONENT = """
+customElements.define("x-card", class extends HTMLElement {
+  connectedCallback() {
+    this.attachShadow({mode: "open"}).innerHTML = "<main><h1>Card</h1><slot></slot></main>";
+  }
+});
+document.body.innerHTML = "<x-card><p>%s</p></x-card>";
+"""
 MARKING = ("/marks/1", "/marks/2", "/marks/3")
 MARK = "localStorage.been = 'yes'; document.cookie = 'been=yes; path=/'"
 REPEAT = "if (been) document.querySelector('h1').textContent = 'Been here'"
@@ -121,7 +129,8 @@ def crawled() -> Iterator[Crawled]:
 
 def build(site: LabSite, inner: LabSite) -> None:
     """A site whose pages say nothing without their scripts."""
-    script(site, "/late", f'app.innerText = "Loading"; setTimeout(() => {{ {SAY % prose("late")} }}, 1500)')
+    script(site, "/late", f'app.innerText = "Loading"; setTimeout(() => {{ {SAY % prose("late")} }}, 700)')
+    script(site, "/component", COMPONENT % prose("component"))
     script(site, "/restless", f"{SAY % prose('restless')} setInterval(() => document.body.append('x'), 50)")
     script(site, "/spins", "while (true) {}")
     for path in MARKING:
@@ -143,7 +152,19 @@ def build(site: LabSite, inner: LabSite) -> None:
     site.redirect("/to-inner", f"{inner.url}/redirected")
     site.respond("/app.js", body=APP, headers=[JS])
     site.serve(blob)
-    pages = ["/plain", "/late", "/restless", "/last", "/away", "/inward", "/moved", "/heavy", "/obeys", "/tries"]
+    pages = [
+        "/plain",
+        "/late",
+        "/component",
+        "/restless",
+        "/last",
+        "/away",
+        "/inward",
+        "/moved",
+        "/heavy",
+        "/obeys",
+        "/tries",
+    ]
     site.respond("/api/", body=json.dumps({"title": "Shop", "text": prose("Shop"), "links": pages}))
 
 
@@ -206,6 +227,11 @@ def test_auto_leaves_alone_what_says_something_by_itself(crawled: Crawled) -> No
 def test_text_that_comes_late_is_waited_for(crawled: Crawled) -> None:
     """A word that stands in for the text is not the text."""
     assert prose("late") in crawled.text("/late")
+
+
+def test_what_components_keep_to_themselves_is_read(crawled: Crawled) -> None:
+    """An open shadow tree stands where it is shown, with what it was given in its slots."""
+    assert crawled.text("/component") == f"# Card\n\n{prose('component')}"
 
 
 def test_nothing_passes_from_page_to_page(crawled: Crawled) -> None:
