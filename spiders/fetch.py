@@ -65,16 +65,24 @@ class Answer:
         return self.header("content-type") or ""
 
     def retry_after(self, now: datetime) -> timedelta | None:
-        """How long the host asks to be left alone, in seconds or until a date; None when it does not say."""
+        """How long the host asks to be left alone, in seconds or until a date; None when it does not say.
+
+        A date is measured by the host's own clock, where it tells the time; else by ours, `now`.
+        """
         value = (self.header("retry-after") or "").strip()
         if value.isascii() and value.isdigit():
             return timedelta(seconds=min(int(value[:9]), 10**8))
-        try:
-            until = parsedate_to_datetime(value)
-        except ValueError:
-            return None
-        aware = until if until.tzinfo is not None else until.replace(tzinfo=UTC)
-        return max(aware - now, timedelta(0))
+        until = _moment(value)
+        return None if until is None else max(until - (_moment(self.header("date") or "") or now), timedelta(0))
+
+
+def _moment(text: str) -> datetime | None:
+    """A date as HTTP writes it; without a zone it is UTC. None for anything else."""
+    try:
+        moment = parsedate_to_datetime(text)
+    except (ValueError, OverflowError):
+        return None
+    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
 
 
 class Fetcher:
@@ -123,16 +131,6 @@ class Fetcher:
         except _FAILURES as error:
             raise self._failure(url, error, limit) from error
         return self._answer(url, response, limit)
-
-    def set_delay(self, url: str, delay: timedelta) -> None:
-        """Leave at least `delay` between two requests to a URL's host, and send one at a time."""
-        host = split(url).host
-        downloader = self._crawler.engine.downloader
-        downloader.per_slot_settings[host] = {"delay": delay.total_seconds(), "concurrency": 1}
-        slot = downloader.slots.get(host)
-        if slot is not None:
-            slot.delay = max(slot.delay, delay.total_seconds())
-            slot.concurrency = 1
 
     def _answer(self, url: str, response: Response, limit: int) -> Answer:
         headers = {

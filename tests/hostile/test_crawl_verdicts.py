@@ -110,6 +110,8 @@ def test_link_headers_are_read() -> None:
         ("Fri, 02 Jan 2026 03:05:05", timedelta(seconds=60)),
         ("9" * 500, timedelta(seconds=10**8)),
         ("soon", None),
+        ("Fri, 02 Jan 2026 03:05:05 +" + "9" * 30, None),
+        ("Fri, 02 Jan " + "9" * 400 + " 03:05:05 GMT", None),
         ("", None),
         ("-5", None),
         ("٣", None),
@@ -118,6 +120,13 @@ def test_link_headers_are_read() -> None:
 def test_retry_after_is_seconds_or_a_date(value: str, asked: timedelta | None) -> None:
     """Anything else says nothing."""
     assert Answer(URL, 503, b"", {"retry-after": [value]}).retry_after(NOW) == asked
+
+
+def test_a_date_is_measured_by_the_hosts_own_clock() -> None:
+    """Ours, or theirs, may be wrong; the difference between its two dates is what it means."""
+    headers = {"retry-after": ["Fri, 02 Jan 2026 04:00:30 GMT"], "date": ["Fri, 02 Jan 2026 04:00:00 GMT"]}
+
+    assert Answer(URL, 503, b"", headers).retry_after(NOW) == timedelta(seconds=30)
 
 
 def test_a_circle_of_redirects_ends() -> None:
