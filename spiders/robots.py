@@ -36,7 +36,7 @@ class RobotsRules:
     def delay(self) -> timedelta:
         """Time asked for between two requests, at most 30 s."""
         asked = self.parsed.crawl_delay(self.agent) if self.parsed is not None else None
-        return min(timedelta(seconds=max(0.0, asked)), MAXIMUM_DELAY) if asked else timedelta(0)
+        return timedelta(seconds=min(max(0.0, asked), MAXIMUM_DELAY.total_seconds())) if asked else timedelta(0)
 
     @property
     def sitemaps(self) -> tuple[str, ...]:

@@ -197,7 +197,9 @@ def test_an_answer_is_stored_for_everyone() -> None:
     assert ledger.stored_robots == {ORIGIN: (404, b"")}
 
 
-@pytest.mark.parametrize(("asked", "kept"), [("0.5", 0.5), ("7", 7), ("3600", 30), ("-1", 0), ("soon", 0)])
+@pytest.mark.parametrize(
+    ("asked", "kept"), [("0.5", 0.5), ("7", 7), ("3600", 30), ("-1", 0), ("soon", 0), ("1e308", 30), ("nan", 0)]
+)
 def test_a_crawl_delay_is_kept_up_to_thirty_seconds(asked: str, kept: float) -> None:
     """More than that would be a refusal in another form."""
     rules = read_robots(200, f"User-agent: *\nCrawl-delay: {asked}\n".encode(), "SitewiseBot")
