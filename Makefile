@@ -13,7 +13,7 @@ PYTEST = $(RUN)/pytest -n $(TEST_PROCESSES) $(PYTEST_ARGS)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help setup demo test check lint types imports docstrings settings-check coverage format services services-stop \
-	settings-reference lock bench bench-crawl bench-embed evaluate chaos clean
+	settings-reference lock bench bench-crawl bench-embed evaluate chaos fuzz clean
 
 help: ## list the recipes
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -85,6 +85,9 @@ evaluate: setup ## quality of answers on the evaluation sets (SITEWISE_EVAL_DATA
 
 chaos: setup ## the tests that kill things
 	@$(WITH_SERVICES) $(PYTEST) tests/chaos
+
+fuzz: setup ## feed the parsers anything, a minute each (ARGS="urls --seconds 600"; with atheris installed, led by coverage)
+	$(PYTHON_BIN) -m tests.fuzz $(ARGS)
 
 clean: services-stop ## remove what builds, tests and demos left; keep .venv/
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache htmlcov .coverage .coverage.* *.egg-info

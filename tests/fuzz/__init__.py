@@ -1,0 +1,1 @@
+"""Parsers fed with anything: what must hold for every input, and who feeds it."""
