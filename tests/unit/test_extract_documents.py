@@ -106,7 +106,12 @@ def test_what_nobody_would_see_is_no_text(hidden: Text, reason: str) -> None:
 
 def test_a_document_says_what_it_is() -> None:
     """Title, subject, dates and language as it tells them; its links are absolute."""
-    told = {"Title": "The kettle", "Subject": "How to", "CreationDate": "D:20260131120000+01'00'", "ModDate": "D:2026"}
+    told = {
+        "Title": "The kettle",
+        "Subject": "How\0 to\n",
+        "CreationDate": "D:20260131120000+01'00'",
+        "ModDate": "D:2026",
+    }
 
     document = read([Text(BODY, 700)], told=told, language="de-DE", link="/help")
 

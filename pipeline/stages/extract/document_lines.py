@@ -113,7 +113,9 @@ def _line(text_page: PdfTextPage, part: str, start: int) -> Line:
     middle = next(place for place in range((first + last) // 2, last + 1) if not part[place - start].isspace())
     left, right, look = (_box(text_page, place) for place in (first, last, middle))
     fonts = [_font(text_page, place) for place in (first, middle, last)]
-    text, _ = strip_invisible(_BROKEN_WORD.sub("", part.translate(_CLEAN)).rstrip(_HYPHENS + "\r\n "))
+    text, _ = strip_invisible(
+        _BROKEN_WORD.sub("", part.translate(_CLEAN)).rstrip(_HYPHENS + "\r\n ").replace("\u0002", "-")
+    )
     return Line(
         text=" ".join(text.split()),
         size=round(max(0.0, look[1] - look[3]), 1),

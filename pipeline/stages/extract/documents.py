@@ -27,6 +27,7 @@ MAX_CHARACTERS = 4 * 2**20
 """Of text. The longest manuals have a quarter of that; a document with more is made to have more."""
 
 _MAX_TITLE = 300
+_MAX_DESCRIPTION = 1_000
 _DATE = re.compile(r"D:(\d{4})(\d{2})?(\d{2})?(?:(\d{2})(\d{2})(\d{2})?)?")
 _NO_TITLE = re.compile(
     r"untitled|document\d*|microsoft \w+ - .*|.*\.(?:docx?|pdf|indd|tex|dvi|pptx?|xlsx?|qxd|rtf)", re.IGNORECASE
@@ -79,12 +80,12 @@ def _read(pdf: PdfDocument, url: str) -> Document:
     told: Mapping[str, str] = pdf.get_metadata_dict()
     return Document(
         url=url,
-        title=_title(told.get("Title", ""), layout, url),
+        title=_title(_printable(told.get("Title", ""), _MAX_TITLE), layout, url),
         markdown=markdown,
         text_hash=text_hash(markdown),
         fact_hash=fact_hash(()),
         language=language_of(_declared_language(pdf), markdown),
-        description=told.get("Subject") or None,
+        description=_printable(told.get("Subject", ""), _MAX_DESCRIPTION) or None,
         published_at=_date(told.get("CreationDate", "")),
         modified_at=_date(told.get("ModDate", "")),
         links=tuple(Link(link) for link in reader.links),
@@ -95,12 +96,17 @@ def _read(pdf: PdfDocument, url: str) -> Document:
 
 def _title(told: str, layout: Layout, url: str) -> str:
     """What it calls itself, else its first main heading, else its file's name."""
-    title = " ".join(told.split())[:_MAX_TITLE]
-    if title and not _NO_TITLE.fullmatch(title):
-        return title
+    if told and not _NO_TITLE.fullmatch(told):
+        return told
     headline = next((piece.text for piece in layout.pieces if piece.kind == "heading" and piece.level == 1), "")
     name = PurePosixPath(unquote(urlsplit(url).path)).stem
     return (headline or name.replace("_", " ").replace("-", " "))[:_MAX_TITLE]
+
+
+def _printable(told: str, most: int) -> str:
+    """At most so many characters of what a document says of itself, none of them for machines."""
+    text = "".join(character if character.isprintable() else " " for character in told[: 4 * most])
+    return " ".join(text.split())[:most]
 
 
 def _date(told: str) -> str | None:
