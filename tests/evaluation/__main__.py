@@ -1,8 +1,21 @@
-"""`make evaluate`: every evaluation in turn. The worst exit status counts."""
+"""`make evaluate`: every evaluation in turn, or those named. The worst exit status counts."""
 
 import sys
+from collections.abc import Callable
 
-from tests.evaluation import extraction, retrieval
+from tests.evaluation import extraction, hidden_text, retrieval
+from tests.evaluation.report import warn
+
+EVALUATIONS: dict[str, Callable[[], int]] = {
+    "hidden-text": hidden_text.main,
+    "extraction": lambda: extraction.main([]),
+    "retrieval": lambda: retrieval.main([]),
+}
 
 if __name__ == "__main__":
-    sys.exit(max(retrieval.main(), extraction.main()))
+    names = sys.argv[1:] or list(EVALUATIONS)
+    unknown = [name for name in names if name not in EVALUATIONS]
+    if unknown:
+        warn(f"no evaluation {unknown[0]!r}: {', '.join(EVALUATIONS)}")
+        sys.exit(2)
+    sys.exit(max(EVALUATIONS[name]() for name in names))

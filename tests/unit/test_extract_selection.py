@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
-from pipeline.stages.extract import extract, parse
-from pipeline.stages.extract.opinion import weigh
+from pipeline.stages.extract import extract, parse, second_opinion, selection
+from pipeline.stages.extract.claims import Claims
+from pipeline.stages.extract.containers import Containers
+from pipeline.stages.extract.metadata import read_meta
+from pipeline.stages.extract.opinion import opinion_columns
 from pipeline.stages.extract.pieces import Piece
 from pipeline.stages.extract.reading import Reading
+from pipeline.stages.extract.sections import describe_sections
 from pipeline.stages.extract.selection import judge, keep
+from pipeline.stages.extract.structured import Structured, read_structured
 
 URL = "https://www.example.com/blog/garden"
 TEXT = [
@@ -52,7 +59,7 @@ def test_every_piece_is_judged_between_nothing_and_certain() -> None:
     """The weights fit the features: each piece gets one finite likelihood."""
     pieces = pieces_of(LAYOUTS["div"])
 
-    likelihood = judge(pieces)
+    likelihood = judge(pieces, Claims())
 
     assert likelihood.shape == (len(pieces),)
     assert np.all((likelihood >= 0) & (likelihood <= 1))
@@ -60,7 +67,7 @@ def test_every_piece_is_judged_between_nothing_and_certain() -> None:
 
 def test_a_page_without_text_has_no_main_text() -> None:
     """No pieces, nothing to judge, nothing kept."""
-    assert keep([], judge([])) == []
+    assert keep([], judge([], Claims())) == []
 
 
 def test_headings_come_with_what_they_announce() -> None:
@@ -83,12 +90,118 @@ def test_an_article_is_read_by_trafilatura_too() -> None:
     assert "QUETZAL" not in markdown
 
 
-def test_a_second_opinion_counts_only_near_the_first() -> None:
-    """Where trafilatura reads another part of the page, our judgement stands; where it mostly agrees, both count."""
-    html = f"<html><body>{LAYOUTS['semantic']}</body></html>"
-    pieces = pieces_of(html)
-    far = np.array([piece.text not in TEXT for piece in pieces], dtype=np.float32)
-    near = np.array([0.9 if piece.text in TEXT[:3] else 0.3 if piece.text in TEXT else 0.0 for piece in pieces])
+@pytest.mark.parametrize(
+    "head",
+    [
+        '<meta property="og:type" content="article">',
+        '<meta property="og:type" content="og:product">',
+        '<script type="application/ld+json">{"@type": "NewsArticle"}</script>',
+        '<script type="application/ld+json">{"@type": "Product", "name": "Beans"}</script>',
+    ],
+)
+def test_trafilatura_is_asked_where_a_page_declares_what_it_is_best_at(head: str) -> None:
+    """Articles and products are declared; trafilatura takes the text of such a page for main text, not its menus."""
+    root = parse(f"<html><head>{head}</head><body>{LAYOUTS['semantic']}</body></html>")
+    reading = Reading.of(root)
 
-    assert np.array_equal(weigh(pieces, far, parse(html), ()), far)
-    assert TEXT[3] in [piece.text for piece in keep(pieces, weigh(pieces, near.astype(np.float32), parse(html), ()))]
+    opinion = second_opinion(reading, Claims.of("", read_meta(root), read_structured(root), ""), root)
+
+    assert opinion is not None
+    assert [share for share, piece in zip(opinion, reading.pieces, strict=True) if piece.text in TEXT] == [1.0] * 4
+    assert not any(share for share, piece in zip(opinion, reading.pieces, strict=True) if piece.kind == "item")
+
+
+def test_other_pages_are_judged_without_trafilatura() -> None:
+    """A page that declares nothing costs one reading; its opinion columns are zero."""
+    root = parse(LAYOUTS["semantic"])
+    reading = Reading.of(root)
+
+    assert second_opinion(reading, Claims(), root) is None
+    assert not opinion_columns(reading.pieces, None).any()
+
+
+def test_an_opinion_is_told_of_a_piece_its_neighbours_its_container_and_its_page() -> None:
+    """The columns: asked, the piece, the one before, the one after, the box around, the page, and how much it is."""
+    pieces = pieces_of("<main><div><p>one two</p><p>three four</p></div></main><footer><p>five six seven</p></footer>")
+
+    columns = opinion_columns(pieces, np.array([1.0, 0.0, 0.0], dtype=np.float32))
+
+    assert columns[:, :6].tolist() == [
+        pytest.approx([1, 1, 0, 0, 0.5, 2 / 7]),
+        pytest.approx([1, 0, 1, 0, 0.5, 2 / 7]),
+        pytest.approx([1, 0, 0, 0, 0.0, 2 / 7]),
+    ]
+
+
+def test_claims_echo_in_the_text() -> None:
+    """Words of the title, and word pairs of the descriptions and of the product, are found again in the pieces."""
+    claims = Claims(title="Bean poles | Shop", description="Poles of hazel wood", product="grown without any chemicals")
+    pieces = pieces_of("<h1>Bean poles</h1><p>poles of hazel</p><p>grown without any care</p><p>!</p>")
+
+    assert claims.echo(pieces).tolist() == [
+        pytest.approx([1, 0, 0]),
+        pytest.approx([1 / 3, 1, 0]),
+        pytest.approx([0, 0, 2 / 3]),
+        pytest.approx([0, 0, 0]),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("url", "is_article"),
+    [
+        ("https://a.example/blog/how-to-grow-beans", True),
+        ("https://a.example/news/2026/beans-are-growing?ref=1", True),
+        ("https://a.example/blog/", False),
+        ("https://a.example/blog/page/2", False),
+        ("https://a.example/docs/how-to-grow-beans", False),
+    ],
+)
+def test_an_address_may_claim_an_article(url: str, is_article: bool) -> None:  # noqa: FBT001 - a row of the table
+    """A long name below a blog or the news is an article, whatever the page itself declares; a list of them is none."""
+    assert Claims.of("", {}, Structured(), url).is_article == is_article
+
+
+def test_a_list_of_products_claims_none_for_itself() -> None:
+    """Four products are what a shop sells; one is what this page is about."""
+    one = Structured(products=[{"name": "Bean pole"}])
+    many = Structured(products=[{"name": f"Pole {number}"} for number in range(4)])
+
+    assert Claims.of("", {}, one, "").product == "Bean pole"
+    assert Claims.of("", {}, many, "").product == ""
+
+
+def test_a_piece_knows_what_the_headings_above_it_announce() -> None:
+    """A teaser under `You may also like` stands under a related-links heading, the text before it does not."""
+    pieces = pieces_of(
+        "<h1>Beans</h1><p>They grow.</p><h2>You may also like</h2><h3><a href=/p>Peas</a></h3><p>Sweet.</p><h2>FAQ</h2>"
+    )
+
+    rows = describe_sections(pieces)
+
+    own, nearest, outer = rows[:, 0], rows[:, 5], rows[:, 10]
+    assert own.tolist() == [0, 0, 1, 0, 0, 0]
+    assert nearest.tolist() == [0, 0, 0, 1, 0, 0]
+    assert outer.tolist() == [0, 0, 0, 0, 1, 0]
+    assert rows[4, 15] == 1.0
+    assert rows[:, 17].tolist() == [0, 1, 1, 1, 1, 1]
+
+
+def test_containers_are_told_from_inside_out() -> None:
+    """Each piece has its own container, then those around it; the outermost repeats."""
+    pieces = pieces_of("<article><div><p>one two three</p></div></article><article><p>four</p></article>")
+    containers = Containers(pieces)
+
+    around = [[containers.places[number].tag for number in row] for row in containers.around()]
+
+    assert around == [["p", "div", "article", "body", "html"], ["p", "article", "body", "html", "html"]]
+    assert containers.count_outermost("article") == 2
+
+
+def test_other_weights_can_be_tried(tmp_path: Path) -> None:
+    """Networks that say no to everything are heard instead of those shipped."""
+    shipped = np.load(Path(selection.__file__).with_name("selection.npz"))
+    weights = {name: shipped[name] for name in shipped.files}
+    weights["outer_bias"] = np.full_like(weights["outer_bias"], -1_000)
+    np.savez(tmp_path / "no.npz", **weights)
+
+    assert judge(pieces_of(LAYOUTS["div"]), Claims(), weights=tmp_path / "no.npz").max() < 0.01

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from importlib.metadata import version
+from pathlib import Path
 
 from lxml import etree
 from lxml import html as html_parser
 
 from pipeline.errors import ExtractionFailed
 from pipeline.model import Document
+from pipeline.stages.extract.claims import Claims
 from pipeline.stages.extract.decoding import decode
 from pipeline.stages.extract.documents import MAGIC, extract_document
 from pipeline.stages.extract.fingerprints import fact_hash, own_pieces, text_hash
@@ -22,29 +24,31 @@ from pipeline.stages.extract.metadata import (
     read_breadcrumbs,
     read_dates,
     read_description,
+    read_full_title,
     read_meta,
     read_robots,
     read_title,
 )
-from pipeline.stages.extract.opinion import weigh
+from pipeline.stages.extract.opinion import Shares, hear
 from pipeline.stages.extract.pieces import Piece
 from pipeline.stages.extract.reading import Reading
 from pipeline.stages.extract.selection import judge, keep
 from pipeline.stages.extract.structured import facts_markdown, read_structured
 
-EXTRACTOR = f"sitewise-extract/1 (trafilatura {version('trafilatura')}, lxml {version('lxml')})"
+EXTRACTOR = f"sitewise-extract/2 (trafilatura {version('trafilatura')}, lxml {version('lxml')})"
 """What made a text. It is kept with every version, so that a better extractor is not taken for a changed site."""
 
-__all__ = ["EXTRACTOR", "extract", "parse"]
+__all__ = ["EXTRACTOR", "extract", "parse", "second_opinion"]
 
 
-def extract(html: bytes, *, url: str, content_type: str | None = None) -> Document:
+def extract(html: bytes, *, url: str, content_type: str | None = None, weights: Path | None = None) -> Document:
     """Read one page, or a PDF document taken as one. The same bytes give the same document, whatever was read before.
 
     Args:
         html: The body as fetched, decompressed: HTML, or a PDF document.
         url: Where it came from after redirects; relative links are relative to it.
         content_type: The `Content-Type` header, for its charset.
+        weights: Other weights to choose the main text by than those shipped.
 
     Raises:
         PageTooComplex: If parsing it could take minutes.
@@ -61,18 +65,18 @@ def extract(html: bytes, *, url: str, content_type: str | None = None) -> Docume
     meta = read_meta(root)
     structured = read_structured(root)
     reading = Reading.of(root)
-    likelihood = judge(reading.pieces)
     headline = next((piece.text for piece in reading.pieces if piece.kind == "heading" and piece.level == 1), "")
     published, modified = read_dates(root, meta, structured.dates)
     title = read_title(root, meta, url, headline)
     breadcrumbs = structured.breadcrumbs or read_breadcrumbs(root)
     declared, refresh = declared_language(root, meta), find_refresh(root, base, url)
-    if structured.is_article or meta.get("og:type") == "article":
-        likelihood = weigh(reading.pieces, likelihood, root, reading.hidden)
-    kept = keep(reading.pieces, likelihood)
+    claims = Claims.of(read_full_title(root), meta, structured, url)
+    opinion = second_opinion(reading, claims, root)
+    kept = keep(reading.pieces, judge(reading.pieces, claims, opinion, weights=weights))
+    own_kept = own_pieces(kept)
     markdown = to_markdown(kept)
     facts = facts_markdown(structured, _words(reading.pieces), kept=_words(kept))
-    own = to_markdown(own_pieces(kept))
+    own = markdown if len(own_kept) == len(kept) else to_markdown(own_kept)
     if facts:
         markdown, own = f"{markdown}\n\n{facts}".strip(), f"{own}\n\n{facts}"
     return Document(
@@ -99,6 +103,13 @@ def extract(html: bytes, *, url: str, content_type: str | None = None) -> Docume
 
 def _words(pieces: Iterable[Piece]) -> str:
     return " ".join(piece.text for piece in pieces)
+
+
+def second_opinion(reading: Reading, claims: Claims, root: html_parser.HtmlElement) -> Shares | None:
+    """What trafilatura takes for main text, where the page declares what it is best at; the tree is used up."""
+    if not (claims.is_article or claims.is_product):
+        return None
+    return hear(reading.pieces, root, reading.hidden)
 
 
 HEAD_TAGS = frozenset({"title", "base", "link", "meta", "style", "script", "noscript", "template", etree.Comment})

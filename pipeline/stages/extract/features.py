@@ -10,8 +10,11 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.stages.extract.claims import Claims
 from pipeline.stages.extract.containers import PROSE_WORDS, Containers
+from pipeline.stages.extract.opinion import opinion_columns
 from pipeline.stages.extract.pieces import Hint, Piece
+from pipeline.stages.extract.sections import describe_sections
 
 _KIND_NAMES = ("heading", "paragraph", "item", "row", "code", "term", "definition", "caption", "summary")
 _KINDS = {kind: tuple(float(kind == one) for one in _KIND_NAMES) for kind in _KIND_NAMES}
@@ -44,8 +47,14 @@ _STARTS = bytes(32 if chr(code).isspace() else ord("a") if ord("a") <= code <= o
 Matrix = NDArray[np.float32]
 
 
-def describe(pieces: Sequence[Piece]) -> Matrix:
-    """One row of features for each piece, shape `(pieces, features)`."""
+def describe(pieces: Sequence[Piece], claims: Claims, opinion: Matrix | None) -> Matrix:
+    """One row of features for each piece, shape `(pieces, features)`.
+
+    Args:
+        pieces: All of a page, at least one.
+        claims: What the page says of itself.
+        opinion: Which share of each piece trafilatura takes for main text, where it was asked.
+    """
     containers = Containers(pieces)
     own = _own_rows(pieces)
     page = _page(pieces, own, containers.count_outermost("article"))
@@ -57,6 +66,9 @@ def describe(pieces: Sequence[Piece]) -> Matrix:
             _position(pieces),
             _neighbours(own[:, :4]),
             _repeated(pieces),
+            describe_sections(pieces),
+            claims.echo(pieces),
+            opinion_columns(pieces, opinion),
             np.broadcast_to(page, (len(pieces), page.size)),
         )
     )

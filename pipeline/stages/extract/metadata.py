@@ -48,13 +48,18 @@ def read_robots(root: Element) -> tuple[bool, bool]:
     return not wishes.isdisjoint(("noindex", "none")), not wishes.isdisjoint(("nofollow", "none"))
 
 
+def read_full_title(root: Element) -> str:
+    """The text of `<title>`, the site's name and all."""
+    element = next(root.iter("title"), None)
+    return " ".join((element.text or "").split()) if element is not None else ""
+
+
 def read_title(root: Element, meta: Mapping[str, str], url: str, headline: str) -> str:
     """The page's own title, without the site's name where that is clearly what it is.
 
     `headline` is the first main heading of the text, or empty.
     """
-    element = next(root.iter("title"), None)
-    full = " ".join((element.text or "").split()) if element is not None else ""
+    full = read_full_title(root)
     shared = meta.get("og:title", "")
     site = meta.get("og:site_name", "")
     title = _without_site(full, site, url, (headline, shared)) or _without_site(shared, site, url, ()) or headline

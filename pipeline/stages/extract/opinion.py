@@ -10,36 +10,61 @@ from lxml.html import HtmlElement
 from numpy.typing import NDArray
 
 from pipeline.stages.extract.pieces import Piece
-from pipeline.stages.extract.selection import THRESHOLD
 
-LEAST_AGREEMENT = 0.7
-"""Below this the two look at different parts of the page, and a mean of both would be neither."""
+COLUMNS = 7
+"""Features an opinion has for each piece; all are zero where trafilatura was not asked."""
 
 _RUN = 3
 _WORD = re.compile(r"\w+")
 
 Shares = NDArray[np.float32]
+Matrix = NDArray[np.float32]
 
 
-def weigh(pieces: Sequence[Piece], likelihood: Shares, root: HtmlElement, hidden: Iterable[HtmlElement]) -> Shares:
-    """The likelihood of each piece, corrected by trafilatura where the two mostly agree.
+def hear(pieces: Sequence[Piece], root: HtmlElement, hidden: Iterable[HtmlElement]) -> Shares:
+    """The share of each piece that trafilatura takes for main text.
 
-    Trafilatura is strongest on articles: it finds where they end. The tree is used up: what is
-    hidden is taken out of it.
+    The tree is used up: what is hidden is taken out of it.
     """
     for element in hidden:
         element.drop_tree()
-    theirs = _covered(pieces, _main_text(root))
-    if _agreement(pieces, likelihood, theirs) < LEAST_AGREEMENT:
-        return likelihood
-    both = (likelihood + theirs) / 2
-    return np.where(both > 0.5, np.maximum(both, THRESHOLD), np.minimum(both, THRESHOLD / 2)).astype(np.float32)  # noqa: PLR2004 - half of both
+    return _covered(pieces, _main_text(root))
+
+
+def opinion_columns(pieces: Sequence[Piece], shares: Shares | None) -> Matrix:
+    """An opinion as features, shape `(pieces, COLUMNS)`: asked, the piece, its neighbours, its container, the page."""
+    if shares is None:
+        return np.zeros((len(pieces), COLUMNS), dtype=np.float32)
+    count = len(pieces)
+    words = np.array([piece.words for piece in pieces], dtype=np.float32)
+    padded = np.pad(shares, 1)
+    taken = float((shares * words).sum())
+    columns = (
+        np.ones(count),
+        shares,
+        padded[:-2],
+        padded[2:],
+        _by_container(pieces, shares, words),
+        np.full(count, taken / (words.sum() or 1)),
+        np.full(count, np.log1p(taken) / 4),
+    )
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+def _by_container(pieces: Sequence[Piece], shares: Shares, words: Shares) -> Shares:
+    """The share taken of all that stands in the same box around a piece's own container."""
+    boxes: dict[int, int] = {}
+    numbers = np.array([boxes.setdefault(id(piece.place.parent or piece.place), len(boxes)) for piece in pieces])
+    taken = np.bincount(numbers, shares * words)
+    whole = np.bincount(numbers, words)
+    rate: Shares = (taken / np.maximum(whole, 1))[numbers].astype(np.float32)
+    return rate
 
 
 def _main_text(root: HtmlElement) -> str:
     import trafilatura  # noqa: PLC0415 - a quarter of a second to load, and many sites never need it
 
-    return trafilatura.extract(root, include_comments=False, deduplicate=False) or ""
+    return trafilatura.extract(root, deduplicate=False) or ""
 
 
 def _covered(pieces: Sequence[Piece], text: str) -> Shares:
@@ -55,11 +80,3 @@ def _covered(pieces: Sequence[Piece], text: str) -> Shares:
         else:
             shares[number] = sum(run in runs for run in zip(own, own[1:], own[2:], strict=False)) / (len(own) - 2)
     return shares
-
-
-def _agreement(pieces: Sequence[Piece], ours: Shares, theirs: Shares) -> float:
-    """F1 of the two choices in words, from 0 to 1."""
-    words = np.array([piece.words for piece in pieces], dtype=np.float32)
-    we, they = ours >= THRESHOLD, theirs > 0.5  # noqa: PLR2004 - more than half of it
-    total = float((words * we).sum() + (words * they).sum())
-    return 2 * float((words * (we & they)).sum()) / total if total else 0.0

@@ -1,21 +1,24 @@
 """Chooses which pieces of a page are its main text.
 
-A small network, trained once on labelled pages, gives each piece the share of its words that it takes
-for main text; it sees the piece, the containers around it and its neighbours. Where a page declares
-itself an article, trafilatura is heard as well.
+Small networks, trained once on labelled pages, give each piece the share of its words that they take
+for main text; they see the piece, the containers around it and its neighbours, and, where a page declares
+itself an article or a product, what trafilatura takes for its main text.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.stages.extract.claims import Claims
 from pipeline.stages.extract.features import Matrix, describe
 from pipeline.stages.extract.pieces import Hint, Piece, Place
 
@@ -28,16 +31,26 @@ FEW_WORDS, MANY_WORDS = 25, 200
 _NEVER = int(Hint.COOKIE)
 _TRAIL = int(Hint.BREADCRUMB)
 _SMALL_PRINT = 12
+_SENTENCE_WORDS = 8
 _APART = int(Hint.NAVIGATION | Hint.FOOTER | Hint.ASIDE | Hint.DIALOG)
 _FAR = 6.0
 """Features are cut off this many standard deviations from their mean."""
 
 
-def judge(pieces: Sequence[Piece]) -> NDArray[np.float32]:
-    """How likely each piece is main text, from 0 to 1."""
+def judge(
+    pieces: Sequence[Piece], claims: Claims, opinion: Matrix | None = None, *, weights: Path | None = None
+) -> NDArray[np.float32]:
+    """How likely each piece is main text, from 0 to 1.
+
+    Args:
+        pieces: All of a page.
+        claims: What the page says of itself.
+        opinion: Which share of each piece trafilatura takes for main text, where it was asked.
+        weights: Networks other than those this project is shipped with.
+    """
     if not pieces:
         return np.zeros(0, dtype=np.float32)
-    return _network().judge(describe(pieces))
+    return _networks(weights).judge(describe(pieces, claims, opinion))
 
 
 def keep(pieces: Sequence[Piece], likelihood: NDArray[np.float32]) -> list[Piece]:
@@ -54,8 +67,8 @@ def keep(pieces: Sequence[Piece], likelihood: NDArray[np.float32]) -> list[Piece
             under = None
     chosen.reverse()
     if sum(piece.words for piece in chosen) < FEW_WORDS:
-        chosen = _declared(pieces) or chosen
-    return _without_bare_headings(chosen)
+        chosen = _declared(pieces) or _all_there_is(pieces) or chosen
+    return _without_bare_headings(_with_neighbours(pieces, likelihood, chosen))
 
 
 def _declared(pieces: Sequence[Piece]) -> list[Piece]:
@@ -69,6 +82,40 @@ def _declared(pieces: Sequence[Piece]) -> list[Piece]:
         and not _is_small_print(piece)
     ]
     return inside if sum(piece.words for piece in inside) < MANY_WORDS else []
+
+
+def _all_there_is(pieces: Sequence[Piece]) -> list[Piece]:
+    """What a page says that says hardly anything, beside its menus."""
+    said = [
+        piece
+        for piece in pieces
+        if not piece.place.inherited & (_NEVER | _APART)
+        and piece.link_words * 2 < piece.words
+        and not _is_navigation(piece)
+        and not _is_small_print(piece)
+    ]
+    return said if sum(piece.words for piece in said) < MANY_WORDS else []
+
+
+def _with_neighbours(
+    pieces: Sequence[Piece], likelihood: NDArray[np.float32], chosen: Sequence[Piece]
+) -> Sequence[Piece]:
+    """The chosen pieces, and doubtful sentences of the same box next to two of them: a text has a first and a last."""
+    known = {id(piece) for piece in chosen}
+    boxes = Counter(id(piece.place.parent) for piece in chosen if piece.kind == "paragraph")
+    kept = [
+        id(piece) in known
+        or (
+            likely >= THRESHOLD / 2
+            and piece.kind == "paragraph"
+            and piece.words >= _SENTENCE_WORDS
+            and piece.link_words * 2 < piece.words
+            and not piece.place.inherited & (_NEVER | _APART)
+            and boxes[id(piece.place.parent)] > 1
+        )
+        for piece, likely in zip(pieces, likelihood, strict=True)
+    ]
+    return [piece for piece, is_kept in zip(pieces, kept, strict=True) if is_kept]
 
 
 def _is_navigation(piece: Piece) -> bool:
@@ -105,7 +152,7 @@ def _without_bare_headings(pieces: Sequence[Piece]) -> list[Piece]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Network:
+class _Networks:
     """Several small networks of one shape, whose judgements are averaged.
 
     Each has one hidden layer over a piece's own features, and one over five neighbouring pieces.
@@ -138,6 +185,7 @@ class _Network:
 
 
 @cache
-def _network() -> _Network:
-    with (files("pipeline.stages.extract") / "selection.npz").open("rb") as stored, np.load(stored) as arrays:
-        return _Network(**{name: arrays[name].astype(np.float32) for name in arrays.files})
+def _networks(weights: Path | None) -> _Networks:
+    stored = weights or files("pipeline.stages.extract") / "selection.npz"
+    with stored.open("rb") as opened, np.load(opened) as arrays:
+        return _Networks(**{name: arrays[name].astype(np.float32) for name in arrays.files})

@@ -185,6 +185,8 @@ def facts_markdown(structured: Structured, visible: str, *, kept: str | None = N
 
     A price is told anew also where it is visible but not `kept`: whoever asks what it costs needs it.
     """
+    if not (structured.products or structured.questions or structured.steps):
+        return ""
     seen = " ".join(visible.lower().split())
     main = seen if kept is None else " ".join(kept.lower().split())
     blocks: list[str] = []
