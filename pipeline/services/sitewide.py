@@ -22,7 +22,7 @@ from pipeline.settings import Settings
 from pipeline.stages.chunk import repeats
 from pipeline.stages.extract.fingerprints import text_hash
 
-AT_A_TIME = 200
+AT_A_TIME = 100
 
 
 def left_out(session: Session, texts: Sequence[PageText], settings: Settings) -> dict[UUID, frozenset[int]]:
