@@ -22,7 +22,7 @@ from tests.lab.wire import LabRequest
 from workers.spider_process import spider_command
 
 ORGS = ("first", "second")
-PAGES = 12
+PAGES = 9
 DELAY = 0.1
 ASKED = 3
 
