@@ -132,8 +132,9 @@ class Browser:
             return self._handler
 
     def _shorten(self, limit: asyncio.Timeout) -> None:
-        """The browser has the page: from now on it may take as long as a page to settle, and that again to be read."""
-        until = asyncio.get_running_loop().time() + 2 * self._settings.browser.settle.total_seconds()
+        """The browser has the page: it may take its time to settle, and half of a page's time to be read."""
+        settle = self._settings.browser.settle.total_seconds()
+        until = asyncio.get_running_loop().time() + settle + self._seconds / 2
         limit.reschedule(min(until, limit.when() or until))
 
     async def _show(self, handler: ScrapyPlaywrightDownloadHandler, tab: Tab, requests: PageRequests) -> Rendered:

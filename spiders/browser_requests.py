@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from http import HTTPStatus
+from weakref import WeakValueDictionary
 
 from playwright.async_api import Error as PlaywrightError
 from playwright.async_api import Page, Request, Route
@@ -43,11 +45,16 @@ class Scripts:
     def __init__(self) -> None:
         """Keep none yet."""
         self._kept: dict[str, Answer] = {}
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._bytes = 0
 
     def get(self, url: str) -> Answer | None:
         """The script at this address, if it was fetched before."""
         return self._kept.get(url)
+
+    def turn(self, url: str) -> asyncio.Lock:
+        """Held while a script is fetched: another page that wants it waits for it."""
+        return self._turns.setdefault(url, asyncio.Lock())
 
     def keep(self, url: str, answer: Answer) -> None:
         """Keep what will be asked for again."""
@@ -126,7 +133,10 @@ class PageRequests:
         headers = {name: value for name, value in request.headers.items() if _is_forwarded(name)}
         try:
             url = canonical(request.url)
-            answer = self.scripts.get(url) or await self._follow(url, headers)
+            if request.resource_type == "script":
+                answer = await self._script(url, headers)
+            else:
+                answer = await self._follow(url, headers)
         except (SitewiseError, FetchFailed):  # a lost lease, too: the crawl's own calls tell of it
             return None
         if answer is None:
@@ -135,9 +145,14 @@ class PageRequests:
         if self._bytes > self.byte_limit:
             self.problem = FetchFailed(Reason.TOO_LARGE, f"what it loads is over {self.byte_limit} bytes")
             return None
-        if request.resource_type == "script" and answer.status == HTTPStatus.OK:
-            self.scripts.keep(url, answer)
         return answer
+
+    async def _script(self, url: str, headers: Mapping[str, str]) -> Answer | None:
+        async with self.scripts.turn(url):
+            answer = self.scripts.get(url) or await self._follow(url, headers)
+            if answer is not None and answer.status == HTTPStatus.OK:
+                self.scripts.keep(url, answer)
+            return answer
 
     async def _follow(self, url: str, headers: Mapping[str, str]) -> Answer | None:
         """The answer at the end of redirects; each hop is asked like any request."""
