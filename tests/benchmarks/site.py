@@ -87,6 +87,7 @@ def read_archive(path: Path, origin: str) -> dict[str, Answer]:
             answers[name] = (_head(kind, body, member.mtime), body)
     for name in [name for name in answers if name.endswith("/index.html")]:
         answers.setdefault(name.removesuffix("index.html"), answers[name])
+        answers.setdefault(name.removesuffix("/index.html"), answers[name])
     return answers
 
 
