@@ -28,6 +28,9 @@ SAMPLE = 400
 TOO_ALIKE = 0.6
 """Cosine to a trigger from which a background question may be the org's own subject after all."""
 
+ROWS = 512
+"""Triggers compared at a time."""
+
 FORMAT = "1"
 """Changes when a stored matcher can no longer be read, or would be learnt otherwise."""
 
@@ -72,7 +75,7 @@ class Matcher:
         if not self.versions:
             return np.empty(0, np.float32)
         return _sum(
-            nearest=np.maximum.reduceat(self.triggers @ vector, self.firsts),
+            nearest=np.maximum.reduceat(_cosines(self.triggers, vector), self.firsts),
             centre=self.centres @ vector,
             linear=self.directions @ vector + self.offsets,
             words=np.maximum.reduceat(self.lexicon.likeness(text), self.firsts),
@@ -152,6 +155,17 @@ def unit(vectors: Vector) -> Vector:
     """Rows brought to length 1; a row without length stays zero."""
     scaled: Vector = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.float32(1e-12))
     return scaled
+
+
+def _cosines(vectors: Vector, vector: Vector) -> Vector:
+    """The product of many vectors with one, in pieces small enough for one thread.
+
+    From some 1,200 rows up the linear algebra library calls more threads, and where the processors are busy it waits
+    for them: 17 ms instead of 0.04.
+    """
+    products = [vectors[start : start + ROWS] @ vector for start in range(0, len(vectors), ROWS)]
+    whole: Vector = np.concatenate(products)
+    return whole
 
 
 def _sum(*, nearest: Vector, centre: Vector, linear: Vector, words: Vector) -> Vector:

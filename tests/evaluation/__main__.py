@@ -3,13 +3,14 @@
 import sys
 from collections.abc import Callable
 
-from tests.evaluation import extraction, hidden_text, retrieval
+from tests.evaluation import extraction, hidden_text, retrieval, training
 from tests.evaluation.report import warn
 
 EVALUATIONS: dict[str, Callable[[], int]] = {
     "hidden-text": hidden_text.main,
     "extraction": lambda: extraction.main([]),
     "retrieval": lambda: retrieval.main([]),
+    "training": lambda: training.main([]),
 }
 
 if __name__ == "__main__":

@@ -189,3 +189,14 @@ def test_background_questions_are_many_and_different() -> None:
     """Two hundred lines, none twice, each short enough to be typed into a chat."""
     assert len(set(background.QUESTIONS)) == len(background.QUESTIONS) > 200
     assert all(5 < len(question) < 80 for question in background.QUESTIONS)
+
+
+def test_many_triggers_are_compared_like_few() -> None:
+    """Comparing in pieces gives each trigger its own cosine."""
+    texts = {f"scenario {place}": (f"title{place}", f"word{place}") for place in range(700)}
+    learnt = matcher(texts)
+    message = "word650"
+
+    scores = learnt.scores(EMBEDDER.encode_query(message), message)
+
+    assert scores.argmax() == 650
