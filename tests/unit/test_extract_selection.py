@@ -205,3 +205,13 @@ def test_other_weights_can_be_tried(tmp_path: Path) -> None:
     np.savez(tmp_path / "no.npz", **weights)
 
     assert judge(pieces_of(LAYOUTS["div"]), Claims(), weights=tmp_path / "no.npz").max() < 0.01
+
+
+def test_a_page_of_sentences_is_never_empty() -> None:
+    """Whatever its shape: here one long paragraph before more links than any text in the training had."""
+    said = " ".join(f"Sentence number {number} tells what the shop sells in town." for number in range(40))
+    links = "".join(f"<li><a href='/{number}'>Link number {number}</a></li>" for number in range(25))
+
+    page = f"<html><body><main><h1>Start</h1><p>{said}</p><ul>{links}</ul></main></body></html>"
+
+    assert said in extract(page.encode(), url="https://www.example.com/").markdown

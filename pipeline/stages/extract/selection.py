@@ -67,7 +67,7 @@ def keep(pieces: Sequence[Piece], likelihood: NDArray[np.float32]) -> list[Piece
             under = None
     chosen.reverse()
     if sum(piece.words for piece in chosen) < FEW_WORDS:
-        chosen = _declared(pieces) or _all_there_is(pieces) or chosen
+        chosen = _declared(pieces) or _all_there_is(pieces) or _prose(pieces) or chosen
     return _without_bare_headings(_with_neighbours(pieces, likelihood, chosen))
 
 
@@ -95,6 +95,19 @@ def _all_there_is(pieces: Sequence[Piece]) -> list[Piece]:
         and not _is_small_print(piece)
     ]
     return said if sum(piece.words for piece in said) < MANY_WORDS else []
+
+
+def _prose(pieces: Sequence[Piece]) -> list[Piece]:
+    """The sentences of a page whose shape the network does not know: what is written out is not nothing."""
+    return [
+        piece
+        for piece in pieces
+        if piece.kind == "paragraph"
+        and piece.words >= _SENTENCE_WORDS
+        and piece.link_words * 2 < piece.words
+        and not piece.place.inherited & (_NEVER | _APART)
+        and not _is_navigation(piece)
+    ]
 
 
 def _with_neighbours(
