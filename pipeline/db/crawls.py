@@ -12,7 +12,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from pipeline.db.base import Base, count_changed, insert_into
 from pipeline.db.datasources import Datasource
 from pipeline.db.leases import Leased, free
-from pipeline.db.page_versions import LATER, WAITING, PageVersion
+from pipeline.db.page_versions import LATER, WAITING, PageVersion, is_later
 from pipeline.errors import CrawlNotFound, LeaseLost
 from pipeline.model import CrawlProgress, CrawlStatus, CrawlTrigger
 
@@ -213,7 +213,7 @@ def scraped(session: Session, *, crawl_ids: Sequence[UUID] = ()) -> dict[UUID, U
 def left_undecided(session: Session) -> list[UUID]:
     """Datasources with texts that wait for the end of a crawl that is over, whichever way."""
     runs = exists().where(Crawl.datasource_id == PageVersion.datasource_id, Crawl.status.in_(RUNNING))
-    statement = select(PageVersion.datasource_id).where(PageVersion.state == LATER, ~runs).distinct()
+    statement = select(PageVersion.datasource_id).where(is_later(), ~runs).distinct()
     return list(session.scalars(statement))
 
 

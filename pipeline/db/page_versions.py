@@ -14,6 +14,7 @@ from sqlalchemy import (
     UniqueConstraint,
     exists,
     func,
+    literal,
     or_,
     select,
     text,
@@ -112,9 +113,14 @@ def waits_in(session: Session, datasource_id: UUID, *, org_id: UUID) -> bool:
     return session.scalar(select(PageVersion.id).where(*waiting).limit(1)) is not None
 
 
+def is_later() -> ColumnElement[bool]:
+    """The condition of the index over what waits for the end of fetching, word for word, or it is not used."""
+    return PageVersion.state == literal(LATER, literal_execute=True)
+
+
 def later(session: Session, datasource_id: UUID, *, limit: int) -> list[PageVersion]:
     """Some of the datasource's versions that wait for the end of fetching, the same order every time."""
-    statement = select(PageVersion).where(PageVersion.datasource_id == datasource_id, PageVersion.state == LATER)
+    statement = select(PageVersion).where(PageVersion.datasource_id == datasource_id, is_later())
     return list(session.scalars(statement.order_by(PageVersion.page_id).limit(limit)))
 
 
