@@ -213,6 +213,8 @@ class LabSite:
         self._loop.call_soon(self._ready.set)
         self._loop.run_forever()
         server.close()
+        for _ in range(5):  # a connection just taken gets its client, who closes it
+            self._loop.run_until_complete(asyncio.sleep(0))
         for client in self._clients:
             client.cancel()
         self._loop.run_until_complete(asyncio.gather(*self._clients, return_exceptions=True))
