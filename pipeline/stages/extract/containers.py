@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.stages.extract.pieces import Piece, Place
+from pipeline.stages.extract.pieces import Hint, Piece, Place
 
 AROUND = 5
 """Containers looked at: a piece's own, and those around it."""
@@ -15,6 +15,7 @@ AROUND = 5
 PROSE_WORDS = 12
 """A piece of so many words, less than half of them links, is about a sentence."""
 
+_HINTS = len(Hint)
 _DENSE_WORDS = 8
 _DENSE_REACH = 4
 _DENSE_SHARE = 0.6
@@ -60,6 +61,18 @@ class Containers:
         title = next((piece.place for piece in self._pieces if piece.kind == "heading" and piece.level == 1), None)
         near = np.hstack((depths[:, None], self._nearness(title), self._nearness(self._densest())))
         return np.hstack((rows, near[self.own]))
+
+    def hints(self) -> Matrix:
+        """What names say about all places around each piece, and about the nearest two, one column a hint."""
+        values = np.array(
+            [
+                (place.inherited, place.hints | (place.parent.hints if place.parent is not None else 0))
+                for place in self.places
+            ],
+            dtype=np.int64,
+        )
+        bits = (values[:, :, None] >> np.arange(_HINTS)) & 1
+        return bits.reshape(len(values), 2 * _HINTS).astype(np.float32)[self.own]
 
     def count_outermost(self, tag: str) -> int:
         """How many elements of this name stand in no other of the same name."""

@@ -18,7 +18,6 @@ from pipeline.stages.extract.sections import describe_sections
 
 _KIND_NAMES = ("heading", "paragraph", "item", "row", "code", "term", "definition", "caption", "summary")
 _KINDS = {kind: tuple(float(kind == one) for one in _KIND_NAMES) for kind in _KIND_NAMES}
-_HINTS = len(Hint)
 _SHARES = (
     Hint.MAIN,
     Hint.ARTICLE,
@@ -33,7 +32,8 @@ _SHARES = (
 _BATCH = 2_048
 _LABEL_WORDS = 2
 _PRICE_COLUMN = 11
-_SENTENCE = re.compile(r"[.!?\u3002\uff01\uff1f\u2026][\"')\u201d\u2019]?\Z")
+_ENDS = (".", "!", "?", "\u3002", "\uff01", "\uff1f", "\u2026")
+_QUOTES = ('"', "'", ")", "\u201d", "\u2019")
 _LEGAL = re.compile(r"\u00a9|all rights reserved|\(c\) (?:19|20)\d\d|copyright", re.IGNORECASE)
 _LEGAL_WORDS = ("\u00a9", "all rights reserved", "(c) ", "copyright")
 _TIME = re.compile(r"\b(?:19|20)\d\d\b|\b\d{1,2}:\d\d\b|\bago\b|\b\d{1,2}[./]\d{1,2}[./]")
@@ -62,7 +62,7 @@ def describe(pieces: Sequence[Piece], claims: Claims, opinion: Matrix | None) ->
         (
             own,
             containers.describe(),
-            _hint_bits(pieces),
+            containers.hints(),
             _position(pieces),
             _neighbours(own[:, :4]),
             _repeated(pieces),
@@ -90,7 +90,7 @@ def _own(piece: Piece, is_legal: bool) -> list[float]:  # noqa: FBT001 - whether
     return [
         math.log1p(words) / 4,
         min(1.0, piece.link_words / divisor),
-        1.0 if _SENTENCE.search(text[-2:]) else 0.0,
+        1.0 if text.endswith(_ENDS) or (text.endswith(_QUOTES) and text[:-1].endswith(_ENDS)) else 0.0,
         lower / divisor,
         1.0 if piece.kind == "heading" else 0.0,
         min(4.0, commas / divisor * 10),
@@ -120,18 +120,6 @@ def _counted(text: str) -> tuple[int, int, int]:
         len(plain) - len(plain.translate(None, _COMMAS)),
         len(plain) - len(plain.translate(None, _DIGITS)),
     )
-
-
-def _hint_bits(pieces: Sequence[Piece]) -> Matrix:
-    values = np.array(
-        [
-            (piece.place.inherited, piece.place.hints | (piece.place.parent.hints if piece.place.parent else 0))
-            for piece in pieces
-        ],
-        dtype=np.int64,
-    )
-    bits = (values[:, :, None] >> np.arange(_HINTS)) & 1
-    return bits.reshape(len(pieces), 2 * _HINTS).astype(np.float32)
 
 
 def _position(pieces: Sequence[Piece]) -> Matrix:

@@ -81,6 +81,7 @@ _WORDS: tuple[tuple[Hint, str], ...] = (
     (Hint.SKIP, r"skip|sr-only|visually-hidden|screen-?reader|noprint|no-print|print-only"),
 )
 _PATTERNS = tuple((hint.value, re.compile(pattern)) for hint, pattern in _WORDS)
+_NUMBER = re.compile(r"[0-9]+")
 _CAMEL = re.compile(r"(?<=[a-z])(?=[A-Z])")
 
 TAG_HINTS: dict[str, int] = {
@@ -113,6 +114,12 @@ ROLE_HINTS: dict[str, int] = {
 @lru_cache(maxsize=8_192)
 def named_hints(names: str) -> int:
     """What the classes and id of one element, joined by spaces, say about it."""
+    return _hints(_NUMBER.sub("0", names))
+
+
+@lru_cache(maxsize=8_192)
+def _hints(names: str) -> int:
+    """As above, for names whose numbers are all the same: ids are often counted."""
     text = _CAMEL.sub("-", names[:400]).lower().replace("_", "-")
     found = 0
     for hint, pattern in _PATTERNS:
