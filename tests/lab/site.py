@@ -220,6 +220,10 @@ class LabSite:
         self._loop.run_until_complete(asyncio.gather(*self._clients, return_exceptions=True))
         for transport in set(self._transports):
             transport.abort()  # of a client that stopped reading, it would hold its socket for ever
+        for _ in range(100):  # handshakes that failed are over a little later
+            if not server._active_count:  # type: ignore[attr-defined]  # noqa: SLF001 - asyncio tells it nowhere else
+                break
+            self._loop.run_until_complete(asyncio.sleep(0.01))
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()
 
