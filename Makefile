@@ -80,7 +80,7 @@ build/crawlee: # an environment of its own: what is only compared with is nobody
 bench-embed: setup ## embedding, beside stock sentence-transformers
 	$(PYTHON_BIN) -m tests.benchmarks.embed $(ARGS)
 
-evaluate: setup ## quality of answers on the evaluation sets (SITEWISE_EVAL_DATA names their folder)
+evaluate: setup ## quality of texts and answers on the evaluation sets (SITEWISE_EVAL_DATA names their folder)
 	$(PYTHON_BIN) -m tests.evaluation $(ARGS)
 
 chaos: setup ## the tests that kill things
