@@ -209,7 +209,6 @@ class RetrieveSettings(Group):
     candidates: int = Field(60, ge=1, le=500, description="Hits asked of each half of the search.")
     per_page: int = Field(2, ge=1, description="Passages one page may give.")
     max_tokens: int = Field(3_000, ge=100, description="Tokens of the rendered prompt.")
-    scenario_threshold: float = Field(0.5, ge=-1, le=1, description="Least cosine at which a scenario fires.")
     answerable_threshold: float = Field(0.35, ge=-1, le=1, description="Least best cosine that is an answer.")
 
 

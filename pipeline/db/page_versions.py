@@ -327,3 +327,13 @@ def history(session: Session, page_id: UUID) -> list[PageVersion]:
     """The page's versions, newest first."""
     statement = select(PageVersion).where(PageVersion.page_id == page_id).order_by(PageVersion.number.desc())
     return list(session.scalars(statement))
+
+
+def live_titles(session: Session, *, org_id: UUID) -> list[str]:
+    """The titles of the org's pages that answer now, each once, in order."""
+    statement = (
+        select(PageVersion.title)
+        .join(Page, Page.live_version == PageVersion.id)
+        .where(Page.org_id == org_id, Page.excluded.is_(False))
+    )
+    return list(session.scalars(statement.distinct().order_by(PageVersion.title)))

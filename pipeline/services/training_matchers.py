@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections import OrderedDict
 from collections.abc import Sequence
 from threading import Lock
@@ -11,7 +12,7 @@ from uuid import UUID
 import numpy as np
 
 from pipeline.adapters.embedder.port import Embedder
-from pipeline.db import scenario_matchers, scenarios
+from pipeline.db import page_versions, scenario_matchers, scenarios
 from pipeline.db.engine import Database, Session
 from pipeline.db.scenarios import ActiveScenario
 from pipeline.model import OrgScope, ScenarioType, Vector
@@ -19,6 +20,9 @@ from pipeline.retrieval import background
 from pipeline.retrieval.matcher import FORMAT, Background, Matcher, Taught, learn, load
 from pipeline.services.clock import Clock
 from pipeline.services.training_vectors import vectors_of
+
+TITLES = 100
+"""Titles of pages looked at, spread over the alphabet; more only take longer."""
 
 HELD = 256
 """Matchers kept in memory, of the orgs that asked last: 1.6 MB for 50 scenarios of ten triggers."""
@@ -54,7 +58,7 @@ class Matchers:
                 self._held.move_to_end(key)
                 return held[1]
         state = scenario_matchers.state(session, org_id=scope.org_id, model=model, digest=digest)
-        matcher = load(state) if state is not None else self._learn(session, published, embedder)
+        matcher = load(state) if state is not None else self._learn(session, published, scope=scope, embedder=embedder)
         with self._lock:
             self._held[key] = (digest, matcher)
             self._held.move_to_end(key)
@@ -79,16 +83,19 @@ class Matchers:
                 now=self._clock(),
             )
 
-    def _learn(self, session: Session, published: Sequence[ActiveScenario], embedder: Embedder) -> Matcher:
+    def _learn(
+        self, session: Session, published: Sequence[ActiveScenario], *, scope: OrgScope, embedder: Embedder
+    ) -> Matcher:
         model = embedder.identity.fingerprint
         stored = scenarios.trigger_vectors(session, [row.version_id for row in published], model=model)
         taught = [
             Taught(row.version_id, (row.title, *row.triggers), _vectors(row, stored.get(row.version_id), embedder))
             for row in published
         ]
-        return learn(taught, self._background(session, embedder) if taught else _NOTHING)
+        return learn(taught, self._background(session, embedder, scope=scope) if taught else _NOTHING)
 
-    def _background(self, session: Session, embedder: Embedder) -> Background:
+    def _background(self, session: Session, embedder: Embedder, *, scope: OrgScope) -> Background:
+        """Questions that belong to nobody, and what the org's pages are about: what is no scenario's message."""
         kept = scenario_matchers.background(session, model=embedder.identity.fingerprint, digest=background.DIGEST)
         texts = background.QUESTIONS
         vectors = (
@@ -96,7 +103,12 @@ class Matchers:
             if kept is not None
             else np.stack([embedder.encode_query(text) for text in texts])
         )
-        return Background(texts, vectors)
+        titles = page_versions.live_titles(session, org_id=scope.org_id)
+        titles = titles[:: max(math.ceil(len(titles) / TITLES), 1)]
+        if not titles:
+            return Background(texts, vectors)
+        known = np.stack([embedder.encode_query(title) for title in titles])
+        return Background((*texts, *titles), np.concatenate([vectors, known]))
 
     def _keep_background(self, embedder: Embedder) -> None:
         """Store the vectors of the background questions once for each model: one or two seconds."""
