@@ -215,3 +215,24 @@ def test_a_page_of_sentences_is_never_empty() -> None:
     page = f"<html><body><main><h1>Start</h1><p>{said}</p><ul>{links}</ul></main></body></html>"
 
     assert said in extract(page.encode(), url="https://www.example.com/").markdown
+
+
+def test_a_page_that_says_hardly_anything_is_kept_whole() -> None:
+    """A line or two give the networks nothing to go by: all but menus and small print is the text."""
+    pieces = pieces_of(
+        f"<ul>{MENU}</ul><h1>Returns</h1><p>Lamps may be returned within thirty days.</p><p>&copy; 2024 Lamps Ltd</p>"
+        "<footer><p>Call us at any time of the day.</p></footer>"
+    )
+
+    kept = keep(pieces, np.zeros(len(pieces), dtype=np.float32))
+
+    assert [piece.text for piece in kept] == ["Returns", "Lamps may be returned within thirty days."]
+
+
+def test_a_doubtful_sentence_stays_with_the_text_it_stands_in() -> None:
+    """The last sentence of a text is kept where the network hesitates; one in another box, or refused, is not."""
+    pieces = pieces_of(f"<div>{PARAGRAPHS}</div><div><p>{TEXT[0]} Or so it seems.</p></div>")
+
+    kept = keep(pieces, np.array([0.1, 0.9, 0.9, 0.2, 0.2], dtype=np.float32))
+
+    assert [piece.text for piece in kept] == TEXT[1:]
