@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import textwrap
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -13,6 +13,9 @@ from pipeline.cli.output import print_json, print_line, say
 from pipeline.cli.session import opened, opened_with_store
 from pipeline.cli.training import Json, whoever
 from pipeline.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from pipeline.services.training_lint import Finding
 
 files_app = typer.Typer()
 EVIDENCE_WIDTH = 160
@@ -82,13 +85,18 @@ def lint(
         print_json({"items": found, "scenarios": report.scenarios, "pages_checked": report.pages_checked})
         return
     for finding in found:
-        print_line(f"{finding.kind}  {finding.confidence:.0%} sure: {' | '.join(finding.titles)}")
-        print_line(f"    {finding.message}")
-        for text in finding.evidence:
-            print_line(f"    - {textwrap.shorten(text, EVIDENCE_WIDTH, placeholder=' …')}")
-        if finding.url:
-            print_line(f"    {finding.url}")
+        show(finding)
     say(f"{len(found)} findings in {report.scenarios} scenarios. They are candidates: read the evidence.")
+
+
+def show(finding: Finding) -> None:
+    """A finding with its evidence, as a person reads it."""
+    print_line(f"{finding.kind}  {finding.confidence:.0%} sure: {' | '.join(finding.titles)}")
+    print_line(f"    {finding.message}")
+    for text in finding.evidence:
+        print_line(f"    - {textwrap.shorten(text, EVIDENCE_WIDTH, placeholder=' …')}")
+    if finding.url:
+        print_line(f"    {finding.url}")
 
 
 def form_of(file: Path | None) -> Literal["yaml", "csv"]:

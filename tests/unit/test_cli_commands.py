@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cli import looking, running, training
+from pipeline.cli import looking, running, training, training_files
 from pipeline.cli.session import chosen
 from pipeline.db.revision import head
 from pipeline.errors import InvalidInput, PageNotFound
@@ -199,3 +199,59 @@ def test_settings_are_listed_with_units(capsys: pytest.CaptureFixture[str]) -> N
     assert "SITEWISE_CRAWL__LEASE" in table
     assert (rows["SITEWISE_CRAWL__LEASE"]["value"], rows["SITEWISE_CRAWL__LEASE"]["unit"]) == ("30", "seconds")
     assert rows["SITEWISE_DATA_DIR"]["source"] == "command line"
+
+
+def test_a_scenario_is_published_and_rolled_back(shop: Knowledge, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each step says what is in use now, and who published it when."""
+    new = NewScenario("Tone", "Be kind.", type=ScenarioType.BEHAVIORAL, is_draft=True)
+    view = shop.services.training.add(new, scope=shop.org)
+
+    training.publish(view.id)
+    training.roll_back(view.id, 1)
+    training.publish(view.id, as_json=True)
+    training.versions(view.id)
+    training.delete(view.id)
+
+    shown = capsys.readouterr().out
+    assert "in use as v1: Tone" in shown
+    assert "v1 is the draft now" in shown
+    assert '"current_version": 2' in shown
+    assert shown.count("Tone") >= 4
+    assert training.whoever() in shown
+    assert "deleted" in shown
+
+
+@pytest.mark.parametrize("ending", ["yaml", "csv"])
+def test_a_file_goes_out_and_comes_in(
+    shop: Knowledge, tmp_path: Path, capsys: pytest.CaptureFixture[str], ending: str
+) -> None:
+    """An export is imported without a change; a file that cannot be read is named."""
+    shop.services.training.add(NewScenario("Tone", "Größe zählt."), scope=shop.org)
+    file = tmp_path / f"training.{ending}"
+
+    training_files.export_file(file)
+    training_files.import_file(file, dry_run=True)
+    training_files.import_file(file, as_json=True)
+    training_files.export_file()
+
+    shown = capsys.readouterr().out
+    assert "0 would be created, 0 updated; 1 are as they are." in shown
+    assert '"unchanged": [\n    "Tone"\n  ]' in shown
+    assert "Größe zählt." in shown
+    (tmp_path / "latin").write_bytes("Größe".encode("latin-1"))
+    for bad in ("latin", "absent"):
+        with pytest.raises(InvalidInput, match=bad):
+            training_files.import_file(tmp_path / bad)
+
+
+def test_lint_shows_candidates_with_evidence(shop: Knowledge, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was found, how sure it is, and the texts it rests on."""
+    for title in ("Tone", "Voice"):
+        shop.services.training.add(NewScenario(title, "Be kind.", type=ScenarioType.BEHAVIORAL), scope=shop.org)
+    report = shop.services.lint.lint(scope=shop.org)
+
+    training_files.show(report.findings[0])
+
+    shown = capsys.readouterr().out
+    assert "duplicate  100% sure: Tone | Voice" in shown
+    assert shown.count("- Be kind.") == 2
