@@ -19,7 +19,7 @@ from pipeline.errors import InvalidUrl
 MAXIMUM_LENGTH = 2_048
 """Characters of a URL in canonical form."""
 
-_REMEMBERED = 8_192  # URLs whose reading is kept: a site names the same ones on every page
+_REMEMBERED = 2_048  # URLs whose reading is kept: a site names the same ones on every page
 
 DEFAULT_PORTS = {"http": 80, "https": 443}
 

@@ -17,6 +17,8 @@ from pipeline.model import CrawlProgress, Discovered, Reason
 
 WAITING, LEASED, DONE, REFUSED = "waiting", "leased", "done", "refused"
 NEW, UPDATED, UNCHANGED, REMOVED, FAILED, DECLINED = "new", "updated", "unchanged", "removed", "failed", "declined"
+HELD = "held"
+"""The page serves as it did until somebody decides."""
 KEPT = (NEW, UPDATED, UNCHANGED)
 
 
@@ -55,7 +57,7 @@ def add(session: Session, crawl_id: UUID, found: Iterable[Discovered], *, now: d
     first: dict[str, Discovered] = {}
     for url in found:
         first.setdefault(url.url_key, url)
-    rows = [
+    rows = (
         {
             "crawl_id": crawl_id,
             "url_key": url.url_key,
@@ -72,7 +74,7 @@ def add(session: Session, crawl_id: UUID, found: Iterable[Discovered], *, now: d
             "seen_at": now,
         }
         for url in first.values()
-    ]
+    )
     insert_new(session, FrontierEntry, rows)
 
 
@@ -284,6 +286,7 @@ def progress(session: Session, crawl_id: UUID, *, page_limit: int) -> CrawlProgr
         refused=outcomes[DECLINED],
         failed=outcomes[FAILED],
         removed=outcomes[REMOVED],
+        held=outcomes[HELD],
         limit_reached=is_full and (waiting > 0 or reasons[Reason.PAGE_LIMIT] > 0),
     )
 
@@ -306,6 +309,7 @@ def progress_since(session: Session, crawl_id: UUID, before: CrawlProgress) -> C
         unchanged=outcomes[UNCHANGED],
         failed=outcomes[FAILED],
         removed=outcomes[REMOVED],
+        held=outcomes[HELD],
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -11,6 +12,7 @@ from pipeline.crawling import HostAsk, HostShare
 from pipeline.db import crawls, datasources, frontier, hosts, outbox, pages, robots
 from pipeline.db.crawls import Crawl
 from pipeline.db.engine import Database, Session
+from pipeline.errors import TemporaryError
 from pipeline.logs import get_logger
 from pipeline.model import CrawlPlan, CrawlProgress, Discovered, FrontierUrl, OrgScope, Outcome, Reason
 from pipeline.services import endings, sharing, sitewide
@@ -41,8 +43,9 @@ class DatabaseLedger:
         crawl_id: UUID,
         scope: OrgScope,
         token: UUID,
+        sends_aside: bool = False,
     ) -> None:
-        """Speak for one holder of one crawl."""
+        """Speak for one holder of one crawl. With `sends_aside`, no page waits for the broker."""
         self._database = database
         self._settings = settings
         self._hints = hints
@@ -53,6 +56,8 @@ class DatabaseLedger:
         self._page_limit: int | None = None
         self._counted: CrawlProgress | None = None
         self._counted_at = clock()
+        self._sender = ThreadPoolExecutor(1, thread_name_prefix="hints") if sends_aside else None
+        self._sending: Future[None] | None = None
         self._datasource_id: UUID | None = None
 
     def plan(self) -> CrawlPlan:
@@ -114,7 +119,7 @@ class DatabaseLedger:
             url = outcomes[-1].url if outcomes else None
             progress = self._write_progress(session, crawl, url=url, roughly=True)
         if keeper.kept_versions:
-            relay(self._database, self._hints)
+            self._send_hints()
         return progress
 
     def progress(self) -> CrawlProgress:
@@ -198,6 +203,7 @@ class DatabaseLedger:
             crawl.lease_token = crawl.lease_until = None
             crawl.error_message = None
             session.flush()
+            holding.decide(session, crawl, self._settings, now=now)
             problem = None if progress.kept else self._start_problem(session, crawl)
             if problem:
                 crawls.fail(crawl, now=now, message=problem)
@@ -207,6 +213,19 @@ class DatabaseLedger:
                 endings.recount(session, crawl)
                 endings.complete(session, self._settings, now=now, crawl_ids=[crawl.id])
         relay(self._database, self._hints)
+
+    def _send_hints(self) -> None:
+        """Send hints now, or beside the next pages: those that are on their way wait in the outbox."""
+        if self._sender is None:
+            relay(self._database, self._hints)
+        elif self._sending is None or self._sending.done():
+            self._sending = self._sender.submit(self._relay_quietly)
+
+    def _relay_quietly(self) -> None:
+        try:
+            relay(self._database, self._hints)
+        except TemporaryError as error:
+            log.warning("hints stay in the outbox", problem=str(error))
 
     def _start_problem(self, session: Session, crawl: Crawl) -> str | None:
         """Why nothing could be read at all: the start page did not answer as a site does."""
