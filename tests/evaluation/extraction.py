@@ -156,6 +156,7 @@ def score(name: str, sample: Sample) -> Score:
 def evaluate(names: Sequence[str], samples: Sequence[Sample]) -> dict[str, dict[str, float]]:
     """Mean F1 by kind, their mean over kinds, and CPU milliseconds a page, for each extractor."""
     table: dict[str, dict[str, float]] = {}
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # as the product's parsing children have it
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as children:
         for name in names:
             by_kind: defaultdict[str, list[Score]] = defaultdict(list)
