@@ -17,8 +17,6 @@ from pipeline.model import CrawlProgress, Discovered, Reason
 
 WAITING, LEASED, DONE, REFUSED = "waiting", "leased", "done", "refused"
 NEW, UPDATED, UNCHANGED, REMOVED, FAILED, DECLINED = "new", "updated", "unchanged", "removed", "failed", "declined"
-HELD = "held"
-"""The page serves as it did until somebody decides."""
 KEPT = (NEW, UPDATED, UNCHANGED)
 
 
@@ -286,7 +284,6 @@ def progress(session: Session, crawl_id: UUID, *, page_limit: int) -> CrawlProgr
         refused=outcomes[DECLINED],
         failed=outcomes[FAILED],
         removed=outcomes[REMOVED],
-        held=outcomes[HELD],
         limit_reached=is_full and (waiting > 0 or reasons[Reason.PAGE_LIMIT] > 0),
     )
 
@@ -309,7 +306,6 @@ def progress_since(session: Session, crawl_id: UUID, before: CrawlProgress) -> C
         unchanged=outcomes[UNCHANGED],
         failed=outcomes[FAILED],
         removed=outcomes[REMOVED],
-        held=outcomes[HELD],
     )
 
 

@@ -203,7 +203,6 @@ class DatabaseLedger:
             crawl.lease_token = crawl.lease_until = None
             crawl.error_message = None
             session.flush()
-            holding.decide(session, crawl, self._settings, now=now)
             problem = None if progress.kept else self._start_problem(session, crawl)
             if problem:
                 crawls.fail(crawl, now=now, message=problem)
