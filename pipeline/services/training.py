@@ -167,7 +167,11 @@ class TrainingService:
             ScenarioNotFound: If the org has no such scenario.
         """
         with self._database.write() as session:
-            scenarios.delete(session, scenarios.get(session, scenario_id, org_id=scope.org_id, to_change=True))
+            scenario = scenarios.get(session, scenario_id, org_id=scope.org_id, to_change=True)
+            was_matched = scenario.type == ScenarioType.SCENARIO_SPECIFIC and not scenario.is_draft
+            scenarios.delete(session, scenario)
+        if was_matched:
+            self.learn(scope=scope)
 
     def put_draft(self, scenario_id: UUID, text: ScenarioText, *, scope: OrgScope) -> ScenarioView:
         """Keep an edit for later; what is published goes on as it is.

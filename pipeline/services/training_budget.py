@@ -38,19 +38,26 @@ def check_room(
     profile = orgs.get(session, org_id).ai_instructions
     always = scenarios.published(session, org_id=org_id, kind=ScenarioType.BEHAVIORAL)
     for together in _worst_cases(always, now):
-        text = prompt.render(
-            profile=profile,
-            behaviors=behaviors(together),
-            scenarios=(),
-            passages=(),
-            max_tokens=max_tokens,
-            count=lambda texts: [0] * len(texts),
-        )
+        text = _counted(profile, together, max_tokens=max_tokens)
         if len(text.encode("utf-8", "replace")) + SPECIAL_TOKENS <= max_tokens:
             continue
         needed = count([text])[0]
         if needed > max_tokens:
             raise InstructionsTooLong(tokens=needed, allowed=max_tokens, scenarios=len(together))
+
+
+def _counted(profile: str, together: Sequence[ActiveScenario], *, max_tokens: int) -> str:
+    """What the prompt itself counts before it has room for a passage."""
+    asked: list[str] = []
+
+    def note(texts: Sequence[str]) -> list[int]:
+        asked.extend(texts)
+        return [0] * len(texts)
+
+    prompt.render(
+        profile=profile, behaviors=behaviors(together), scenarios=(), passages=(), max_tokens=max_tokens, count=note
+    )
+    return "\n\n".join(asked)
 
 
 def _worst_cases(always: Sequence[ActiveScenario], now: datetime) -> Iterator[list[ActiveScenario]]:

@@ -24,7 +24,7 @@ from pipeline.services.training_vectors import vectors_of
 TITLES = 100
 """Titles of pages looked at, spread over the alphabet; more only take longer."""
 
-HELD = 256
+HELD = 64
 """Matchers kept in memory, of the orgs that asked last: 1.6 MB for 50 scenarios of ten triggers."""
 
 
@@ -73,12 +73,15 @@ class Matchers:
         with self._database.read() as session:
             published = scenarios.published(session, org_id=scope.org_id, kind=ScenarioType.SCENARIO_SPECIFIC)
             matcher = self.current(session, published, scope=scope, embedder=embedder)
+            digest = _digest(published)
+            if scenario_matchers.state(session, org_id=scope.org_id, model=model, digest=digest) is not None:
+                return
         with self._database.write() as session:
             scenario_matchers.keep(
                 session,
                 org_id=scope.org_id,
                 model=model,
-                digest=_digest(published),
+                digest=digest,
                 state=matcher.dump(),
                 now=self._clock(),
             )
