@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -29,8 +30,11 @@ if TYPE_CHECKING:
     from pipeline.adapters.qdrant.port import VectorStore
     from pipeline.adapters.qdrant.sparse import Bm25Encoder
     from pipeline.services.answers import AnswerService
+    from pipeline.services.dead_letters import DeadLetterService
     from pipeline.services.indexing import IndexService
+    from pipeline.services.operations import OperationsService
     from pipeline.services.previewing import PreviewService
+    from pipeline.services.schedules import ScheduleService
     from pipeline.services.training import TrainingService
     from pipeline.services.training_directories import DirectoryService
     from pipeline.services.training_exchange import ExchangeService
@@ -137,6 +141,29 @@ class Services:
         return UpkeepService(self.database, self.settings, self.hints, self.clock, store=self.store)
 
     @cached_property
+    def operations(self) -> OperationsService:
+        """Who works, what waits, which parts answer."""
+        from pipeline.services.operations import OperationsService
+
+        return OperationsService(
+            self.database, self.settings, self.clock, store=self.store, hints_waiting=self._hints_waiting
+        )
+
+    @cached_property
+    def schedules(self) -> ScheduleService:
+        """When websites are crawled."""
+        from pipeline.services.schedules import ScheduleService
+
+        return ScheduleService(self.database, self.crawls, self.clock)
+
+    @cached_property
+    def dead_letters(self) -> DeadLetterService:
+        """What died, and how it is put back."""
+        from pipeline.services.dead_letters import DeadLetterService
+
+        return DeadLetterService(self.database, self.hints, self.clock)
+
+    @cached_property
     def training(self) -> TrainingService:
         """Scenarios."""
         from pipeline.services.training import TrainingService
@@ -207,6 +234,11 @@ class Services:
     ) -> None:
         """Close."""
         self.close()
+
+    def _hints_waiting(self) -> Mapping[str, int]:
+        from pipeline.adapters.celery import broker_url, hints_waiting
+
+        return hints_waiting(broker_url(self.settings), self.settings.broker.publish_timeout)
 
     @cached_property
     def _previewer(self) -> Previewer:

@@ -157,6 +157,10 @@ class CrawlNotFound(NotFound):
     """The org has no such crawl."""
 
 
+class DeadLetterNotFound(NotFound):
+    """The org has no such dead letter."""
+
+
 class PageNotFound(NotFound):
     """The org has no such page."""
 

@@ -86,6 +86,29 @@ class CeleryHints:
             return self._celery
 
 
+def hints_waiting(url: str, timeout: timedelta) -> dict[str, int]:
+    """How many hints lie in each queue; a queue that was never used has none.
+
+    Raises:
+        BrokerUnavailable: If the broker does not say so in time.
+    """
+    from kombu.exceptions import KombuError, OperationalError  # noqa: PLC0415 - Celery is slow to import
+
+    found = {}
+    try:
+        with _sender(url, timeout.total_seconds()).connection_for_write() as connection:
+            connection.ensure_connection(max_retries=1, timeout=timeout.total_seconds())
+            for queue in (CRAWL_QUEUE, INDEX_QUEUE, UPKEEP_QUEUE):
+                try:
+                    declared = connection.default_channel.queue_declare(queue, passive=True)
+                    found[queue] = int(declared.message_count)
+                except connection.channel_errors:
+                    found[queue] = 0
+    except (OperationalError, KombuError, OSError) as error:
+        raise BrokerUnavailable(problem=str(error) or type(error).__name__) from error
+    return found
+
+
 def _sender(url: str, seconds: float) -> Celery:
     """A Celery that only sends: no result backend, no retries, and a limit on every wait."""
     from celery import Celery  # noqa: PLC0415 - slow to import, and not needed by every command

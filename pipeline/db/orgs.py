@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import Text, select, update
+from sqlalchemy import BigInteger, ScalarSelect, Text, func, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pipeline.db import base
@@ -25,8 +25,10 @@ class Org(Base):
     language: Mapped[str] = mapped_column(default="en")
     ai_instructions: Mapped[str] = mapped_column(Text, default="")
     integrations: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    indexed_at: Mapped[datetime | None] = mapped_column(index=True)
-    """When work of this org was last claimed: the org that waited longest is next."""
+    indexed_at: Mapped[datetime | None]
+    """When work of this org was last claimed."""
+    turn: Mapped[int] = mapped_column(BigInteger, default=0, index=True)
+    """The place in the round: the org with waiting work and the lowest is next, and gets the highest."""
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
@@ -34,7 +36,7 @@ class Org(Base):
 def ensure(session: Session, name: str, *, now: datetime) -> Org:
     """The org of this name, stored if there is none. Of two who store it at once, the second gets the first's."""
     row = {"id": uuid4(), "name": name, "language": "en", "created_at": now, "updated_at": now}
-    session.execute(insert_into(session, Org).values(**row).on_conflict_do_nothing())
+    session.execute(insert_into(session, Org).values(**row, turn=_last_turn()).on_conflict_do_nothing())
     return session.scalars(select(Org).where(Org.name == name)).one()
 
 
@@ -66,5 +68,11 @@ def hold(session: Session, org_id: UUID) -> None:
 
 
 def took_turn(session: Session, org_id: UUID, *, now: datetime) -> None:
-    """Note that this org's work was claimed, so that another's is next."""
-    session.execute(update(Org).where(Org.id == org_id).values(indexed_at=now))
+    """Note that this org's work was claimed: every other org is before it now."""
+    statement = update(Org).where(Org.id == org_id).values(indexed_at=now, turn=_last_turn())
+    session.execute(statement.execution_options(synchronize_session=False))
+
+
+def _last_turn() -> ScalarSelect[int]:
+    """After every org there is. Counted, not timed: clocks of machines differ, and a new org gets no start."""
+    return select(func.coalesce(func.max(Org.turn), 0) + 1).scalar_subquery()

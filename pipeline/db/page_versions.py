@@ -41,6 +41,12 @@ class PageVersion(Leased, Base):
         Index("ix_page_versions_queue", "org_id", "state", "lease_until"),
         Index("ix_page_versions_crawl", "crawl_id", "state"),
         Index(
+            "ix_page_versions_waiting",
+            "created_at",
+            sqlite_where=text("state = 'waiting'"),
+            postgresql_where=text("state = 'waiting'"),
+        ),
+        Index(
             "ix_page_versions_later",
             "datasource_id",
             sqlite_where=text("state = 'later'"),
@@ -154,7 +160,7 @@ def org_in_turn(session: Session, *, now: datetime, attempts: int) -> UUID | Non
         PageVersion.attempts < attempts,
         free(PageVersion, now=now),
     )
-    statement = select(Org.id).where(waiting).order_by(Org.indexed_at.nulls_first(), Org.id).limit(1)
+    statement = select(Org.id).where(waiting).order_by(Org.turn, Org.id).limit(1)
     return session.scalar(statement)
 
 

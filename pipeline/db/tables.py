@@ -7,6 +7,7 @@ from pipeline.db import (
     chunks,
     crawls,
     datasources,
+    dead_letters,
     frontier,
     hosts,
     orgs,
@@ -19,6 +20,7 @@ from pipeline.db import (
     scenarios,
     schedule_runs,
     site_blocks,
+    workers,
 )
 from pipeline.db.base import Base
 
@@ -27,6 +29,7 @@ MODULES = (
     chunks,
     crawls,
     datasources,
+    dead_letters,
     frontier,
     hosts,
     orgs,
@@ -39,5 +42,6 @@ MODULES = (
     scenarios,
     schedule_runs,
     site_blocks,
+    workers,
 )
 METADATA = Base.metadata

@@ -13,7 +13,9 @@ from pipeline.db import crawls, datasources, frontier
 from pipeline.db.crawls import Crawl
 from pipeline.db.datasources import Datasource
 from pipeline.db.engine import Session
+from pipeline.model import CrawlStatus
 from pipeline.services import sitewide
+from pipeline.services.dead_letters import note_crawl
 from pipeline.settings import Settings
 
 SPREAD = timedelta(hours=1)
@@ -53,6 +55,8 @@ def recount(session: Session, crawl: Crawl) -> None:
 def settle(session: Session, crawl: Crawl, *, now: datetime) -> None:
     """Tell the datasource, deleted or not, that its crawl ended, when the next is due, and forget older frontiers."""
     datasource = session.get_one(Datasource, crawl.datasource_id)
+    if crawl.status == CrawlStatus.FAILED and datasource.deleted_at is None:
+        note_crawl(session, crawl, datasource, now=now)
     datasource.last_crawl_completed_at = now
     datasource.error_message = crawl.error_message
     datasource.next_crawl_at = next_crawl_at(datasource, now=now)

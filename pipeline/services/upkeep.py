@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from pipeline.adapters.qdrant.port import VectorStore
-from pipeline.db import chunks, crawls, datasources, hosts, outbox, page_versions, robots, schedule_runs
+from pipeline.db import chunks, crawls, datasources, dead_letters, hosts, outbox, page_versions, robots, schedule_runs, workers
 from pipeline.db import leases as row_leases
 from pipeline.db.crawls import Crawl
 from pipeline.db.datasources import Datasource
@@ -17,8 +17,9 @@ from pipeline.db.page_versions import PageVersion
 from pipeline.errors import BrokerUnavailable, VectorStoreUnavailable
 from pipeline.logs import get_logger
 from pipeline.model import CrawlTrigger, OrgScope
-from pipeline.services import endings
+from pipeline.services import endings, operations
 from pipeline.services.clock import Clock
+from pipeline.services.dead_letters import note_page
 from pipeline.services.hints import Hints, relay
 from pipeline.services.keeping import set_aside
 from pipeline.settings import Settings
@@ -28,6 +29,12 @@ log = get_logger(__name__)
 AT_A_TIME = 200
 SWEEPS = 5
 """How often points are looked for that may go, in the time that they are kept."""
+
+LETTERS_KEPT = timedelta(days=30)
+"""How long a dead letter that was put back, and did not die again, can be looked up."""
+
+REPORT_EVERY = timedelta(minutes=1)
+"""How often a queue without a worker is told of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +61,7 @@ class UpkeepService:
         self._hints = hints
         self._clock = clock
         self._store = store
-        self._sweep_due = datetime.min.replace(tzinfo=UTC)
+        self._sweep_due = self._report_due = datetime.min.replace(tzinfo=UTC)
 
     def tick(self, *, schedules: bool = True) -> TickReport:
         """One round of everything that is due; without `schedules`, no crawl is begun by the clock."""
@@ -70,6 +77,7 @@ class UpkeepService:
             hinted=self._hint_orphans(),
             swept=self._sweep(),
         )
+        self._report_unheard()
         if report != TickReport():
             log.info("upkeep", **{name: count for name, count in _counts(report) if count})
         return report
@@ -81,6 +89,7 @@ class UpkeepService:
         """
         with self._database.write() as session:
             hosts.leave_all(session)
+            workers.forget(session, before=datetime.max.replace(tzinfo=UTC))
             return sum(row_leases.end_all(session, table) for table in (Crawl, PageVersion))
 
     def _start_due(self) -> int:
@@ -104,6 +113,7 @@ class UpkeepService:
             spent = page_versions.overworked(session, attempts=attempts, now=now) if seen else []
             for version in spent:
                 set_aside(session, version)
+                note_page(session, version, now=now)
                 log.error("page parked", page=str(version.page_id), attempts=version.attempts)
             return len(spent)
 
@@ -130,6 +140,18 @@ class UpkeepService:
                     page_versions.hinted(session, org_id, now=now, again=again)
         return len(told_crawls) + len(told_orgs)
 
+    def _report_unheard(self) -> None:
+        """Say which queue nobody listens to, while work waits in it."""
+        now = self._clock()
+        if now < self._report_due:
+            return
+        with self._database.read() as session:
+            found = operations.unheard(session, attempts=self._settings.work.attempts, now=now)
+        for queue, due in found:
+            log.warning("no worker listens", queue=queue, waiting_seconds=round((now - due.since).total_seconds()))
+        if found:
+            self._report_due = now + REPORT_EVERY
+
     def _tell(self, send: Callable[[UUID], None], targets: Iterable[UUID]) -> list[UUID]:
         """Send hints until the broker is away. Returns those that left."""
         told: list[UUID] = []
@@ -153,6 +175,8 @@ class UpkeepService:
         with self._database.write() as session:
             hosts.forget(session, now=now)
             robots.forget(session, now=now)
+            workers.forget(session, before=now - operations.FORGET_AFTER)
+            dead_letters.forget(session, before=now - LETTERS_KEPT)
         before = now - self._settings.work.sweep_after
         with self._database.read() as session:
             retired = chunks.retired(session, before=before, limit=AT_A_TIME)

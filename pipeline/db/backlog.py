@@ -1,0 +1,112 @@
+"""The backlog: what is due and nobody holds, since when, and what is held until when. Read over several tables."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, func, literal, or_, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from pipeline.db.crawls import PAUSED, RUNNING, Crawl
+from pipeline.db.leases import Leased, free
+from pipeline.db.outbox import OutboxHint
+from pipeline.db.page_versions import WAITING, PageVersion
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """A row that anybody may take. `target` is what its hint names: a crawl, or an org."""
+
+    target: UUID
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Leases:
+    """Leases of one table: how many are kept, how many ran out without being given back, and the next end."""
+
+    held: int
+    expired: int
+    next_end: datetime | None
+
+
+def due_crawls(session: Session, *, now: datetime) -> tuple[int, Due | None]:
+    """How many crawls may be taken now, and the one that waits longest."""
+    return _counted(session, Crawl.id, Crawl.created_at, _crawl_is_due(now))
+
+
+def due_pages(session: Session, *, attempts: int, now: datetime) -> tuple[int, Due | None]:
+    """How many page versions may be taken now, and the org of the one that waits longest."""
+    return _counted(session, PageVersion.org_id, PageVersion.created_at, _page_is_due(now, attempts))
+
+
+def unsent_hints(session: Session) -> tuple[int, Due | None]:
+    """How many hints have not left, and the oldest."""
+    return _counted(session, OutboxHint.target_id, OutboxHint.created_at, OutboxHint.created_at.is_not(None))
+
+
+def oldest_due_crawl(session: Session, *, now: datetime) -> Due | None:
+    """The crawl that may be taken now and waits longest."""
+    return _oldest(session, Crawl.id, Crawl.created_at, _crawl_is_due(now))
+
+
+def oldest_due_page(session: Session, *, attempts: int, now: datetime) -> Due | None:
+    """The org of the page version that may be taken now and waits longest."""
+    return _oldest(session, PageVersion.org_id, PageVersion.created_at, _page_is_due(now, attempts))
+
+
+def oldest_unsent_hint(session: Session) -> Due | None:
+    """The hint that has not left for longest."""
+    return _oldest(session, OutboxHint.target_id, OutboxHint.created_at, OutboxHint.created_at.is_not(None))
+
+
+def leases(session: Session, table: type[Leased], *, now: datetime) -> Leases:
+    """How a table's leases stand."""
+    held = select(func.count(), func.min(table.lease_until)).where(table.lease_until >= now)
+    count, next_end = session.execute(held).one()
+    expired = session.scalar(select(func.count()).where(table.lease_until < now))
+    return Leases(held=count, expired=expired or 0, next_end=next_end)
+
+
+def running_crawls(session: Session, *, org_id: UUID) -> list[Crawl]:
+    """The org's crawls that have not ended, oldest first."""
+    statement = select(Crawl).where(Crawl.org_id == org_id, Crawl.status.in_(RUNNING))
+    return list(session.scalars(statement.order_by(Crawl.created_at, Crawl.id)))
+
+
+def _crawl_is_due(now: datetime) -> ColumnElement[bool]:
+    """Needs a spider, has none, is not paused, and no spider died of it a moment ago."""
+    is_fresh = (Crawl.attempts == 0) & ~func.coalesce(Crawl.error_message, "").startswith(PAUSED)
+    return (
+        Crawl.status.in_(RUNNING)
+        & Crawl.scraped_at.is_(None)
+        & free(Crawl, now=now)
+        & or_(Crawl.hint_at.is_(None), Crawl.hint_at <= now, is_fresh)
+    )
+
+
+def _page_is_due(now: datetime, attempts: int) -> ColumnElement[bool]:
+    """The state is written out, or the index over what waits is not used."""
+    is_waiting = PageVersion.state == literal(WAITING, literal_execute=True)
+    return is_waiting & (PageVersion.attempts < attempts) & free(PageVersion, now=now)
+
+
+def _counted(
+    session: Session,
+    target: InstrumentedAttribute[UUID],
+    since: InstrumentedAttribute[datetime],
+    which: ColumnElement[bool],
+) -> tuple[int, Due | None]:
+    return session.scalar(select(func.count()).where(which)) or 0, _oldest(session, target, since, which)
+
+
+def _oldest(
+    session: Session,
+    target: InstrumentedAttribute[UUID],
+    since: InstrumentedAttribute[datetime],
+    which: ColumnElement[bool],
+) -> Due | None:
+    found = session.execute(select(target, since).where(which).order_by(since).limit(1)).first()
+    return None if found is None else Due(found[0], found[1])
