@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,6 +18,15 @@ from tests.fakes.knowledge import Knowledge
 
 Form = Literal["yaml", "csv"]
 FORMS: tuple[Form, ...] = ("yaml", "csv")
+
+
+@pytest.fixture
+def knowledge(sqlite_template: Path, tmp_path: Path) -> Iterator[Knowledge]:
+    """An empty knowledge base; that PostgreSQL does the same is tested on one whole life."""
+    (tmp_path / "sitewise.db").write_bytes((sqlite_template / "sitewise.db").read_bytes())
+    base = Knowledge(tmp_path)
+    yield base
+    base.services.close()
 
 
 def fill(knowledge: Knowledge) -> None:
