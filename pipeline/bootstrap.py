@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pipeline.adapters.qdrant.port import VectorStore
     from pipeline.adapters.qdrant.sparse import Bm25Encoder
     from pipeline.services.answers import AnswerService
+    from pipeline.services.briefings import BriefingArchive
     from pipeline.services.dead_letters import DeadLetterService
     from pipeline.services.indexing import IndexService
     from pipeline.services.operations import OperationsService
@@ -212,8 +213,16 @@ class Services:
         from pipeline.services.training_matchers import Matchers
 
         return Matchers(self.database, self.clock)
+            archive=self.briefings,
 
     @cached_property
+    @cached_property
+    def briefings(self) -> BriefingArchive:
+        """Briefings given before."""
+        from pipeline.services.briefings import BriefingArchive
+
+        return BriefingArchive(self.database, self.clock, keep=self.settings.retrieve.keep_briefings)
+
     def verification(self) -> VerificationService:
         """The difference between rows and points."""
         return VerificationService(self.database, self.settings, self.clock, store=self.store)
@@ -228,6 +237,8 @@ class Services:
     def __enter__(self) -> Self:
         """Use as a context."""
         return self
+        if "briefings" in self.__dict__:
+            self.briefings.close()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

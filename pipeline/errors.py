@@ -189,6 +189,10 @@ class CrawlAlreadyRunning(InvalidInput):
 
 # --- mend: a person has to change something ------------------------------------------------
 
+class BriefingNotFound(NotFound):
+    """The org has no such briefing, or it is no longer kept."""
+
+
 
 class SetupError(SitewiseError):
     """Sitewise cannot run as it is set up."""

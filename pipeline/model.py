@@ -379,7 +379,10 @@ class PointRecord:
 
 @dataclass(frozen=True, slots=True)
 class SearchFilter:
-    """Which points of the org may be found. Empty means all."""
+    """Which points of the org may be found. Empty means all.
+
+    `url_prefix` and `fetched_after` are known to SQL alone: a vector store leaves them out.
+    """
 
     datasource_ids: frozenset[UUID] = frozenset()
     languages: frozenset[str] = frozenset()
@@ -387,6 +390,8 @@ class SearchFilter:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
+    url_prefix: str | None = None
+    fetched_after: datetime | None = None
     """One candidate of one search, best first; `score` is cosine (dense) or BM25 (sparse)."""
 
     id: UUID
@@ -429,7 +434,27 @@ class Verification:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """A live piece of the website that may hold the answer."""
+    """A live piece of the website that may hold the answer.
+
+    `trust` is `website`, or `instruction_like` where the text speaks to an assistant instead of a reader.
+    """
+
+class Role(StrEnum):
+    """Who said something in a conversation. Only the customer and the agent are listened to."""
+
+    USER = "user"
+    ASSISTANT = "assistant"
+    SYSTEM = "system"
+    TOOL = "tool"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What was said before the message that is asked now."""
+
+    role: str
+    content: str
+
 
     id: UUID
     text: str
@@ -446,6 +471,7 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Behavior:
+    changed_at: datetime | None = None
     """A scenario that applies to every conversation."""
 
     id: UUID

@@ -229,6 +229,16 @@ class WorkSettings(Group):
     attempts: int = Field(5, ge=1, description="Work that ended its worker this often is parked as poison.")
     tick: PositiveSpan = Field(timedelta(seconds=5), description="How often due and orphaned work is looked for.")
     hint_delays: Annotated[tuple[PositiveSpan, ...], NoDecode, BeforeValidator(_split)] = Field(
+    per_host: int = Field(
+        50, ge=1, description="Passages one host may give; lower it where not every website is trusted alike."
+    )
+    instruction_like: Literal["lower", "flag"] = Field(
+        "lower",
+        description="What becomes of a passage that speaks to an assistant: lower halves its score, flag only says so.",
+    )
+    keep_briefings: Span = Field(
+        timedelta(days=30), description="How long a briefing can be read again; 0: none is stored."
+    )
         (timedelta(seconds=5), timedelta(seconds=15), timedelta(seconds=60), timedelta(minutes=5)),
         min_length=1,
         description="Waits between hints for the same row, comma-separated; the last one stays.",

@@ -79,6 +79,7 @@ app.add_typer(running.db_app, name="db")
 
 def run() -> NoReturn:
     """Run one command and end the process with its exit status."""
+app.command()(asking.briefing)
     interrupts.listen()
     try:
         app()

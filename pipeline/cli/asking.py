@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+from uuid import UUID
 
 import typer
 
-from pipeline.cli.output import out, print_json, say, styled
-from pipeline.cli.session import opened_with_store
+from pipeline.cli.output import moment, out, print_json, print_table, say, styled
+from pipeline.cli.session import opened, opened_with_store
+from pipeline.errors import BriefingNotFound
 
 if TYPE_CHECKING:
-    from pipeline.model import Briefing, FiredScenario, Passage
+    from pipeline.model import Briefing, FiredScenario, Passage, Turn
 
 WIDTH = 96
 """Columns of running text at most: longer lines are hard to read."""
@@ -22,21 +24,131 @@ WIDTH = 96
 def ask(
     question: Annotated[str, typer.Argument(help="What a customer asks.", show_default=False)],
     *,
+    before: Annotated[
+        list[str] | None,
+        typer.Option(help="What was said before, oldest first, the customer and the agent in turn; repeatable."),
+    ] = None,
+    channel: Annotated[str | None, typer.Option(help="Where the customer writes, such as web or email.")] = None,
+    segment: Annotated[list[str] | None, typer.Option(help="A segment the customer is in; repeatable.")] = None,
+    language: Annotated[str | None, typer.Option(help="The customer's language [default: told from the text].")] = None,
+    under: Annotated[str | None, typer.Option(help="Only pages whose URL begins so.")] = None,
     top_k: Annotated[int | None, typer.Option(help="Passages at most [default: 8].", show_default=False)] = None,
+    why: Annotated[bool, typer.Option("--why", help="Show why each scenario and passage is in, or is not.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the briefing as JSON.")] = False,
 ) -> None:
     """Show what an AI agent is told for a question.
 
     How to behave, the scenarios that match, and passages with their sources.
     """
+    from pipeline.model import SearchFilter  # noqa: PLC0415 - as below
     from pipeline.services.answers import Question  # noqa: PLC0415 - the model's libraries, which --help can do without
 
+    asked = Question(
+        message=question,
+        top_k=top_k,
+        where=SearchFilter(url_prefix=under),
+        channel=channel,
+        segments=tuple(segment or ()),
+        history=conversation(before or ()),
+        language=language,
+        trace=why,
+    )
     with opened_with_store() as (services, scope):
-        briefing = services.answers.brief(Question(message=question, top_k=top_k), scope=scope)
+        briefing = services.answers.brief(asked, scope=scope)
+    present(briefing, why=why, as_json=as_json)
+
+
+def briefing(
+    briefing_id: Annotated[str, typer.Argument(metavar="ID", help="As `ask` told it.", show_default=False)],
+    *,
+    why: Annotated[bool, typer.Option("--why", help="Show why each scenario and passage was in, or was not.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the briefing as JSON, with its trace.")] = False,
+) -> None:
+    """Show a briefing again as it was given, whatever became of its pages."""
+    with opened() as (services, scope):
+        stored = services.briefings.get(id_of(briefing_id), scope=scope)
+    if as_json:
+        print_json(stored)
+        return
+    say(f"{moment(stored.asked_at)}, kept until {moment(stored.kept_until)}: {stored.message}")
+    present(stored.briefing, why=why, as_json=False)
+
+
+def id_of(text: str) -> UUID:
+    """The id that was typed.
+
+    Raises:
+        BriefingNotFound: If it is none.
+    """
+    try:
+        return UUID(text)
+    except ValueError:
+        raise BriefingNotFound(briefing=text) from None
+
+
+def conversation(before: Sequence[str]) -> tuple[Turn, ...]:
+    """Turns of a conversation that ends with the agent: who said the last was the agent, and so on back."""
+    from pipeline.model import Role, Turn  # noqa: PLC0415 - numpy, which --help can do without
+
+    roles = (Role.ASSISTANT, Role.USER)
+    return tuple(Turn(roles[(len(before) - 1 - place) % 2], text) for place, text in enumerate(before))
+
+
+def present(briefing: Briefing, *, why: bool, as_json: bool) -> None:
+    """Print a briefing for whom it is asked."""
     if as_json:
         print_json(briefing)
-    else:
-        show(briefing)
+        return
+    show(briefing)
+    if why and briefing.trace is not None:
+        show_trace(briefing.trace)
+        say(f"sitewise briefing {briefing.id} shows it again.")
+
+
+def show_trace(trace: Mapping[str, Any]) -> None:
+    """Print why every scenario and every candidate is in, or is not: a table each."""
+    out.print("")
+    print_table(
+        ("scenario", "in", "why", "score", "needs", "priority"),
+        [
+            (row["title"], _mark(row), _words(row), row.get("score"), row.get("threshold"), row.get("priority"))
+            for row in trace["training"]
+        ],
+        empty="No scenarios.",
+    )
+    out.print("")
+    print_table(
+        ("page", "in", "why", "score", "meaning", "words"),
+        [
+            (
+                " ".join(filter(None, (row["url"], row["title"] and f"({row['title']})"))),
+                _mark(row),
+                _words(row),
+                row["score"],
+                _ranked(row, "dense"),
+                _ranked(row, "sparse"),
+            )
+            for row in trace["knowledge"]
+        ],
+        empty="Nothing on the website came near.",
+    )
+    answerable = trace["answerable"]
+    say(f"answerable: {answerable['score']:.2f}, needs {answerable['threshold']:.2f}")
+
+
+def _mark(row: Mapping[str, Any]) -> str:
+    return "in" if row["in"] else ""
+
+
+def _words(row: Mapping[str, Any]) -> str:
+    """A reason as words, with a warning beside it."""
+    return str(row["why"]).replace("_", " ") + (", speaks to an assistant" if row.get("instruction_like") else "")
+
+
+def _ranked(row: Mapping[str, Any], half: str) -> str:
+    """A place in one half of the search and the score there."""
+    rank = row[f"{half}_rank"]
+    return "" if rank is None else f"{rank}. {row[f'{half}_score']:.2f}"
 
 
 def show(briefing: Briefing) -> None:

@@ -15,6 +15,7 @@ from pipeline.db.datasources import Datasource
 from pipeline.db.page_versions import WAITING, PageVersion
 from pipeline.db.pages import Page, is_retrievable
 from pipeline.errors import BeingSwept
+from pipeline.model import SearchFilter
 
 ROWS_AT_A_TIME = 500
 Item = TypeVar("Item")
@@ -71,6 +72,7 @@ class LiveChunk(NamedTuple):
     language: str | None
     number: int
     fetched_at: datetime
+    changed_at: datetime | None = None
 
 
 def intend(session: Session, rows: Sequence[Mapping[str, object]], *, now: datetime) -> None:
@@ -154,7 +156,23 @@ def compose(session: Session, version_id: UUID, parts: Sequence[tuple[UUID, int,
     )
 
 
-def live(session: Session, ids: Iterable[UUID], *, org_id: UUID) -> dict[UUID, LiveChunk]:
+def touch_whole(session: Session, version_id: UUID, count: int, *, now: datetime) -> bool:
+    """Keep the points of a version from being swept, if all are there still. False when some are not.
+
+    The sweep looks again at what was touched before it removes anything.
+    """
+    own = select(VersionChunk.chunk_id).where(VersionChunk.version_id == version_id)
+    places = session.scalar(select(func.count()).select_from(own.subquery())) or 0
+    statement = update(ChunkRow).where(ChunkRow.id.in_(own)).values(touched_at=now)
+    there = session.execute(
+        statement.returning(ChunkRow.stored, ChunkRow.doomed_at).execution_options(synchronize_session=False)
+    ).all()
+    return places == count and all(stored and doomed_at is None for stored, doomed_at in there)
+
+
+def live(
+    session: Session, ids: Iterable[UUID], *, org_id: UUID, where: SearchFilter | None = None
+) -> dict[UUID, LiveChunk]:
     """Those of the candidates that answer now, in one read. Everything else is not there."""
     statement = (
         select(
@@ -169,6 +187,7 @@ def live(session: Session, ids: Iterable[UUID], *, org_id: UUID) -> dict[UUID, L
             PageVersion.language,
             PageVersion.number,
             Page.fetched_at,
+            Page.changed_at,
         )
         .join(Page, Page.id == ChunkRow.page_id)
         .join(Datasource, Datasource.id == Page.datasource_id)
@@ -176,7 +195,36 @@ def live(session: Session, ids: Iterable[UUID], *, org_id: UUID) -> dict[UUID, L
         .join(VersionChunk, (VersionChunk.version_id == PageVersion.id) & (VersionChunk.chunk_id == ChunkRow.id))
         .where(ChunkRow.id.in_(list(ids)), ChunkRow.org_id == org_id, Page.org_id == org_id, *is_retrievable())
     )
+    if where is not None and where.url_prefix:
+        statement = statement.where(func.substr(Page.url, 1, len(where.url_prefix)) == where.url_prefix)
+    if where is not None and where.fetched_after:
+        statement = statement.where(Page.fetched_at > where.fetched_after)
     return {row[0]: LiveChunk(*row) for row in session.execute(statement)}
+
+
+def why_not_live(session: Session, ids: Iterable[UUID], *, org_id: UUID) -> dict[UUID, tuple[str, str]]:
+    """For candidates that do not answer: the URL of their page, and why. Those without a row have no entry."""
+    statement = (
+        select(ChunkRow.id, Page.url, Page.live_version, Page.excluded, Datasource.deleted_at, VersionChunk.chunk_id)
+        .join(Page, Page.id == ChunkRow.page_id)
+        .join(Datasource, Datasource.id == Page.datasource_id)
+        .outerjoin(
+            VersionChunk, (VersionChunk.version_id == Page.live_version) & (VersionChunk.chunk_id == ChunkRow.id)
+        )
+        .where(ChunkRow.id.in_(list(ids)), ChunkRow.org_id == org_id)
+    )
+    return {
+        chunk_id: (url, _why_not_live(version, excluded=excluded, deleted=deleted is not None, current=current))
+        for chunk_id, url, version, excluded, deleted, current in session.execute(statement)
+    }
+
+
+def _why_not_live(version: UUID | None, *, excluded: bool, deleted: bool, current: UUID | None) -> str:
+    if deleted or (version is None and not excluded):
+        return "removed"
+    if excluded:
+        return "excluded"
+    return "stale" if current is None else "filtered"
 
 
 def of_live_versions(session: Session, *, org_id: UUID) -> list[UUID]:

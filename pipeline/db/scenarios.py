@@ -192,6 +192,12 @@ def published(session: Session, *, org_id: UUID, kind: ScenarioType | None = Non
     return [ActiveScenario(*row) for row in session.execute(statement)]
 
 
+def drafts(session: Session, *, org_id: UUID) -> list[tuple[UUID, str, str]]:
+    """Id, title and type of the org's scenarios that are drafts, oldest first."""
+    statement = select(Scenario.id, Scenario.title, Scenario.type).where(Scenario.org_id == org_id, Scenario.is_draft)
+    return [(row[0], row[1], row[2]) for row in session.execute(statement.order_by(Scenario.created_at, Scenario.id))]
+
+
 def active(
     session: Session, *, org_id: UUID, now: datetime, channel: str | None = None, segments: Collection[str] = ()
 ) -> list[ActiveScenario]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pipeline.db import (
     bodies,
+    briefings,
     chunks,
     crawls,
     datasources,
@@ -28,6 +29,7 @@ MODULES = (
     bodies,
     chunks,
     crawls,
+    briefings,
     datasources,
     dead_letters,
     frontier,

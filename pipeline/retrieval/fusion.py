@@ -5,7 +5,7 @@ Reciprocal rank fusion (Cormack, Clarke and Büttcher, SIGIR 2009) with a weight
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from uuid import UUID
 
 from pipeline.model import Hit
@@ -35,3 +35,11 @@ def fuse(
     fused = [Hit(id=chunk_id, score=score / best) for chunk_id, score in scores.items()]
     place = {hit.id: rank for rank, hit in enumerate((*sparse[::-1], *dense[::-1]))}
     return sorted(fused, key=lambda hit: (-hit.score, -place[hit.id]))
+
+
+def lowered(ranked: Sequence[Hit], suspect: Collection[UUID], *, by: float) -> list[Hit]:
+    """The list with the scores of some multiplied by `by`, in its new order."""
+    if not suspect:
+        return list(ranked)
+    scaled = [Hit(hit.id, hit.score * by) if hit.id in suspect else hit for hit in ranked]
+    return sorted(scaled, key=lambda hit: -hit.score)

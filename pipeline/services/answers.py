@@ -3,45 +3,59 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from uuid import UUID, uuid4
 
 from pipeline.adapters.embedder.port import Embedder
 from pipeline.adapters.qdrant.port import VectorStore
 from pipeline.adapters.qdrant.sparse import Bm25Encoder
-from pipeline.db import chunks, orgs, pages, scenarios
+from pipeline.db import chunks, datasources, orgs, pages, scenarios
 from pipeline.db.chunks import LiveChunk
 from pipeline.db.engine import Database
-from pipeline.errors import InvalidQuestion
-from pipeline.model import Briefing, Candidates, Channel, OrgScope, ScenarioType, SearchFilter, Vector
-from pipeline.retrieval import fusion, passages, prompt
+from pipeline.db.scenarios import ActiveScenario
+from pipeline.model import Briefing, Candidates, OrgScope, ScenarioType, Vector
+from pipeline.retrieval import fusion, passages, prompt, trace
 from pipeline.retrieval import scenarios as matching
+from pipeline.retrieval.instructions import is_instruction_like
+from pipeline.retrieval.matcher import Matcher
+from pipeline.retrieval.trace import Contact, Search
+from pipeline.services.briefings import BriefingArchive
 from pipeline.services.clock import Clock
+from pipeline.services.questions import Asked, Question, check, check_datasources
 from pipeline.services.training_matchers import Matchers
 from pipeline.settings import Settings
 
-MESSAGE_LIMIT = 8_000
-TOP_K_LIMIT = 50
-TOKENS_FLOOR = 100
+__all__ = ["AnswerService", "Question"]
+
+NARROW = 500, 5_000
+"""Hits asked of each half, and asked again if too few remain, where only rows know what a filter lets through."""
+
+LOWERED = 0.5
+"""What is left of the score of a passage that speaks to an assistant: behind any that both halves found as well."""
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """What the responder asks with. `top_k` and `max_tokens` fall back to the settings.
+class _Org:
+    """What one read tells of an org before its knowledge is searched."""
 
-    Without a channel, or without segments, what is restricted to some does not apply.
-    """
+    profile: str
+    published: Sequence[ActiveScenario]
+    drafts: Sequence[tuple[UUID, str, str]]
+    matcher: Matcher
+    languages: Sequence[str]
 
-    message: str
-    top_k: int | None = None
-    max_tokens: int | None = None
-    where: SearchFilter | None = None
-    channel: str | None = None
-    segments: tuple[str, ...] = ()
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """Candidates, the live ones among them, and why the others are not."""
+
+    candidates: Candidates
+    live: dict[UUID, LiveChunk]
+    absent: dict[UUID, tuple[str, str]]
 
 
 class AnswerService:
-    """Combines behaviour, scenarios and live knowledge. It never writes."""
+    """Combines behaviour, scenarios and live knowledge. What it says is kept by the archive, after it was said."""
 
     def __init__(
         self,
@@ -53,6 +67,7 @@ class AnswerService:
         store: Callable[[], VectorStore],
         sparse: Callable[[], Bm25Encoder],
         matchers: Matchers,
+        archive: BriefingArchive,
     ) -> None:
         """Use these parts; the model and the store are opened at first use."""
         self._database = database
@@ -62,57 +77,63 @@ class AnswerService:
         self._store = store
         self._sparse = sparse
         self._matchers = matchers
+        self._archive = archive
         self._is_prepared = False
 
     def brief(self, question: Question, *, scope: OrgScope) -> Briefing:
         """Everything a responder needs for this message.
 
         Raises:
-            InvalidQuestion: If the message is empty or longer than 8,000 characters, a number is out of
-                bounds, or there is no such channel.
+            InvalidQuestion: If a field has a value that cannot be answered with; it is named.
             TemporaryError: If the database, the store or the model is away.
         """
-        top_k = self._check(question)
+        asked = check(question, self._settings.retrieve)
         embedder = self._embedder()
-        vector = embedder.encode_query(question.message)
-        with self._database.read() as session:
-            org = orgs.get(session, scope.org_id)
-            published = scenarios.published(session, org_id=scope.org_id)
-            specific = [row for row in published if row.type == ScenarioType.SCENARIO_SPECIFIC]
-            matcher = self._matchers.current(session, specific, scope=scope, embedder=embedder)
-            languages = pages.languages(session, org_id=scope.org_id)
-        candidates = self._propose(question, vector, languages, scope=scope, embedder=embedder)
-        live = self._dispose(candidates, scope=scope)
-        retrieve = self._settings.retrieve
-        ranked = fusion.fuse(passages.in_order(candidates.dense, live), passages.in_order(candidates.sparse, live))
-        chosen = passages.choose(ranked, live, top_k=top_k, per_page=retrieve.per_page)
-        now = self._clock()
-        active = [
-            row
-            for row in published
-            if row.is_in_force(now) and row.reaches(channel=question.channel, segments=question.segments)
-        ]
-        always = matching.behaviors(active)
-        fired = matching.fired(
-            matching.judge(active, matcher, vector, question.message), threshold=matcher.calibration.threshold
-        )
-        best = max((hit.score for hit in candidates.dense if hit.id in live), default=-1.0)
-        return Briefing(
+        vector = embedder.encode_query(asked.message)
+        org = self._read(asked, scope=scope, embedder=embedder)
+        found = self._find(asked, vector, org.languages, scope=scope, embedder=embedder)
+        contact = Contact(self._clock(), asked.channel, asked.segments)
+        active = [row for row in org.published if trace.bar(row, contact) is None]
+        verdicts = matching.judge(active, org.matcher, vector, asked.message)
+        search, best = self._choose(asked, found)
+        briefing = Briefing(
             id=uuid4(),
-            answerable=best >= retrieve.answerable_threshold,
-            profile=org.ai_instructions,
-            behaviors=always,
-            scenarios=fired,
-            passages=chosen,
-            prompt=prompt.render(
-                profile=org.ai_instructions,
-                behaviors=always,
-                scenarios=fired,
-                passages=chosen,
-                max_tokens=retrieve.max_tokens if question.max_tokens is None else question.max_tokens,
-                count=embedder.tokenizer.count,
-            ),
+            answerable=best >= self._settings.retrieve.answerable_threshold,
+            profile=org.profile,
+            behaviors=matching.behaviors(active),
+            scenarios=matching.fired(verdicts, threshold=org.matcher.calibration.threshold),
+            passages=tuple(search.passages),
+            prompt="",
         )
+        rendered = prompt.render(
+            profile=briefing.profile,
+            behaviors=briefing.behaviors,
+            scenarios=briefing.scenarios,
+            passages=briefing.passages,
+            max_tokens=asked.max_tokens,
+            count=embedder.tokenizer.count,
+        )
+        briefing = replace(briefing, prompt=rendered.text)
+        search = replace(search, shown=rendered.shown)
+
+        def explained() -> Briefing:
+            limits = org.matcher.calibration
+            told: dict[str, object] = {
+                "question": _told(asked),
+                "model": embedder.identity.fingerprint,
+                "answerable": {"score": round(best, 4), "threshold": self._settings.retrieve.answerable_threshold},
+                "limits": {"top_k": asked.top_k, "max_tokens": asked.max_tokens}
+                | {
+                    name: getattr(self._settings.retrieve, name)
+                    for name in ("per_page", "per_host", "instruction_like")
+                },
+                "training": trace.of_training(org.published, verdicts, org.drafts, contact=contact, limits=limits),
+                "knowledge": trace.of_knowledge(search),
+            }
+            return replace(briefing, trace=told)
+
+        self._archive.keep(briefing.id, asked.message, explained, scope=scope, asked_at=contact.now)
+        return explained() if question.trace else briefing
 
     def warm_up(self) -> None:
         """Load the model and open the store, so that the first question is as fast as the next."""
@@ -120,30 +141,70 @@ class AnswerService:
         embedder.encode_query("warm")
         self._prepared_store(embedder)
 
-    def _check(self, question: Question) -> int:
-        try:
-            question.message.encode()
-        except UnicodeEncodeError as error:
-            raise InvalidQuestion(field="message", problem="it holds half a character (a lone surrogate)") from error
-        length = len(question.message.strip())
-        if not 1 <= length <= MESSAGE_LIMIT:
-            raise InvalidQuestion(field="message", given=f"{length} characters", allowed=f"1 to {MESSAGE_LIMIT}")
-        top_k = self._settings.retrieve.top_k if question.top_k is None else question.top_k
-        if not 1 <= top_k <= TOP_K_LIMIT:
-            raise InvalidQuestion(field="top_k", given=top_k, allowed=f"1 to {TOP_K_LIMIT}")
-        if question.max_tokens is not None and question.max_tokens < TOKENS_FLOOR:
-            raise InvalidQuestion(field="max_tokens", given=question.max_tokens, allowed=f"at least {TOKENS_FLOOR}")
-        if question.channel is not None and question.channel not in set(Channel):
-            raise InvalidQuestion(field="channel", given=question.channel, allowed=", ".join(Channel))
-        return top_k
+    def _read(self, asked: Asked, *, scope: OrgScope, embedder: Embedder) -> _Org:
+        with self._database.read() as session:
+            org = orgs.get(session, scope.org_id)
+            if asked.where.datasource_ids:
+                known = [row.id for row in datasources.listing(session, org_id=scope.org_id)]
+                check_datasources(asked.where, known)
+            published = scenarios.published(session, org_id=scope.org_id)
+            specific = [row for row in published if row.type == ScenarioType.SCENARIO_SPECIFIC]
+            return _Org(
+                profile=org.ai_instructions,
+                published=published,
+                drafts=scenarios.drafts(session, org_id=scope.org_id),
+                matcher=self._matchers.current(session, specific, scope=scope, embedder=embedder),
+                languages=pages.languages(session, org_id=scope.org_id),
+            )
 
-    def _propose(
-        self, question: Question, vector: Vector, languages: Sequence[str], *, scope: OrgScope, embedder: Embedder
-    ) -> Candidates:
+    def _find(
+        self, asked: Asked, vector: Vector, languages: Sequence[str], *, scope: OrgScope, embedder: Embedder
+    ) -> _Found:
+        """Candidates of both halves, and the rows behind them; more, where rows refuse what the store cannot know."""
         store = self._prepared_store(embedder)
-        terms = self._sparse().encode_query(question.message, *languages)
-        limit = max(self._settings.retrieve.candidates, 2 * (question.top_k or 0))
-        return store.search(vector, terms, limit=limit, scope=scope, where=question.where)
+        terms = self._sparse().encode_query(asked.message, *languages)
+        limits = [max(self._settings.retrieve.candidates, 2 * asked.top_k)]
+        if asked.where.url_prefix or asked.where.fetched_after:
+            limits = [*NARROW]
+        for limit in limits:
+            candidates = store.search(vector, terms, limit=limit, scope=scope, where=asked.where)
+            ids = {hit.id for half in (candidates.dense, candidates.sparse) for hit in half}
+            with self._database.read() as session:
+                live = chunks.live(session, ids, org_id=scope.org_id, where=asked.where)
+                missing = ids - live.keys()
+                absent = chunks.why_not_live(session, missing, org_id=scope.org_id) if missing else {}
+            if len(live) >= asked.top_k or max(len(candidates.dense), len(candidates.sparse)) < limit:
+                break
+        return _Found(candidates, live, absent)
+
+    def _choose(self, asked: Asked, found: _Found) -> tuple[Search, float]:
+        """The passages, and the best cosine of a live candidate."""
+        retrieve = self._settings.retrieve
+        live = passages.without_doubles(found.live)
+        dense = passages.in_order(found.candidates.dense, live)
+        ranked = fusion.fuse(dense, passages.in_order(found.candidates.sparse, live))
+        suspect = frozenset(hit.id for hit in ranked if is_instruction_like(live[hit.id].text))
+        if retrieve.instruction_like == "lower":
+            ranked = fusion.lowered(ranked, suspect, by=LOWERED)
+        choice = passages.choose(
+            ranked,
+            live,
+            top_k=asked.top_k,
+            per_page=retrieve.per_page,
+            per_host=retrieve.per_host,
+            suspect=suspect,
+        )
+        search = Search(
+            candidates=found.candidates,
+            ranked=ranked,
+            known=found.live,
+            absent=found.absent,
+            fates=choice.fates,
+            passages=choice.passages,
+            shown=len(choice.passages),
+            suspect=suspect,
+        )
+        return search, max((hit.score for hit in dense), default=-1.0)
 
     def _prepared_store(self, embedder: Embedder) -> VectorStore:
         """The store, checked once to hold vectors of this model."""
@@ -153,7 +214,20 @@ class AnswerService:
             self._is_prepared = True
         return store
 
-    def _dispose(self, candidates: Candidates, *, scope: OrgScope) -> dict[UUID, LiveChunk]:
-        ids = {hit.id for half in (candidates.dense, candidates.sparse) for hit in half}
-        with self._database.read() as session:
-            return passages.without_doubles(chunks.live(session, ids, org_id=scope.org_id))
+
+def _told(asked: Asked) -> dict[str, object]:
+    """The question as a trace repeats it."""
+    where = asked.where
+    return {
+        "message": asked.message,
+        "channel": asked.channel,
+        "segments": list(asked.segments),
+        "language": asked.language,
+        "turns": len(asked.history),
+        "filters": {
+            "datasource_ids": sorted(map(str, where.datasource_ids)),
+            "languages": sorted(where.languages),
+            "url_prefix": where.url_prefix,
+            "fetched_after": None if where.fetched_after is None else where.fetched_after.isoformat(),
+        },
+    }

@@ -8,7 +8,19 @@ from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from pipeline.adapters.qdrant.port import VectorStore
-from pipeline.db import chunks, crawls, datasources, dead_letters, hosts, outbox, page_versions, robots, schedule_runs, workers
+from pipeline.db import (
+    briefings,
+    chunks,
+    crawls,
+    datasources,
+    dead_letters,
+    hosts,
+    outbox,
+    page_versions,
+    robots,
+    schedule_runs,
+    workers,
+)
 from pipeline.db import leases as row_leases
 from pipeline.db.crawls import Crawl
 from pipeline.db.datasources import Datasource
@@ -27,6 +39,7 @@ from pipeline.settings import Settings
 log = get_logger(__name__)
 
 AT_A_TIME = 200
+BRIEFINGS_AT_A_TIME = 5_000
 SWEEPS = 5
 """How often points are looked for that may go, in the time that they are kept."""
 
@@ -177,6 +190,7 @@ class UpkeepService:
             robots.forget(session, now=now)
             workers.forget(session, before=now - operations.FORGET_AFTER)
             dead_letters.forget(session, before=now - LETTERS_KEPT)
+            briefings.forget(session, before=now - self._settings.retrieve.keep_briefings, limit=BRIEFINGS_AT_A_TIME)
         before = now - self._settings.work.sweep_after
         with self._database.read() as session:
             retired = chunks.retired(session, before=before, limit=AT_A_TIME)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from pipeline.db.chunks import LiveChunk
 from pipeline.model import Behavior, FiredScenario, Hit, Passage
 from pipeline.retrieval.fusion import fuse
-from pipeline.retrieval.passages import choose, in_order, without_doubles
+from pipeline.retrieval.passages import Fate, choose, in_order, without_doubles
 from pipeline.retrieval.prompt import render
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -86,9 +86,10 @@ def test_a_page_gives_at_most_so_many_passages() -> None:
     """One page does not fill the briefing."""
     live = {row.id: row for row in (chunk(1), chunk(2), chunk(3), chunk(4, page=1))}
 
-    chosen = choose(hits(1, 2, 3, 4), live, top_k=4, per_page=2)
+    choice = choose(hits(1, 2, 3, 4), live, top_k=4, per_page=2, per_host=50)
 
-    assert [row.id.int for row in chosen] == [1, 2, 4]
+    assert [row.id.int for row in choice.passages] == [1, 2, 4]
+    assert choice.fates[UUID(int=3)] == Fate.PAGE_CAP
 
 
 def test_what_two_pages_say_in_the_same_words_is_told_once() -> None:
@@ -112,7 +113,7 @@ def test_the_prompt_holds_instructions_whole_and_knowledge_as_data() -> None:
         passages=[passage("Lamps cost nine euros.")],
         max_tokens=500,
         count=words,
-    )
+    ).text
 
     boundary = next(line for line in prompt.splitlines() if line.startswith("====="))
     before, inside, after = prompt.split(f"\n{boundary}\n", 1)[0], prompt.split(boundary)[2], prompt.split(boundary)[3]
@@ -127,7 +128,7 @@ def test_instructions_are_never_cut() -> None:
 
     prompt = render(
         profile="", behaviors=[behavior], scenarios=[], passages=[passage("Nine euros.")], max_tokens=10, count=words
-    )
+    ).text
 
     assert behavior.content in prompt
     assert "Nine euros." not in prompt
@@ -136,7 +137,9 @@ def test_instructions_are_never_cut() -> None:
 @given(st.text())
 def test_no_text_forges_the_boundary(text: str) -> None:
     """Whatever a page says, the boundary stands twice around it and once in the sentence that names it."""
-    prompt = render(profile="", behaviors=[], scenarios=[], passages=[passage(text)], max_tokens=5_000, count=words)
+    prompt = render(
+        profile="", behaviors=[], scenarios=[], passages=[passage(text)], max_tokens=5_000, count=words
+    ).text
 
     boundary = "===== " + prompt.split("between the lines ===== ")[1].split(" =====")[0] + " ====="
     assert prompt.count(boundary) == 3
@@ -144,6 +147,6 @@ def test_no_text_forges_the_boundary(text: str) -> None:
 
 def test_without_passages_the_prompt_says_so() -> None:
     """An empty knowledge section would invite invention."""
-    prompt = render(profile="", behaviors=[], scenarios=[], passages=[], max_tokens=500, count=words)
+    prompt = render(profile="", behaviors=[], scenarios=[], passages=[], max_tokens=500, count=words).text
 
     assert "Nothing on the website matches." in prompt
