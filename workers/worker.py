@@ -17,7 +17,8 @@ from pipeline.logs import get_logger
 from pipeline.settings import Settings
 from workers import spider_process
 from workers.app import app, configure
-from workers.services import services
+from workers.presence import Presence
+from workers.services import due_rows, services
 from workers.watchdog import Watchdog
 
 log = get_logger(__name__)
@@ -46,7 +47,8 @@ def work(queue: str, settings: Settings, *, concurrency: int, beat: bool, schedu
         quiet=True,
     )
     log.info("worker started", queue=queue)
-    with Watchdog(queue, worker):
+    presence = Presence(queue, sends_ticks=beat, operations=services().operations)
+    with presence, Watchdog(queue, worker, due_rows(queue)):
         worker.start()
     services().close()
     log.info("worker ended", queue=queue)

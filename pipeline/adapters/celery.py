@@ -97,7 +97,6 @@ def hints_waiting(url: str, timeout: timedelta) -> dict[str, int]:
     found = {}
     try:
         with _sender(url, timeout.total_seconds()).connection_for_write() as connection:
-            connection.ensure_connection(max_retries=1, timeout=timeout.total_seconds())
             for queue in (CRAWL_QUEUE, INDEX_QUEUE, UPKEEP_QUEUE):
                 try:
                     declared = connection.default_channel.queue_declare(queue, passive=True)

@@ -12,7 +12,19 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from pipeline.cli import asking, crawling, interrupts, looking, running, training, training_files
+from pipeline.cli import (
+    asking,
+    crawling,
+    dead,
+    interrupts,
+    jobs,
+    looking,
+    operating,
+    running,
+    scheduling,
+    training,
+    training_files,
+)
 from pipeline.cli.output import say
 from pipeline.cli.session import DEFAULT_ORG, chosen
 from pipeline.errors import InvalidInput, SitewiseError
@@ -67,11 +79,15 @@ def options(
 app.command()(crawling.crawl)
 app.command()(asking.ask)
 app.command()(looking.status)
+app.command()(operating.workers)
 app.command()(looking.why)
 app.command()(looking.verify)
 app.command()(running.up)
 app.command()(running.settings)
 app.add_typer(looking.page_app, name="page")
+app.add_typer(jobs.jobs_app, name="jobs")
+app.add_typer(scheduling.schedule_app, name="schedule")
+app.add_typer(dead.dead_app, name="dead")
 training.training_app.add_typer(training_files.files_app)
 app.add_typer(training.training_app, name="training")
 app.add_typer(running.db_app, name="db")

@@ -12,10 +12,12 @@ import typer
 from pipeline.cli.output import moment, print_json, print_line, print_table, say
 from pipeline.cli.session import chosen, opened, opened_with_store
 from pipeline.errors import InvalidInput
-from pipeline.model import PageStatus
+from pipeline.model import DatasourceStatus, PageStatus
 
 if TYPE_CHECKING:
+    from pipeline.bootstrap import Services
     from pipeline.db.datasources import Datasource
+    from pipeline.model import OrgScope
     from pipeline.owner.lock import OwnerFacts
     from pipeline.services.crawls import CrawlJob
     from pipeline.services.pages import PageDetail, PageView
@@ -26,21 +28,38 @@ page_app = typer.Typer(help="Look at the pages of the knowledge base.", no_args_
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def status(*, as_json: Json = False) -> None:
-    """Show websites, crawls and what is running."""
-    from pipeline.owner.lock import owner_of  # noqa: PLC0415 - nothing is loaded to show help
+def status(
+    *,
+    live: Annotated[bool, typer.Option("--live", help="Show it again every two seconds, until Ctrl-C.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Show websites, crawls, queues, and what is running."""
+    from pipeline.cli.operating import again_and_again  # noqa: PLC0415 - nothing is loaded to show help
+    from pipeline.owner.lock import owner_of  # noqa: PLC0415
 
     settings = chosen.settings()
-    owner = owner_of(settings.data_dir)
     with opened(settings) as (services, scope):
-        sources = services.crawls.list_datasources(scope=scope)
-        counts = {source.id: services.pages.count(scope=scope, datasource_id=source.id) for source in sources}
-        jobs = services.crawls.list_jobs(scope=scope, limit=5)
-        waiting = services.pages.count_waiting()
+
+        def show() -> None:
+            _status(services, scope, owner_of(settings.data_dir), as_json=as_json)
+
+        again_and_again(show) if live else show()
+
+
+def _status(services: Services, scope: OrgScope, owner: OwnerFacts | None, *, as_json: bool) -> None:
+    from pipeline.cli.operating import print_overview  # noqa: PLC0415 - nothing is loaded to show help
+
+    sources = services.crawls.list_datasources(scope=scope)
+    counts = {source.id: services.pages.count(scope=scope, datasource_id=source.id) for source in sources}
+    jobs = services.crawls.list_jobs(scope=scope, limit=5)
+    running = services.crawls.list_running(scope=scope)
+    waiting = services.pages.count_waiting()
+    seen = services.operations.overview(scope=scope)
     if as_json:
         items = [_datasource(source, counts[source.id]) for source in sources]
         shown = dataclasses.asdict(owner) if owner else None
-        print_json({"owner": shown, "datasources": items, "crawls": jobs, "waiting_pages": waiting})
+        told = {"owner": shown, "datasources": items, "crawls": jobs, "waiting_pages": waiting}
+        print_json(told | {"running": running, "operations": seen})
         return
     print_table(
         ["website", *(kind.value for kind in PageStatus), "last crawl", "next"],
@@ -49,7 +68,7 @@ def status(*, as_json: Json = False) -> None:
                 source.url,
                 *(counts[source.id].get(kind, 0) for kind in PageStatus),
                 moment(source.last_crawl_completed_at),
-                moment(source.next_crawl_at),
+                "paused" if source.status == DatasourceStatus.PAUSED else moment(source.next_crawl_at),
             ]
             for source in sources
         ],
@@ -59,7 +78,9 @@ def status(*, as_json: Json = False) -> None:
         print_line("")
         print_table(["crawl", "kept", "failed", "started", "ended"], [_crawl(job, sources) for job in jobs], empty="")
     print_line("")
-    print_line(_running(settings, owner))
+    print_overview(seen, running)
+    print_line("")
+    print_line(_running(services.settings, owner))
     if waiting:
         print_line(f"{waiting} pages wait to be indexed.")
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from pipeline.db import crawls, datasources, frontier, hosts, orgs, outbox, page_versions, pages
+from pipeline.db import backlog, crawls, datasources, frontier, hosts, orgs, outbox, page_versions, pages
 from pipeline.db import leases as row_leases
 from pipeline.db.crawls import Crawl
 from pipeline.db.datasources import Datasource
@@ -261,9 +261,19 @@ class CrawlService:
         with self._database.read() as session:
             return datasources.listing(session, org_id=scope.org_id)
 
+    def list_running(self, *, scope: OrgScope) -> list[CrawlJob]:
+        """The org's crawls that have not ended, oldest first, without refusals and failures."""
+        with self._database.read() as session:
+            found = backlog.running_crawls(session, org_id=scope.org_id)
+            pending = page_versions.count_waiting_of(session, [crawl.id for crawl in found])
+            return [_job(crawl, pending=pending.get(crawl.id, 0)) for crawl in found]
+
 
 def _seed(session: Session, crawl: Crawl, datasource: Datasource, *, now: datetime) -> None:
-    """Put the start page, every page kept so far and every URL fetched before into the frontier."""
+    """Put the start page, every page kept so far and every URL fetched before into the frontier.
+
+    Of a scheduled crawl, pages that are not due rest there.
+    """
     start = Discovered(url_key=datasource.url_key, url=datasource.url, depth=0)
     kept = (Discovered(page.url_key, page.url, page.depth) for page in pages.kept(session, datasource.id))
     earlier = frontier.seen_before(session, crawls.ended(session, datasource.id))
