@@ -130,6 +130,8 @@ class SiteSpider(scrapy.Spider):
         sitemaps = Sitemaps(plan, fetcher=fetcher, gate=gate, pace=pace, feed=feed, scope=scope)
         if self._before is not None:
             await self._before(sitemaps)
+        if plan.sitemaps_first:
+            await sitemaps.seed()
         feed.open_source()
         try:
             await _together(visitor, feed, sitemaps, visitors=crawl.concurrency + 2 * self._settings.extract.processes)

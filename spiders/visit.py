@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
@@ -127,6 +128,8 @@ class Visitor:
         if answer.status == HTTPStatus.NOT_MODIFIED:
             return replace(outcome, not_modified=True)
         self._check(answer)
+        if self.rendering is None and _is_as_before(taken, answer):
+            return replace(outcome, not_modified=True)
         document = await self._extract(answer)
         if self.rendering is not None and self.rendering.wants(document, answer.body):
             answer = await self._rendered(taken, answer, self.rendering)
@@ -291,6 +294,13 @@ def _setback(failed: TryLater | NoRobots | FetchFailed) -> _Setback:
     if isinstance(failed, NoRobots):
         return _Setback(failed.reason, failed.detail, asked=failed.asked, is_final=failed.is_final)
     return _Setback(failed.reason, failed.detail, is_final=not failed.is_temporary)
+
+
+def _is_as_before(taken: FrontierUrl, answer: Answer) -> bool:
+    """Whether the very bytes came again, with no header that says more about them: no need to parse those."""
+    if taken.body_hash is None or "x-robots-tag" in answer.headers or "link" in answer.headers:
+        return False
+    return hashlib.sha256(answer.body).hexdigest() == taken.body_hash
 
 
 def _conditions(taken: FrontierUrl) -> dict[str, str]:

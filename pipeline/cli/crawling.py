@@ -177,7 +177,7 @@ def report(watched: Watched, start: Why | None = None, *, as_json: bool) -> None
 
 def kept_pages(job: CrawlJob) -> int:
     """Pages in the knowledge base after this crawl."""
-    return job.new_pages + job.updated_pages + job.unchanged_pages
+    return job.new_pages + job.updated_pages + job.unchanged_pages + job.not_due_pages
 
 
 def exit_status(job: CrawlJob) -> int:
@@ -226,6 +226,8 @@ def _counts(watched: Watched) -> list[str]:
         f"{job.total_pages} found, {job.fetched_pages} fetched{pace}",
         f"{kept_pages(job)} kept: {job.new_pages} new, {job.updated_pages} updated, {job.unchanged_pages} unchanged",
     ]
+    if job.not_due_pages:
+        lines.append(f"{job.not_due_pages} not due: they were not asked for")
     if job.removed_pages:
         lines.append(f"{job.removed_pages} removed")
     if job.refused_pages or job.failed_pages:

@@ -88,7 +88,7 @@ class Pace:
 
     def _to_fetch(self, job: CrawlJob) -> int | None:
         """Pages still to be fetched; None while more may be found than the limit can tell."""
-        room = self.page_limit - job.new_pages - job.updated_pages - job.unchanged_pages
+        room = self.page_limit - job.new_pages - job.updated_pages - job.unchanged_pages - job.not_due_pages
         if job.waiting_pages >= room:
             return max(room, 0)
         quiet = job.fetched_pages - self._fetched_at_growth

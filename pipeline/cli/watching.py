@@ -70,7 +70,7 @@ def phase(job: CrawlJob) -> str:
 
 def counts(job: CrawlJob) -> str:
     """The pages of a crawl so far."""
-    kept = job.new_pages + job.updated_pages + job.unchanged_pages
+    kept = job.new_pages + job.updated_pages + job.unchanged_pages + job.not_due_pages
     failed = f" · {job.failed_pages} failed" if job.failed_pages else ""
     return (
         f"{job.total_pages} found · {job.fetched_pages} fetched · {kept} kept"

@@ -46,6 +46,14 @@ class Datasource(Base):
     render_js: Mapped[str] = mapped_column(default="never")
     documents: Mapped[bool] = mapped_column(default=False)
     next_crawl_at: Mapped[datetime | None] = mapped_column(index=True)
+    lastmod_kept: Mapped[int] = mapped_column(default=0, server_default="0")
+    """How often its sitemaps said that a page had not changed, and a look agreed."""
+    lastmod_told: Mapped[int] = mapped_column(default=0, server_default="0")
+    """How often they said that one had, and a look agreed."""
+    lastmod_broken: Mapped[int] = mapped_column(default=0, server_default="0")
+    """How often they said that one had not, and it had."""
+    revisit_weight: Mapped[float | None]
+    """What a look at one of its pages is worth, in squared intervals."""
     last_crawl_started_at: Mapped[datetime | None]
     last_crawl_completed_at: Mapped[datetime | None]
     error_message: Mapped[str | None]
