@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable
 
 from pipeline.errors import InvalidUrl
@@ -13,7 +14,7 @@ from spiders.traps import Traps, template_of
 VARIANT_LIMIT = 50
 """Queries one path may be fetched with."""
 
-_REMEMBERED_KEYS = 50_000
+_REMEMBERED_KEYS = 2**16
 _REMEMBERED_PATHS = 10_000
 
 
@@ -28,7 +29,8 @@ class Scope:
         self.rules = rules
         self.traps = Traps()
         self._listed: set[int] = set()
-        self._seen: set[int] = set()
+        self._seen = array("q", bytes(8 * _REMEMBERED_KEYS))
+        """Hashes of keys, each at its own place: a later one may take it, and nothing ever grows."""
         self._variants: dict[int, set[int]] = {}
 
     def discover(
@@ -43,7 +45,7 @@ class Scope:
             key = url_key(absolute)
         except InvalidUrl:
             return None
-        if hash(key) in self._seen:
+        if self._seen[hash(key) % _REMEMBERED_KEYS] == hash(key):
             return None
         reason = self.rules.decide(absolute, depth)
         if reason is Reason.OFF_SITE:
@@ -74,9 +76,7 @@ class Scope:
         return self.trap(url, key)
 
     def _remember(self, key: str) -> None:
-        if len(self._seen) >= _REMEMBERED_KEYS:
-            self._seen.clear()
-        self._seen.add(hash(key))
+        self._seen[hash(key) % _REMEMBERED_KEYS] = hash(key)
 
     def _remember_listed(self, key: str) -> None:
         if len(self._listed) >= _REMEMBERED_KEYS:
