@@ -19,6 +19,8 @@ WAITING, LEASED, DONE, REFUSED = "waiting", "leased", "done", "refused"
 NEW, UPDATED, UNCHANGED, REMOVED, FAILED, DECLINED = "new", "updated", "unchanged", "removed", "failed", "declined"
 KEPT = (NEW, UPDATED, UNCHANGED)
 
+REFUSED_AT_A_TIME = 2_000
+
 
 class FrontierEntry(Base):
     """One URL of one crawl. `outcome` is set once, when `state` becomes done or refused."""
@@ -228,13 +230,24 @@ def reasons(session: Session, crawl_id: UUID) -> dict[str, int]:
 
 
 def refuse_waiting(session: Session, crawl_id: UUID, *, reason: str) -> int:
-    """Refuse whatever still waits. Returns how many URLs."""
+    """Refuse whatever still waits. Returns how many URLs.
+
+    Some at a time: SQLite keeps in memory what one statement changes until it is done.
+    """
+    some = (
+        select(FrontierEntry.url_key)
+        .where(FrontierEntry.crawl_id == crawl_id, FrontierEntry.state == WAITING)
+        .limit(REFUSED_AT_A_TIME)
+    )
     statement = (
         update(FrontierEntry)
-        .where(FrontierEntry.crawl_id == crawl_id, FrontierEntry.state == WAITING)
+        .where(FrontierEntry.crawl_id == crawl_id, FrontierEntry.url_key.in_(some))
         .values(state=REFUSED, outcome=DECLINED, reason=reason)
     )
-    return count_changed(session, statement)
+    refused = 0
+    while changed := count_changed(session, statement):
+        refused += changed
+    return refused
 
 
 def reopen_folded(session: Session, crawl_id: UUID, *, target: str) -> int:
