@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pipeline.services.answers import AnswerService
     from pipeline.services.briefings import BriefingArchive
     from pipeline.services.dead_letters import DeadLetterService
+    from pipeline.services.history import HistoryService
     from pipeline.services.indexing import IndexService
     from pipeline.services.operations import OperationsService
     from pipeline.services.previewing import PreviewService
@@ -137,6 +138,13 @@ class Services:
         )
 
     @cached_property
+    def history(self) -> HistoryService:
+        """What pages said before, and what crawls hold."""
+        from pipeline.services.history import HistoryService
+
+        return HistoryService(self.database, self.settings, self.hints, self.clock, index=lambda: self.index)
+
+    @cached_property
     def upkeep(self) -> UpkeepService:
         """What the beat does."""
         return UpkeepService(self.database, self.settings, self.hints, self.clock, store=self.store)
@@ -205,17 +213,9 @@ class Services:
             store=self.store,
             sparse=self.sparse,
             matchers=self.matchers,
+            archive=self.briefings,
         )
 
-    @cached_property
-    def matchers(self) -> Matchers:
-        """What was learnt from each org's triggers."""
-        from pipeline.services.training_matchers import Matchers
-
-        return Matchers(self.database, self.clock)
-            archive=self.briefings,
-
-    @cached_property
     @cached_property
     def briefings(self) -> BriefingArchive:
         """Briefings given before."""
@@ -223,12 +223,22 @@ class Services:
 
         return BriefingArchive(self.database, self.clock, keep=self.settings.retrieve.keep_briefings)
 
+    @cached_property
+    def matchers(self) -> Matchers:
+        """What was learnt from each org's triggers."""
+        from pipeline.services.training_matchers import Matchers
+
+        return Matchers(self.database, self.clock)
+
+    @cached_property
     def verification(self) -> VerificationService:
         """The difference between rows and points."""
         return VerificationService(self.database, self.settings, self.clock, store=self.store)
 
     def close(self) -> None:
         """Close what was opened here; what was given stays open."""
+        if "briefings" in self.__dict__:
+            self.briefings.close()
         if "_store" in self.__dict__ and self._given_store is None:
             self._store.close()
         if "database" in self.__dict__:
@@ -237,8 +247,6 @@ class Services:
     def __enter__(self) -> Self:
         """Use as a context."""
         return self
-        if "briefings" in self.__dict__:
-            self.briefings.close()
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

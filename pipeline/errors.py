@@ -173,8 +173,24 @@ class VersionNotFound(NotFound):
     """The scenario was never published under this number."""
 
 
+class NothingHeld(InvalidInput):
+    """This crawl holds nothing that could be decided about."""
+
+    remedy = "A later crawl may have replaced it; `sitewise jobs list` shows which crawl holds pages."
+
+
+class CrawlUnfinished(InvalidInput):
+    """A roll-back needs a crawl that has ended, and no crawl of the website under way."""
+
+    remedy = "Wait until it ends, or cancel it."
+
+
 class DirectoryNotFound(NotFound):
     """The org has no such directory."""
+
+
+class BriefingNotFound(NotFound):
+    """The org has no such briefing, or it is no longer kept."""
 
 
 class InstructionsTooLong(InvalidScenario):
@@ -188,10 +204,6 @@ class CrawlAlreadyRunning(InvalidInput):
 
 
 # --- mend: a person has to change something ------------------------------------------------
-
-class BriefingNotFound(NotFound):
-    """The org has no such briefing, or it is no longer kept."""
-
 
 
 class SetupError(SitewiseError):

@@ -132,6 +132,7 @@ class CrawlPlan:
     documents: bool = False
     subdomains: bool = False
     extra_hosts: tuple[str, ...] = ()
+    sitemaps_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,7 @@ class FrontierUrl:
     etag: str | None = None
     last_modified: str | None = None
     attempts: int = 0
+    body_hash: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +199,7 @@ class Outcome:
 class CrawlProgress:
     """Counts of one crawl so far, derived from its frontier: nothing is ever counted twice.
 
-    found = waiting + fetched + refused. kept = new + updated + unchanged.
+    found = waiting + fetched + refused + not_due. kept = new + updated + unchanged + not_due.
     """
 
     found: int = 0
@@ -210,11 +212,13 @@ class CrawlProgress:
     failed: int = 0
     removed: int = 0
     limit_reached: bool = False
+    held: int = 0
+    not_due: int = 0
 
     @property
     def kept(self) -> int:
         """Pages in the knowledge base after this crawl, so far."""
-        return self.new + self.updated + self.unchanged
+        return self.new + self.updated + self.unchanged + self.not_due
 
 
 # --- extract -------------------------------------------------------------------------------
@@ -386,12 +390,12 @@ class SearchFilter:
 
     datasource_ids: frozenset[UUID] = frozenset()
     languages: frozenset[str] = frozenset()
+    url_prefix: str | None = None
+    fetched_after: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    url_prefix: str | None = None
-    fetched_after: datetime | None = None
     """One candidate of one search, best first; `score` is cosine (dense) or BM25 (sparse)."""
 
     id: UUID
@@ -432,13 +436,6 @@ class Verification:
 # --- retrieve ------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
-class Passage:
-    """A live piece of the website that may hold the answer.
-
-    `trust` is `website`, or `instruction_like` where the text speaks to an assistant instead of a reader.
-    """
-
 class Role(StrEnum):
     """Who said something in a conversation. Only the customer and the agent are listened to."""
 
@@ -456,6 +453,13 @@ class Turn:
     content: str
 
 
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """A live piece of the website that may hold the answer.
+
+    `trust` is `website`, or `instruction_like` where the text speaks to an assistant instead of a reader.
+    """
+
     id: UUID
     text: str
     title: str
@@ -467,11 +471,11 @@ class Turn:
     fetched_at: datetime
     trust: str = "website"
     source: str = "website"
+    changed_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Behavior:
-    changed_at: datetime | None = None
     """A scenario that applies to every conversation."""
 
     id: UUID

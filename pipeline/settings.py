@@ -110,6 +110,27 @@ class CrawlSettings(Group):
     )
     request_timeout: PositiveSpan = Field(timedelta(seconds=20), description="A page that takes longer is given up.")
     body_limit: int = Field(10 * 2**20, description="Bytes of a decoded body; longer pages are refused.")
+    held_share: float = Field(
+        0.2,
+        gt=0,
+        le=1,
+        description="Share of a website's pages that a crawl may remove or empty; more wait until somebody decides.",
+    )
+    held_least_pages: int = Field(
+        3, ge=1, description="Fewer removed or emptied pages than this are never held, unless they are all there are."
+    )
+    held_text_share: float = Field(
+        0.3, ge=0, le=1, description="A page is emptied when less than this share of its words is left."
+    )
+    shortest_revisit: float = Field(
+        0.25,
+        gt=0,
+        le=1,
+        description="A page that changes all the time is looked at again after this share of its website's interval.",
+    )
+    longest_revisit: float = Field(
+        8.0, ge=1, description="A page that never changes is looked at again after this many intervals."
+    )
     robots_lifetime: Span = Field(timedelta(days=1), description="How long robots.txt is believed.")
     lease: PositiveSpan = Field(timedelta(seconds=30), description="A worker silent this long has lost its crawl.")
     frontier_batch: int = Field(32, ge=1, le=256, description="URLs a spider takes from the frontier at a time.")
@@ -208,6 +229,16 @@ class RetrieveSettings(Group):
     top_k: int = Field(8, ge=1, le=50, description="Passages in a briefing.")
     candidates: int = Field(60, ge=1, le=500, description="Hits asked of each half of the search.")
     per_page: int = Field(2, ge=1, description="Passages one page may give.")
+    per_host: int = Field(
+        50, ge=1, description="Passages one host may give; lower it where not every website is trusted alike."
+    )
+    instruction_like: Literal["lower", "flag"] = Field(
+        "lower",
+        description="What becomes of a passage that speaks to an assistant: lower halves its score, flag only says so.",
+    )
+    keep_briefings: Span = Field(
+        timedelta(days=30), description="How long a briefing can be read again; 0: none is stored."
+    )
     max_tokens: int = Field(3_000, ge=100, description="Tokens of the rendered prompt.")
     answerable_threshold: float = Field(0.35, ge=-1, le=1, description="Least best cosine that is an answer.")
 
@@ -229,16 +260,6 @@ class WorkSettings(Group):
     attempts: int = Field(5, ge=1, description="Work that ended its worker this often is parked as poison.")
     tick: PositiveSpan = Field(timedelta(seconds=5), description="How often due and orphaned work is looked for.")
     hint_delays: Annotated[tuple[PositiveSpan, ...], NoDecode, BeforeValidator(_split)] = Field(
-    per_host: int = Field(
-        50, ge=1, description="Passages one host may give; lower it where not every website is trusted alike."
-    )
-    instruction_like: Literal["lower", "flag"] = Field(
-        "lower",
-        description="What becomes of a passage that speaks to an assistant: lower halves its score, flag only says so.",
-    )
-    keep_briefings: Span = Field(
-        timedelta(days=30), description="How long a briefing can be read again; 0: none is stored."
-    )
         (timedelta(seconds=5), timedelta(seconds=15), timedelta(seconds=60), timedelta(minutes=5)),
         min_length=1,
         description="Waits between hints for the same row, comma-separated; the last one stays.",

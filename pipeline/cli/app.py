@@ -16,6 +16,7 @@ from pipeline.cli import (
     asking,
     crawling,
     dead,
+    history,
     interrupts,
     jobs,
     looking,
@@ -78,12 +79,15 @@ def options(
 
 app.command()(crawling.crawl)
 app.command()(asking.ask)
+app.command()(asking.briefing)
 app.command()(looking.status)
 app.command()(operating.workers)
 app.command()(looking.why)
 app.command()(looking.verify)
 app.command()(running.up)
 app.command()(running.settings)
+looking.page_app.command("history")(history.history)
+looking.page_app.command("rollback")(history.rollback)
 app.add_typer(looking.page_app, name="page")
 app.add_typer(jobs.jobs_app, name="jobs")
 app.add_typer(scheduling.schedule_app, name="schedule")
@@ -95,7 +99,6 @@ app.add_typer(running.db_app, name="db")
 
 def run() -> NoReturn:
     """Run one command and end the process with its exit status."""
-app.command()(asking.briefing)
     interrupts.listen()
     try:
         app()

@@ -51,6 +51,8 @@ class Crawl(Leased, Base):
     refused_pages: Mapped[int] = mapped_column(default=0)
     failed_pages: Mapped[int] = mapped_column(default=0)
     held_pages: Mapped[int] = mapped_column(default=0)
+    not_due_pages: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Pages that serve and were not looked at, because it was not their time yet."""
     limit_reached: Mapped[bool] = mapped_column(default=False)
     current_url: Mapped[str | None]
     error_message: Mapped[str | None] = mapped_column(Text)
@@ -131,6 +133,11 @@ def listing(session: Session, *, org_id: UUID, limit: int = 20) -> list[Crawl]:
     return list(session.scalars(statement.limit(limit)))
 
 
+def holding(session: Session, datasource_id: UUID) -> list[Crawl]:
+    """The datasource's crawls that hold pages by their own account."""
+    return list(session.scalars(select(Crawl).where(Crawl.datasource_id == datasource_id, Crawl.held_pages > 0)))
+
+
 def ended(session: Session, datasource_id: UUID) -> list[UUID]:
     """The datasource's crawls that are over."""
     statement = select(Crawl.id).where(Crawl.datasource_id == datasource_id, Crawl.status.not_in(RUNNING))
@@ -196,6 +203,8 @@ def write_progress(crawl: Crawl, progress: CrawlProgress, *, url: str | None) ->
     crawl.removed_pages = progress.removed
     crawl.refused_pages = progress.refused
     crawl.failed_pages = progress.failed
+    crawl.not_due_pages = progress.not_due
+    crawl.held_pages = progress.held
     crawl.limit_reached = progress.limit_reached
     crawl.current_url = url or crawl.current_url
 

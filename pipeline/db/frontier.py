@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -16,8 +16,14 @@ from pipeline.db.crawls import Crawl
 from pipeline.model import CrawlProgress, Discovered, Reason
 
 WAITING, LEASED, DONE, REFUSED = "waiting", "leased", "done", "refused"
+RESTING = "resting"
+"""The state of a URL that this crawl does not ask for: its page is not due. Its outcome is known all the same."""
+
 NEW, UPDATED, UNCHANGED, REMOVED, FAILED, DECLINED = "new", "updated", "unchanged", "removed", "failed", "declined"
-KEPT = (NEW, UPDATED, UNCHANGED)
+HELD = "held"
+"""The page serves as it did until somebody decides."""
+NOT_DUE = "not_due"
+KEPT = (NEW, UPDATED, UNCHANGED, NOT_DUE)
 
 REFUSED_AT_A_TIME = 2_000
 
@@ -74,6 +80,41 @@ def add(session: Session, crawl_id: UUID, found: Iterable[Discovered], *, now: d
             "seen_at": now,
         }
         for url in first.values()
+    )
+    insert_new(session, FrontierEntry, rows)
+
+
+@dataclass(frozen=True, slots=True)
+class Rest:
+    """A URL of a page that is not due. Without a `reason` the page serves, or is about to."""
+
+    url_key: str
+    url: str
+    depth: int
+    looked_at: datetime
+    reason: str | None = None
+    detail: str | None = None
+    target: str | None = None
+
+
+def add_resting(session: Session, crawl_id: UUID, resting: Iterable[Rest]) -> None:
+    """Add URLs that this crawl does not ask for; those already there are left as they are."""
+    rows = (
+        {
+            "crawl_id": crawl_id,
+            "url_key": one.url_key,
+            "url": one.url,
+            "depth": one.depth,
+            "is_new": False,
+            "state": RESTING,
+            "outcome": DECLINED if one.reason else NOT_DUE,
+            "reason": one.reason,
+            "detail": one.detail,
+            "target": one.target,
+            "attempts": 0,
+            "seen_at": one.looked_at,
+        }
+        for one in resting
     )
     insert_new(session, FrontierEntry, rows)
 
@@ -256,7 +297,7 @@ def reopen_folded(session: Session, crawl_id: UUID, *, target: str) -> int:
         update(FrontierEntry)
         .where(
             FrontierEntry.crawl_id == crawl_id,
-            FrontierEntry.state == DONE,
+            FrontierEntry.state.in_((DONE, RESTING)),
             FrontierEntry.outcome == DECLINED,
             FrontierEntry.reason == Reason.DUPLICATE_OF,
             FrontierEntry.target == target,
@@ -297,6 +338,8 @@ def progress(session: Session, crawl_id: UUID, *, page_limit: int) -> CrawlProgr
         refused=outcomes[DECLINED],
         failed=outcomes[FAILED],
         removed=outcomes[REMOVED],
+        held=outcomes[HELD],
+        not_due=outcomes[NOT_DUE],
         limit_reached=is_full and (waiting > 0 or reasons[Reason.PAGE_LIMIT] > 0),
     )
 
@@ -319,12 +362,13 @@ def progress_since(session: Session, crawl_id: UUID, before: CrawlProgress) -> C
         unchanged=outcomes[UNCHANGED],
         failed=outcomes[FAILED],
         removed=outcomes[REMOVED],
+        held=outcomes[HELD],
     )
 
 
 def count_kept(session: Session, crawl_id: UUID) -> int:
     """How many URLs of the crawl became pages that are kept: one look along an index, at those rows alone."""
-    kept = (FrontierEntry.state == DONE, FrontierEntry.outcome.in_(KEPT))
+    kept = (FrontierEntry.state.in_((DONE, RESTING)), FrontierEntry.outcome.in_(KEPT))
     return session.scalar(select(func.count()).where(FrontierEntry.crawl_id == crawl_id, *kept)) or 0
 
 

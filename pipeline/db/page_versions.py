@@ -30,6 +30,8 @@ from pipeline.db.pages import Page
 WAITING, INDEXED, SUPERSEDED, POISON = "waiting", "indexed", "superseded", "poison"
 LATER = "later"
 """Waits until its crawl has fetched everything: what is new in it may be new on every page."""
+HELD = "held"
+"""Waits for a decision: it would replace nearly all that its page says."""
 
 
 class PageVersion(Leased, Base):
@@ -102,7 +104,8 @@ def supersede_waiting(session: Session, page_id: UUID) -> int:
 
     One that was indexed before, and waits to be cut anew, stays as it was.
     """
-    waiting = update(PageVersion).where(PageVersion.page_id == page_id, PageVersion.state.in_((WAITING, LATER)))
+    undone = (WAITING, LATER, HELD)
+    waiting = update(PageVersion).where(PageVersion.page_id == page_id, PageVersion.state.in_(undone))
     free_again = {"lease_token": None, "lease_until": None}
     again = waiting.where(PageVersion.indexed_at.is_not(None)).values(state=INDEXED, **free_again)
     session.execute(again.execution_options(synchronize_session=False))
@@ -327,6 +330,12 @@ def embedded_in(session: Session, crawl_id: UUID) -> tuple[int, int]:
     ).where(PageVersion.crawl_id == crawl_id)
     chunks, embedded = session.execute(statement).one()
     return int(chunks), int(embedded)
+
+
+def count_unindexed(session: Session, ids: Sequence[UUID]) -> int:
+    """How many of these versions are not in the vector store, whole."""
+    undone = (PageVersion.id.in_(ids), PageVersion.state != INDEXED)
+    return session.scalar(select(func.count()).where(*undone)) or 0
 
 
 def history(session: Session, page_id: UUID) -> list[PageVersion]:

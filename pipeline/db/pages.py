@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, ForeignKey, Index, UniqueConstraint, func, or_, select, tuple_
+from sqlalchemy import ColumnElement, ForeignKey, Index, UniqueConstraint, func, or_, select, tuple_, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pipeline.db.base import Base
 from pipeline.db.datasources import Datasource
 from pipeline.errors import PageNotFound
-from pipeline.model import PageStatus
+from pipeline.model import PageStatus, Reason
 
 TWINS = (PageStatus.SYNCED, PageStatus.PENDING)
 """Pages in these states are looked at for others that say the same."""
@@ -26,6 +26,7 @@ class Page(Base):
         UniqueConstraint("datasource_id", "url_key"),
         Index("ix_pages_text", "datasource_id", "text_hash"),
         Index("ix_pages_org_status", "org_id", "status"),
+        Index("ix_pages_next_fetch", "datasource_id", "next_fetch_at"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -54,6 +55,14 @@ class Page(Base):
     fetched_at: Mapped[datetime | None]
     changed_at: Mapped[datetime | None]
     next_fetch_at: Mapped[datetime | None]
+    """When a scheduled crawl looks at it next; without a date, the next one does."""
+    body_hash: Mapped[str | None]
+    """SHA-256 of the HTML behind `text_hash`, hexadecimal: what is the same needs no parser."""
+    changes_seen: Mapped[float] = mapped_column(default=0.0, server_default="0")
+    """How often it changed, as far as looks tell, in the `hours_watched` between its first look and its last."""
+    hours_watched: Mapped[float] = mapped_column(default=0.0, server_default="0")
+    taken_on_trust: Mapped[int] = mapped_column(default=0, server_default="0")
+    """How many times in a row it was due and its sitemap's word was taken that it is the same."""
     last_crawl_id: Mapped[UUID | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
@@ -95,6 +104,51 @@ def kept(session: Session, datasource_id: UUID) -> list[Page]:
     return list(session.scalars(statement.order_by(Page.url_key)))
 
 
+def resting(session: Session, datasource_id: UUID, *, after: datetime) -> list[Page]:
+    """Pages of the datasource that need no look before `after`."""
+    statement = select(Page).where(Page.datasource_id == datasource_id, Page.next_fetch_at > after)
+    return list(session.scalars(statement.order_by(Page.url_key)))
+
+
+def next_due(session: Session, datasource_id: UUID, *, after: datetime) -> datetime | None:
+    """The earliest date later than `after` that a page of the datasource is to be looked at."""
+    statement = select(func.min(Page.next_fetch_at)).where(Page.datasource_id == datasource_id)
+    return session.scalar(statement.where(Page.next_fetch_at > after))
+
+
+def histories(session: Session, datasource_id: UUID) -> list[tuple[float, float]]:
+    """What looks at the serving pages of the datasource told: changes seen, hours watched."""
+    watched = (Page.live_version.is_not(None), Page.hours_watched > 0)
+    statement = select(Page.changes_seen, Page.hours_watched).where(Page.datasource_id == datasource_id, *watched)
+    return [(changes, hours) for changes, hours in session.execute(statement)]
+
+
+def wake(session: Session, datasource_id: UUID, *, folded_into: str | None = None) -> None:
+    """Have the next crawl read every page of the datasource anew, or those that lead to a URL: links and all."""
+    statement = update(Page).where(Page.datasource_id == datasource_id)
+    if folded_into is not None:
+        statement = statement.where(Page.target == folded_into)
+    unknown = {"next_fetch_at": None, "etag": None, "last_modified": None, "body_hash": None}
+    session.execute(statement.values(**unknown).execution_options(synchronize_session="fetch"))
+
+
+def count_kept(session: Session, datasource_id: UUID) -> int:
+    """How many pages of the datasource serve now, those excluded by hand left out."""
+    serves = (Page.live_version.is_not(None), Page.excluded.is_(False))
+    return session.scalar(select(func.count()).where(Page.datasource_id == datasource_id, *serves)) or 0
+
+
+def known(session: Session, datasource_id: UUID) -> list[Page]:
+    """Every page of the datasource, those included that serve no more."""
+    return list(session.scalars(select(Page).where(Page.datasource_id == datasource_id).order_by(Page.url_key)))
+
+
+def leading_to(session: Session, datasource_id: UUID, url: str) -> list[str]:
+    """Addresses of pages of the datasource that fold into this one, in order."""
+    statement = select(Page.url).where(Page.datasource_id == datasource_id, Page.target == url)
+    return list(session.scalars(statement.order_by(Page.url_key)))
+
+
 def moved(session: Session, datasource_id: UUID) -> list[Page]:
     """Pages of the datasource that serve although they lead elsewhere by now."""
     statement = select(Page).where(
@@ -110,8 +164,11 @@ def with_texts(session: Session, datasource_id: UUID, text_hashes: Sequence[str]
 
 
 def counts_as_twin(page: Page) -> bool:
-    """Whether a page serves, or is about to, so that another with the same text need not."""
-    return not page.excluded and page.status in TWINS
+    """Whether a page serves, or is about to, so that another with the same text need not.
+
+    One that may be about to leave does not.
+    """
+    return not page.excluded and page.status in TWINS and page.reason != Reason.HELD
 
 
 def twins(session: Session, page: Page, *, text_hash: str) -> list[Page]:
@@ -122,6 +179,7 @@ def twins(session: Session, page: Page, *, text_hash: str) -> list[Page]:
         Page.id != page.id,
         Page.excluded.is_(False),
         Page.status.in_(TWINS),
+        Page.reason != Reason.HELD,
     )
     return list(session.scalars(statement))
 

@@ -10,6 +10,7 @@ from pipeline.db import (
     datasources,
     dead_letters,
     frontier,
+    held_changes,
     hosts,
     orgs,
     outbox,
@@ -20,6 +21,7 @@ from pipeline.db import (
     scenario_matchers,
     scenarios,
     schedule_runs,
+    served_spans,
     site_blocks,
     workers,
 )
@@ -27,12 +29,13 @@ from pipeline.db.base import Base
 
 MODULES = (
     bodies,
+    briefings,
     chunks,
     crawls,
-    briefings,
     datasources,
     dead_letters,
     frontier,
+    held_changes,
     hosts,
     orgs,
     outbox,
@@ -43,6 +46,7 @@ MODULES = (
     scenario_matchers,
     scenarios,
     schedule_runs,
+    served_spans,
     site_blocks,
     workers,
 )

@@ -13,7 +13,7 @@ from pipeline.db.datasources import Datasource
 from pipeline.db.engine import Database, Session
 from pipeline.errors import CrawlAlreadyRunning, LeaseLost
 from pipeline.model import CrawlStatus, CrawlTrigger, Discovered, OrgScope
-from pipeline.services import endings
+from pipeline.services import endings, holding, revisiting
 from pipeline.services.clock import Clock
 from pipeline.services.hints import Hints, relay
 from pipeline.services.websites import NewDatasource as NewDatasource  # noqa: PLC0414 - where callers look for it
@@ -69,6 +69,7 @@ class CrawlJob:
     fetched_pages: int = 0
     refused_pages: int = 0
     waiting_pages: int = 0
+    not_due_pages: int = 0
     pending_pages: int = 0
     chunks: int = 0
     embedded_chunks: int = 0
@@ -114,6 +115,7 @@ class CrawlService:
             orgs.get(session, scope.org_id)
             datasource = datasources.ensure(session, url=url, url_key=url_key(url), org_id=scope.org_id, now=now)
             is_new = not datasource.display_name
+            before = _rules(datasource)
             datasource.display_name = new.display_name or datasource.display_name or split(url).netloc
             datasource.page_limit = new.page_limit
             datasource.include_paths = list(new.include_paths)
@@ -128,6 +130,8 @@ class CrawlService:
             datasource.render_js = new.render_js
             datasource.documents = new.documents
             datasource.updated_at = now
+            if not is_new and _rules(datasource) != before:
+                pages.wake(session, datasource.id)
             return datasource
 
     def is_settled(self, new: NewDatasource, *, scope: OrgScope) -> bool:
@@ -231,6 +235,7 @@ class CrawlService:
             now = self._clock()
             crawl = crawls.get(session, crawl_id, org_id=scope.org_id)
             if crawls.cancel(session, crawl, now=now):
+                holding.give_up(session, crawl)
                 datasource = session.get_one(Datasource, crawl.datasource_id)
                 datasource.next_crawl_at = endings.next_crawl_at(datasource, now=now)
         return self.job(crawl_id, scope=scope)
@@ -256,17 +261,24 @@ class CrawlService:
             pending = page_versions.count_waiting_of(session, [crawl.id for crawl in found])
             return [_job(crawl, pending=pending.get(crawl.id, 0)) for crawl in found]
 
-    def list_datasources(self, *, scope: OrgScope) -> list[Datasource]:
-        """The org's websites, oldest first."""
-        with self._database.read() as session:
-            return datasources.listing(session, org_id=scope.org_id)
-
     def list_running(self, *, scope: OrgScope) -> list[CrawlJob]:
         """The org's crawls that have not ended, oldest first, without refusals and failures."""
         with self._database.read() as session:
             found = backlog.running_crawls(session, org_id=scope.org_id)
             pending = page_versions.count_waiting_of(session, [crawl.id for crawl in found])
             return [_job(crawl, pending=pending.get(crawl.id, 0)) for crawl in found]
+
+    def list_datasources(self, *, scope: OrgScope) -> list[Datasource]:
+        """The org's websites, oldest first."""
+        with self._database.read() as session:
+            return datasources.listing(session, org_id=scope.org_id)
+
+
+def _rules(datasource: Datasource) -> tuple[object, ...]:
+    """What decides which pages are kept, how they are read, and when."""
+    paths = (tuple(datasource.include_paths), tuple(datasource.exclude_paths))
+    reach = (datasource.page_limit, datasource.subdomains, tuple(datasource.extra_hosts))
+    return (*paths, *reach, datasource.crawl_interval_hours, datasource.render_js, datasource.documents)
 
 
 def _seed(session: Session, crawl: Crawl, datasource: Datasource, *, now: datetime) -> None:
@@ -278,6 +290,7 @@ def _seed(session: Session, crawl: Crawl, datasource: Datasource, *, now: dateti
     kept = (Discovered(page.url_key, page.url, page.depth) for page in pages.kept(session, datasource.id))
     earlier = frontier.seen_before(session, crawls.ended(session, datasource.id))
     seen = (Discovered(entry.url_key, entry.url, entry.depth, entry.found_on) for entry in earlier)
+    revisiting.rest(session, crawl, datasource, now=now)
     frontier.add(session, crawl.id, kept, now=now, is_new=False)
     frontier.add(session, crawl.id, [start, *seen], now=now)
 
@@ -291,7 +304,7 @@ def _job(
     refusals: dict[str, int] | None = None,
     failures: tuple[Failure, ...] = (),
 ) -> CrawlJob:
-    kept = crawl.new_pages + crawl.updated_pages + crawl.unchanged_pages
+    kept = crawl.new_pages + crawl.updated_pages + crawl.unchanged_pages + crawl.not_due_pages
     return CrawlJob(
         id=crawl.id,
         datasource_id=crawl.datasource_id,
@@ -314,6 +327,7 @@ def _job(
         fetched_pages=crawl.fetched_pages,
         refused_pages=crawl.refused_pages,
         waiting_pages=crawl.waiting_pages,
+        not_due_pages=crawl.not_due_pages,
         pending_pages=pending,
         chunks=chunks,
         embedded_chunks=embedded,

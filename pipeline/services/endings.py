@@ -14,7 +14,7 @@ from pipeline.db.crawls import Crawl
 from pipeline.db.datasources import Datasource
 from pipeline.db.engine import Session
 from pipeline.model import CrawlStatus
-from pipeline.services import sitewide
+from pipeline.services import holding, revisiting, sitewide
 from pipeline.services.dead_letters import note_crawl
 from pipeline.settings import Settings
 
@@ -54,12 +54,17 @@ def recount(session: Session, crawl: Crawl) -> None:
 
 def settle(session: Session, crawl: Crawl, *, now: datetime) -> None:
     """Tell the datasource, deleted or not, that its crawl ended, when the next is due, and forget older frontiers."""
+    holding.give_up(session, crawl)
+    holding.recount(session, crawl.datasource_id)
     datasource = session.get_one(Datasource, crawl.datasource_id)
     if crawl.status == CrawlStatus.FAILED and datasource.deleted_at is None:
         note_crawl(session, crawl, datasource, now=now)
     datasource.last_crawl_completed_at = now
     datasource.error_message = crawl.error_message
-    datasource.next_crawl_at = next_crawl_at(datasource, now=now)
+    datasource.next_crawl_at = at = next_crawl_at(datasource, now=now)
+    if crawl.status == CrawlStatus.COMPLETED and at is not None:
+        revisiting.weigh(session, datasource)
+        datasource.next_crawl_at = revisiting.next_crawl(session, datasource, at=at, now=now)
     frontier.forget(session, [old for old in crawls.ended(session, datasource.id) if old != crawl.id])
 
 

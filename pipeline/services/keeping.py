@@ -6,14 +6,17 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from pipeline.db import frontier, page_versions, pages
+from pipeline.db import frontier, held_changes, page_versions, pages
 from pipeline.db.crawls import Crawl
 from pipeline.db.engine import Session
 from pipeline.db.frontier import FrontierEntry
 from pipeline.db.page_versions import PageVersion
 from pipeline.db.pages import Page
 from pipeline.model import Discovered, Document, Outcome, PageStatus, Reason
+from pipeline.services import holding
 from pipeline.services.batch import Batch
+from pipeline.services.harm import Replaced
+from pipeline.services.revisiting import Looks
 from pipeline.services.sitewide import may_be_site_wide
 from pipeline.settings import Settings
 from pipeline.stages.chunk.repeats import arrangement, repeatable
@@ -50,12 +53,15 @@ class Keeper:
         self._kept = frontier.count_kept(session, crawl.id)
         self._outcomes = outcomes
         self._batch = Batch(session, crawl, outcomes, now=now)
+        self._looks = Looks(session, crawl, settings, self._batch, now=now)
         self.kept_versions = 0
 
     def keep_all(self) -> None:
         """Write them in order. A URL that is done already stays as it is: writing twice is the same as once."""
         for outcome in self._outcomes:
+            before = self._looks.before(outcome)
             self._keep(outcome)
+            self._looks.after(outcome, before)
         self._batch.write()
 
     def _keep(self, outcome: Outcome) -> None:
@@ -96,11 +102,20 @@ class Keeper:
         elif (winner := self._winning_twin(page, document)) is not None:
             self._fold_page(entry, page, Reason.DUPLICATE_OF, target=winner.url)
         elif self._is_unchanged(page, document) or self._is_rearranged(page, document):
+            holding.withdraw(self._session, page)
             page.text_hash = document.text_hash
             self._note_fetch(page, outcome)
             self._done(entry, page, frontier.UNCHANGED, Reason.UNCHANGED)
+        elif self._was_taken_back(page, document):
+            self._close(entry, frontier.DECLINED, Reason.HELD)
         else:
             self._add_version(entry, page, outcome, document)
+
+    def _was_taken_back(self, page: Page, document: Document) -> bool:
+        """Whether somebody said that this text of the page shall not serve."""
+        if page.live_version is not None or page.reason != Reason.HELD:
+            return False
+        return holding.known_text(self._session, page, document.text_hash) is not None
 
     def _move(self, entry: FrontierEntry, final_url: str) -> FrontierEntry | None:
         """Fold a redirected URL into where it led. None when that page is dealt with already."""
@@ -152,9 +167,13 @@ class Keeper:
     def _add_version(self, entry: FrontierEntry, page: Page, outcome: Outcome, document: Document) -> None:
         """Store a new text to be indexed. What readers see changes when that is done, not now."""
         is_new = page.live_version is None
+        state = self._state(page, document)
+        if state == page_versions.HELD:
+            self._stage_text(entry, page, outcome, document)
+            return
+        holding.withdraw(self._session, page)
         if page.text_hash not in {None, document.text_hash}:
             self._reopen_twins(page)
-        state = self._state(page, document)
         if not self._batch.is_made(page):
             page_versions.supersede_waiting(self._session, page.id)
         self._batch.keep_version(self._version(page, outcome, document, state=state))
@@ -176,7 +195,51 @@ class Keeper:
         if page.live_version is None:
             return page_versions.WAITING
         live = page_versions.get(self._session, page.live_version)
-        return page_versions.LATER if may_be_site_wide(document, live) else page_versions.WAITING
+        if may_be_site_wide(document, live):
+            return page_versions.LATER
+        replaced = Replaced.of(live.markdown, document.markdown)
+        is_another = replaced.is_another or replaced.is_emptied(self._settings.crawl.held_text_share)
+        return page_versions.HELD if is_another and not page.excluded else page_versions.WAITING
+
+    def _stage_text(self, entry: FrontierEntry, page: Page, outcome: Outcome, document: Document) -> None:
+        """Keep a text that says something else entirely until all pages are known: many may say the same now."""
+        self._session.flush()
+        known = holding.known_text(self._session, page, document.text_hash)
+        if known is not None and known.state == held_changes.REJECTED:
+            self._close(entry, frontier.DECLINED, Reason.HELD)
+            return
+        page.fetched_at, page.etag, page.last_modified = outcome.fetched_at, None, None
+        version_id = known.version_id if known is not None else None
+        if version_id is None:
+            page_versions.supersede_waiting(self._session, page.id)
+            version = self._version(page, outcome, document, state=page_versions.HELD)
+            version_id = version.id
+            self._batch.keep_version(version)
+        self._stage(page, held_changes.REPLACED, Reason.SYNCED, digest=document.text_hash, version_id=version_id)
+        self._close(entry, frontier.UPDATED, Reason.SYNCED)
+
+    def _stage(
+        self,
+        page: Page,
+        kind: str,
+        reason: Reason,
+        *,
+        digest: str,
+        target: str | None = None,
+        version_id: UUID | None = None,
+    ) -> bool:
+        self._session.flush()
+        return holding.stage(
+            self._session,
+            self._crawl,
+            page,
+            kind=kind,
+            reason=reason,
+            digest=digest,
+            now=self._now,
+            target=target,
+            version_id=version_id,
+        )
 
     def _version(self, page: Page, outcome: Outcome, document: Document, *, state: str) -> PageVersion:
         html = outcome.html or b""
@@ -204,6 +267,7 @@ class Keeper:
         page = self._page(entry, url=entry.url)
         page.missing_since, page.detail = None, None
         page.fetched_at = outcome.fetched_at
+        holding.withdraw(self._session, page)
         self._done(entry, page, frontier.UNCHANGED, Reason.UNCHANGED)
 
     def _refuse(self, entry: FrontierEntry, outcome: Outcome) -> None:
@@ -232,12 +296,13 @@ class Keeper:
         """A page that serves is not forgotten on one bad answer: only on a second 404 or 410, or when told to."""
         is_missing = outcome.http_status in GONE
         if is_missing and page.missing_since is not None:
-            self._reopen_twins(page)
-            drop_waiting(self._session, page)
-            page.live_version = None
-            page.status, page.reason = PageStatus.EXCLUDED, Reason.GONE
-            self._close(entry, frontier.REMOVED, Reason.GONE)
+            self._doubt_for_good(entry, page, held_changes.GONE, Reason.GONE, digest=page.missing_since.isoformat())
             return
+        if reason == Reason.NOINDEX and not page.excluded:
+            self._doubt_for_good(entry, page, held_changes.WITHDRAWN, reason, digest=reason)
+            return
+        if reason in holding.EMPTY and not is_missing:
+            self._stage(page, held_changes.EMPTIED, reason, digest=reason)
         if reason in WITHDRAWN:
             self._reopen_twins(page)
             page.live_version = None
@@ -246,6 +311,16 @@ class Keeper:
         if is_missing:
             page.missing_since = self._now
         self._close(entry, frontier.FAILED, reason)
+
+    def _doubt_for_good(self, entry: FrontierEntry, page: Page, kind: str, reason: Reason, *, digest: str) -> None:
+        """A page that is to leave does so at the end of the crawl, if few do; others may serve instead of it."""
+        drop_waiting(self._session, page)
+        if self._stage(page, kind, reason, digest=digest):
+            self._reopen_twins(page)
+            outcome = frontier.REMOVED if kind == held_changes.GONE else frontier.DECLINED
+            self._close(entry, outcome, reason)
+        else:
+            self._close(entry, frontier.DECLINED, Reason.HELD)
 
     def _decline(self, entry: FrontierEntry, page: Page, reason: Reason) -> None:
         if reason in WITHDRAWN:
@@ -263,9 +338,13 @@ class Keeper:
             self._close(entry, frontier.DECLINED, reason)
 
     def _fold_page(self, entry: FrontierEntry, page: Page, reason: Reason, *, target: str | None) -> None:
-        entry.target = page.target = target
-        page.reason, page.updated_at = reason, self._now
+        entry.target, page.updated_at = target, self._now
         drop_waiting(self._session, page)
+        if page.live_version is not None and not page.excluded:
+            is_staged = self._stage(page, held_changes.FOLDED, reason, digest=f"{reason} {target}", target=target)
+            self._close(entry, frontier.DECLINED, reason if is_staged else Reason.HELD)
+            return
+        page.target, page.reason = target, reason
         target_page = self._batch.page(url_key(target)) if target else None
         if page.live_version is None or (target_page is not None and target_page.live_version is not None):
             page.status, page.live_version = PageStatus.EXCLUDED, None

@@ -15,7 +15,7 @@ from pipeline.db.engine import Database, Session
 from pipeline.errors import TemporaryError
 from pipeline.logs import get_logger
 from pipeline.model import CrawlPlan, CrawlProgress, Discovered, FrontierUrl, OrgScope, Outcome, Reason
-from pipeline.services import endings, sharing, sitewide
+from pipeline.services import endings, holding, revisiting, sharing, sitewide
 from pipeline.services.clock import Clock
 from pipeline.services.hints import Hints, relay
 from pipeline.services.keeping import Keeper
@@ -79,6 +79,7 @@ class DatabaseLedger:
                 documents=datasource.documents,
                 subdomains=datasource.subdomains,
                 extra_hosts=tuple(datasource.extra_hosts),
+                sitemaps_first=datasource.last_crawl_completed_at is not None,
             )
 
     def seed(self, found: Sequence[Discovered]) -> None:
@@ -87,6 +88,7 @@ class DatabaseLedger:
         with self._database.write() as session:
             crawl = self._fence(session, now)
             frontier.add(session, self._crawl_id, found, now=now)
+            revisiting.listen(session, crawl, found, self._settings, now=now)
             self._write_progress(session, crawl, roughly=True)
 
     def take(self, limit: int) -> list[FrontierUrl]:
@@ -203,8 +205,10 @@ class DatabaseLedger:
             crawl.lease_token = crawl.lease_until = None
             crawl.error_message = None
             session.flush()
-            problem = None if progress.kept else self._start_problem(session, crawl)
+            holding.decide(session, crawl, self._settings, now=now)
+            problem = None if progress.kept > progress.not_due else self._start_problem(session, crawl)
             if problem:
+                endings.recount(session, crawl)
                 crawls.fail(crawl, now=now, message=problem)
                 endings.settle(session, crawl, now=now)
             else:
@@ -282,5 +286,6 @@ def _frontier_url(entry: frontier.FrontierEntry, page: pages.Page | None) -> Fro
         found_on=entry.found_on,
         etag=page.etag if page and serves else None,
         last_modified=page.last_modified if page and serves else None,
+        body_hash=page.body_hash if page and serves and page.text_hash else None,
         attempts=entry.attempts,
     )

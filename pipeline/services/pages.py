@@ -153,7 +153,7 @@ class PageService:
             InvalidUrl: If it is neither an id nor an address.
         """
         with self._database.read() as session:
-            page = _find(session, url_or_id, scope=scope)
+            page = find_page(session, url_or_id, scope=scope)
             history = page_versions.history(session, page.id)
             live = next((version for version in history if version.id == page.live_version), None)
             shown = live or (history[0] if history else None)
@@ -227,6 +227,7 @@ class PageService:
                 page.status, page.reason = PageStatus.SYNCED, Reason.SYNCED
             else:
                 page.status, page.reason = PageStatus.PENDING, Reason.PENDING
+            pages.wake(session, page.datasource_id, folded_into=page.url)
             sitewide.decide(session, page.datasource_id, self._settings, now=page.updated_at)
 
 
@@ -243,7 +244,13 @@ def _read_cursor(cursor: str) -> tuple[str, UUID]:
         raise InvalidInput(field="cursor", given=cursor[:80], allowed="the `next` of the list before") from error
 
 
-def _find(session: Session, url_or_id: str | UUID, *, scope: OrgScope) -> Page:
+def find_page(session: Session, url_or_id: str | UUID, *, scope: OrgScope) -> Page:
+    """The org's page by its id or its URL in any spelling; of several, one that serves.
+
+    Raises:
+        PageNotFound: If the org has no such page.
+        InvalidUrl: If it is neither an id nor an address.
+    """
     if isinstance(url_or_id, UUID):
         return pages.get(session, url_or_id, org_id=scope.org_id)
     try:

@@ -17,6 +17,7 @@ from pipeline.db.pages import Page
 from pipeline.errors import AddressRefused, InvalidUrl
 from pipeline.model import Reason
 from pipeline.rules import CrawlRules
+from pipeline.services import holding
 from pipeline.settings import Settings
 from pipeline.urls import canonical, split, url_key
 
@@ -116,7 +117,10 @@ def explain(url: str, sources: Sequence[Datasource], *, session: Session, settin
     best = max(found, key=lambda one: one.weight, default=None)
     if best is None or not any(best.weight):
         return _by_rule(asked, sources, session, settings)
-    return _of_page(asked, best.page, best.entry) if best.page is not None else _of_entry(asked, best.entry)
+    if best.page is None:
+        return _of_entry(asked, best.entry)
+    why = _of_page(asked, best.page, best.entry)
+    return replace(why, detail=holding.told(session, best.page)) if why.reason == Reason.HELD else why
 
 
 def _of_page(url: str, page: Page, entry: FrontierEntry | None) -> Why:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from uuid import UUID
 
 from pipeline.bootstrap import Services
-from pipeline.model import Briefing, Discovered, FrontierUrl, OrgScope, Outcome, Reason
+from pipeline.model import Briefing, Discovered, Document, FrontierUrl, OrgScope, Outcome, Reason
 from pipeline.services.answers import Question
 from pipeline.services.crawls import CrawlClaim, CrawlJob, NewDatasource
 from pipeline.services.ledger import DatabaseLedger
@@ -146,10 +147,16 @@ def outcome(url: FrontierUrl, site: Mapping[str, Answer], clock: SetClock) -> Ou
         clock.now,
         final_url=url.url,
         http_status=200,
-        document=extract(html, url=url.url),
+        document=_read(html, url.url),
         html=html,
         etag=f'"{hash(answer)}"',
     )
+
+
+@cache
+def _read(html: bytes, url: str) -> Document:
+    """What the extractor makes of it; the same every time, so once is enough."""
+    return extract(html, url=url)
 
 
 def at(path: str) -> str:
