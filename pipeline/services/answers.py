@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID, uuid4
 
+import numpy as np
+
 from pipeline.adapters.embedder.port import Embedder
 from pipeline.adapters.qdrant.port import VectorStore
 from pipeline.adapters.qdrant.sparse import Bm25Encoder
@@ -14,14 +16,16 @@ from pipeline.db.chunks import LiveChunk
 from pipeline.db.engine import Database
 from pipeline.db.scenarios import ActiveScenario
 from pipeline.model import Briefing, Candidates, OrgScope, ScenarioType, Vector
-from pipeline.retrieval import fusion, passages, prompt, trace
+from pipeline.retrieval import follow_up, fusion, passages, prompt, trace
 from pipeline.retrieval import scenarios as matching
+from pipeline.retrieval.follow_up import Sought
 from pipeline.retrieval.instructions import is_instruction_like
 from pipeline.retrieval.matcher import Matcher
 from pipeline.retrieval.trace import Contact, Search
 from pipeline.services.briefings import BriefingArchive
 from pipeline.services.clock import Clock
 from pipeline.services.questions import Asked, Question, check, check_datasources
+from pipeline.services.said_before import SaidBefore
 from pipeline.services.training_matchers import Matchers
 from pipeline.settings import Settings
 
@@ -78,6 +82,7 @@ class AnswerService:
         self._sparse = sparse
         self._matchers = matchers
         self._archive = archive
+        self._said = SaidBefore()
         self._is_prepared = False
 
     def brief(self, question: Question, *, scope: OrgScope) -> Briefing:
@@ -91,7 +96,8 @@ class AnswerService:
         embedder = self._embedder()
         vector = embedder.encode_query(asked.message)
         org = self._read(asked, scope=scope, embedder=embedder)
-        found = self._find(asked, vector, org.languages, scope=scope, embedder=embedder)
+        sought = self._seek(asked, vector, org.languages, embedder=embedder)
+        found = self._find(asked, sought, scope=scope, embedder=embedder)
         contact = Contact(self._clock(), asked.channel, asked.segments)
         active = [row for row in org.published if trace.bar(row, contact) is None]
         verdicts = matching.judge(active, org.matcher, vector, asked.message)
@@ -119,7 +125,7 @@ class AnswerService:
         def explained() -> Briefing:
             limits = org.matcher.calibration
             told: dict[str, object] = {
-                "question": _told(asked),
+                "question": _told(asked) | {"leaning": sought.leaning},
                 "model": embedder.identity.fingerprint,
                 "answerable": {"score": round(best, 4), "threshold": self._settings.retrieve.answerable_threshold},
                 "limits": {"top_k": asked.top_k, "max_tokens": asked.max_tokens}
@@ -157,17 +163,30 @@ class AnswerService:
                 languages=pages.languages(session, org_id=scope.org_id),
             )
 
-    def _find(
-        self, asked: Asked, vector: Vector, languages: Sequence[str], *, scope: OrgScope, embedder: Embedder
-    ) -> _Found:
+    def _seek(self, asked: Asked, vector: Vector, languages: Sequence[str], *, embedder: Embedder) -> Sought:
+        """What is searched for: the message, and what it leans on of what was said before."""
+        encode = self._sparse().encode_query
+        terms = encode(asked.message, *languages)
+        self._said.remember(asked.message, vector)
+        earlier = follow_up.before(asked.history, asked.message)
+        if not earlier.said:
+            return Sought(vector, terms)
+        return follow_up.resolve(
+            vector,
+            terms,
+            said=np.stack([self._said.vector(text, embedder) for text in earlier.said]),
+            said_terms=[encode(text, *languages) for text in earlier.said],
+            answer=None if earlier.answer is None else encode(earlier.answer, *languages),
+        )
+
+    def _find(self, asked: Asked, sought: Sought, *, scope: OrgScope, embedder: Embedder) -> _Found:
         """Candidates of both halves, and the rows behind them; more, where rows refuse what the store cannot know."""
         store = self._prepared_store(embedder)
-        terms = self._sparse().encode_query(asked.message, *languages)
         limits = [max(self._settings.retrieve.candidates, 2 * asked.top_k)]
         if asked.where.url_prefix or asked.where.fetched_after:
             limits = [*NARROW]
         for limit in limits:
-            candidates = store.search(vector, terms, limit=limit, scope=scope, where=asked.where)
+            candidates = store.search(sought.dense, sought.sparse, limit=limit, scope=scope, where=asked.where)
             ids = {hit.id for half in (candidates.dense, candidates.sparse) for hit in half}
             with self._database.read() as session:
                 live = chunks.live(session, ids, org_id=scope.org_id, where=asked.where)

@@ -232,9 +232,25 @@ def test_an_org_that_is_none_gets_no_briefing(knowledge: Knowledge) -> None:
         knowledge.services.briefings.get(uuid4(), scope=OrgScope(UUID(int=1)))
 
 
-def test_turns_of_a_conversation_are_taken(knowledge: Knowledge) -> None:
-    """Of any role; the trace says how many there were."""
+def test_a_follow_up_finds_the_page_the_talk_was_about(knowledge: Knowledge) -> None:
+    """Its own words are on no page; those said before lead there."""
+    knowledge.crawl(SHOP)
+    history = (Turn("user", "Which bulbs fit the brass lamps?"), Turn("assistant", "Forty watts at most."))
+    knowledge.ask(history[0].content)
+
+    alone = knowledge.ask("And is it dear?").passages
+    told = knowledge.services.answers.brief(Question("And is it dear?", history=history), scope=knowledge.org)
+
+    assert told.passages[0].url == at("/lamps")
+    assert not alone or alone[0].url != at("/lamps") or alone[0].score < told.passages[0].score
+
+
+def test_turns_of_any_role_are_taken(knowledge: Knowledge) -> None:
+    """The trace says how many there were, and how far the message leans on them."""
     knowledge.crawl(SHOP)
     history = tuple(Turn(role.value, "Hello") for role in Role)
 
-    assert ask(knowledge, history=history)["question"]["turns"] == len(history)
+    told = ask(knowledge, history=history)["question"]
+
+    assert told["turns"] == len(history)
+    assert 0 < told["leaning"] <= 1
