@@ -267,6 +267,12 @@ class WorkSettings(Group):
     sweep_after: Span = Field(
         timedelta(minutes=5), description="Points of replaced versions are kept this long for running searches."
     )
+    org_crawls: int = Field(4, ge=0, description="Crawls of one org that run at a time, more wait; 0: no limit.")
+    org_pages_per_day: int = Field(
+        0,
+        ge=0,
+        description="Pages of one org that are asked for in a day (UTC); its crawls then pause; 0: no limit.",
+    )
     interval_floor_hours: int = Field(24, ge=1, description="Least hours between scheduled crawls.")
 
 

@@ -39,8 +39,8 @@ log = get_logger(__name__)
 class Crawls(Protocol):
     """What is needed of the crawl service."""
 
-    def claim(self, crawl_id: UUID, *, owner: str) -> CrawlClaim | None:
-        """Hold a crawl, if it needs a spider and nobody has it."""
+    def claim_in_turn(self, hinted: UUID, *, owner: str) -> CrawlClaim | None:
+        """Hold a crawl that needs a spider and that nobody has: this one, or of an org that waited longer."""
         ...
 
     def renew(self, claim: CrawlClaim) -> None:
@@ -99,7 +99,7 @@ def run(
     A crawl that ends unfinished is given back at once. It counts as an attempt only if its
     spider died: a restart of the worker, or a server that was away, is not the crawl's fault.
     """
-    claim = crawls.claim(crawl_id, owner=owner)
+    claim = crawls.claim_in_turn(crawl_id, owner=owner)
     if claim is None:
         return
     began = time.monotonic()
@@ -110,7 +110,7 @@ def run(
         status = watch.stop(grace=0 if end is End.LEASE_LOST else GRACE_SECONDS)
     log.info(
         "spider ended",
-        crawl=str(crawl_id),
+        crawl=str(claim.crawl_id),
         status=status,
         end=end.value,
         seconds=round(time.monotonic() - began, 1),

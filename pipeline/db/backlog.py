@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, literal, or_, select
+from sqlalchemy import ColumnElement, func, literal, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
-from pipeline.db.crawls import PAUSED, RUNNING, Crawl
+from pipeline.db.crawls import RUNNING, Crawl, has_room, is_due
 from pipeline.db.leases import Leased, free
 from pipeline.db.outbox import OutboxHint
 from pipeline.db.page_versions import WAITING, PageVersion
@@ -32,9 +32,9 @@ class Leases:
     next_end: datetime | None
 
 
-def due_crawls(session: Session, *, now: datetime) -> tuple[int, Due | None]:
+def due_crawls(session: Session, *, now: datetime, most_of_org: int) -> tuple[int, Due | None]:
     """How many crawls may be taken now, and the one that waits longest."""
-    return _counted(session, Crawl.id, Crawl.created_at, _crawl_is_due(now))
+    return _counted(session, Crawl.id, Crawl.created_at, is_due(now) & has_room(now, most_of_org))
 
 
 def due_pages(session: Session, *, attempts: int, now: datetime) -> tuple[int, Due | None]:
@@ -47,9 +47,9 @@ def unsent_hints(session: Session) -> tuple[int, Due | None]:
     return _counted(session, OutboxHint.target_id, OutboxHint.created_at, OutboxHint.created_at.is_not(None))
 
 
-def oldest_due_crawl(session: Session, *, now: datetime) -> Due | None:
+def oldest_due_crawl(session: Session, *, now: datetime, most_of_org: int) -> Due | None:
     """The crawl that may be taken now and waits longest."""
-    return _oldest(session, Crawl.id, Crawl.created_at, _crawl_is_due(now))
+    return _oldest(session, Crawl.id, Crawl.created_at, is_due(now) & has_room(now, most_of_org))
 
 
 def oldest_due_page(session: Session, *, attempts: int, now: datetime) -> Due | None:
@@ -74,17 +74,6 @@ def running_crawls(session: Session, *, org_id: UUID) -> list[Crawl]:
     """The org's crawls that have not ended, oldest first."""
     statement = select(Crawl).where(Crawl.org_id == org_id, Crawl.status.in_(RUNNING))
     return list(session.scalars(statement.order_by(Crawl.created_at, Crawl.id)))
-
-
-def _crawl_is_due(now: datetime) -> ColumnElement[bool]:
-    """Needs a spider, has none, is not paused, and no spider died of it a moment ago."""
-    is_fresh = (Crawl.attempts == 0) & ~func.coalesce(Crawl.error_message, "").startswith(PAUSED)
-    return (
-        Crawl.status.in_(RUNNING)
-        & Crawl.scraped_at.is_(None)
-        & free(Crawl, now=now)
-        & or_(Crawl.hint_at.is_(None), Crawl.hint_at <= now, is_fresh)
-    )
 
 
 def _page_is_due(now: datetime, attempts: int) -> ColumnElement[bool]:

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, ForeignKey, Index, Text, exists, or_, select, text, update
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy import ColumnElement, ForeignKey, Index, Text, exists, func, or_, select, text, true, update
+from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
 from pipeline.db.base import Base, count_changed, insert_into
 from pipeline.db.datasources import Datasource
 from pipeline.db.leases import Leased, free
+from pipeline.db.orgs import Org
 from pipeline.db.page_versions import LATER, WAITING, PageVersion, is_later
 from pipeline.errors import CrawlNotFound, LeaseLost
 from pipeline.model import CrawlProgress, CrawlStatus, CrawlTrigger
@@ -34,6 +35,7 @@ class Crawl(Leased, Base):
             postgresql_where=text("status IN ('pending', 'scraping')"),
         ),
         Index("ix_crawls_status_lease_until", "status", "lease_until"),
+        Index("ix_crawls_org_id", "org_id", "status", "lease_until"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -168,6 +170,44 @@ def claim(session: Session, crawl_id: UUID, *, now: datetime, lease: timedelta, 
     return session.scalars(statement).one_or_none()
 
 
+def in_turn(
+    session: Session, hinted: UUID, *, now: datetime, most_of_org: int, org_id: UUID | None = None
+) -> Crawl | None:
+    """The crawl to take next: of the org that began one least lately, and has room for it, the oldest that is due.
+
+    With `org_id`, of this org.
+    """
+    statement = (
+        select(Crawl)
+        .join(Org, Org.id == Crawl.org_id)
+        .where(or_(is_due(now), needs_spider(now) & (Crawl.id == hinted)), has_room(now, most_of_org))
+        .order_by(Org.crawl_turn, Org.id, Crawl.created_at, Crawl.id)
+        .limit(1)
+    )
+    statement = statement.where(Crawl.org_id == org_id) if org_id else statement
+    return session.scalars(statement).one_or_none()
+
+
+def needs_spider(now: datetime) -> ColumnElement[bool]:
+    """Has pages to fetch, and nobody holds it."""
+    return Crawl.status.in_(RUNNING) & Crawl.scraped_at.is_(None) & free(Crawl, now=now)
+
+
+def is_due(now: datetime) -> ColumnElement[bool]:
+    """Needs a spider, is not paused, and no spider died of it a moment ago."""
+    is_fresh = (Crawl.attempts == 0) & ~func.coalesce(Crawl.error_message, "").startswith(PAUSED)
+    return needs_spider(now) & or_(Crawl.hint_at.is_(None), Crawl.hint_at <= now, is_fresh)
+
+
+def has_room(now: datetime, most_of_org: int) -> ColumnElement[bool]:
+    """Its org has fewer crawls than this that somebody holds; 0 is no limit."""
+    if not most_of_org:
+        return true()
+    held = aliased(Crawl)
+    is_held = (held.org_id == Crawl.org_id, held.status.in_(RUNNING), held.lease_until >= now)
+    return select(func.count()).where(*is_held).scalar_subquery() < most_of_org
+
+
 def fence(session: Session, crawl_id: UUID, *, token: UUID, now: datetime) -> Crawl:
     """The crawl, locked, if `token` still holds it: the first statement of every write of a spider.
 
@@ -244,14 +284,13 @@ def complete_scraped(session: Session, *, now: datetime, crawl_ids: Sequence[UUI
     return list(session.scalars(statement))
 
 
-def orphans(session: Session, *, now: datetime, limit: int) -> list[Crawl]:
-    """Crawls that need a spider, have none, and whose next hint is due."""
+def orphans(session: Session, *, now: datetime, limit: int, most_of_org: int = 0) -> list[Crawl]:
+    """Crawls that need a spider, have none, whose org has room for one more, and whose next hint is due."""
     statement = (
         select(Crawl)
         .where(
-            Crawl.status.in_(RUNNING),
-            Crawl.scraped_at.is_(None),
-            free(Crawl, now=now),
+            needs_spider(now),
+            has_room(now, most_of_org),
             or_(Crawl.hint_at.is_(None), Crawl.hint_at <= now),
         )
         .order_by(Crawl.hint_at.nulls_first(), Crawl.id)

@@ -184,6 +184,12 @@ def postpone(session: Session, crawl_id: UUID, host: str, *, until: datetime, wh
     return count_changed(session, _waiting_of(crawl_id, host).values(retry_at=until, detail=why))
 
 
+def postpone_all(session: Session, crawl_id: UUID, *, until: datetime, why: str) -> int:
+    """Put off whatever waits. Returns how many URLs."""
+    waiting = update(FrontierEntry).where(FrontierEntry.crawl_id == crawl_id, FrontierEntry.state == WAITING)
+    return count_changed(session, waiting.values(retry_at=until, detail=why))
+
+
 def give_up(session: Session, crawl_id: UUID, host: str, *, why: str) -> int:
     """Ask nothing more of a host, as `UrlParts.site` names it. Returns how many URLs."""
     values = {"state": DONE, "outcome": FAILED, "reason": Reason.HTTP_ERROR, "detail": why}

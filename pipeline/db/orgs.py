@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from sqlalchemy import BigInteger, ScalarSelect, Text, func, select, update
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy.orm import InstrumentedAttribute, Mapped, Session, mapped_column
 
 from pipeline.db import base
 from pipeline.db.base import Base, insert_into
@@ -29,6 +29,8 @@ class Org(Base):
     """When work of this org was last claimed."""
     turn: Mapped[int] = mapped_column(BigInteger, default=0, index=True)
     """The place in the round: the org with waiting work and the lowest is next, and gets the highest."""
+    crawl_turn: Mapped[int] = mapped_column(BigInteger, default=0, index=True)
+    """Likewise, for who is crawled next."""
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
@@ -36,7 +38,8 @@ class Org(Base):
 def ensure(session: Session, name: str, *, now: datetime) -> Org:
     """The org of this name, stored if there is none. Of two who store it at once, the second gets the first's."""
     row = {"id": uuid4(), "name": name, "language": "en", "created_at": now, "updated_at": now}
-    session.execute(insert_into(session, Org).values(**row, turn=_last_turn()).on_conflict_do_nothing())
+    turns = {"turn": _after_all(Org.turn), "crawl_turn": _after_all(Org.crawl_turn)}
+    session.execute(insert_into(session, Org).values(**row, **turns).on_conflict_do_nothing())
     return session.scalars(select(Org).where(Org.name == name)).one()
 
 
@@ -68,11 +71,20 @@ def hold(session: Session, org_id: UUID) -> None:
 
 
 def took_turn(session: Session, org_id: UUID, *, now: datetime) -> None:
-    """Note that this org's work was claimed: every other org is before it now."""
-    statement = update(Org).where(Org.id == org_id).values(indexed_at=now, turn=_last_turn())
+    """Note that this org's pages were claimed: every other org is before it now."""
+    _go_last(session, org_id, indexed_at=now, turn=_after_all(Org.turn))
+
+
+def took_crawl_turn(session: Session, org_id: UUID) -> None:
+    """Note that a crawl of this org was claimed: every other org is before it now."""
+    _go_last(session, org_id, crawl_turn=_after_all(Org.crawl_turn))
+
+
+def _go_last(session: Session, org_id: UUID, **values: object) -> None:
+    statement = update(Org).where(Org.id == org_id).values(**values)
     session.execute(statement.execution_options(synchronize_session=False))
 
 
-def _last_turn() -> ScalarSelect[int]:
+def _after_all(turn: InstrumentedAttribute[int]) -> ScalarSelect[int]:
     """After every org there is. Counted, not timed: clocks of machines differ, and a new org gets no start."""
-    return select(func.coalesce(func.max(Org.turn), 0) + 1).scalar_subquery()
+    return select(func.coalesce(func.max(turn), 0) + 1).scalar_subquery()

@@ -169,6 +169,24 @@ class CrawlService:
         relay(self._database, self._hints)
         return self.job(crawl_id, scope=scope)
 
+    def claim_in_turn(self, hinted: UUID, *, owner: str) -> CrawlClaim | None:
+        """Hold a crawl of the org whose turn it is, which need not be the one that a hint named.
+
+        An org with crawls enough that run is passed over. None when nothing may be taken.
+        """
+        most = self._settings.work.org_crawls
+        now = self._clock()
+        with self._database.write() as session:
+            crawl = crawls.in_turn(session, hinted, now=now, most_of_org=most)
+            if crawl is None:
+                return None
+            orgs.hold(session, crawl.org_id)
+            crawl = crawls.in_turn(session, hinted, now=now, most_of_org=most, org_id=crawl.org_id)
+            if crawl is None:
+                return None
+            orgs.took_crawl_turn(session, crawl.org_id)
+            return self._claim(session, crawl.id, owner=owner, now=now)
+
     def claim(self, crawl_id: UUID, *, owner: str) -> CrawlClaim | None:
         """Hold a crawl that needs a spider; None when it needs none, or somebody has it.
 
@@ -176,27 +194,29 @@ class CrawlService:
         one puts back what the spider before had leased. The last attempt leaves out what every spider
         had in hand as it died: one page must not cost the others. A crawl that ends that one too fails.
         """
-        now = self._clock()
-        lease = self._settings.crawl.lease
         with self._database.write() as session:
-            crawl = crawls.claim(session, crawl_id, now=now, lease=lease, owner=owner)
-            if crawl is None or crawl.lease_token is None:
-                return None
-            datasource = session.get_one(Datasource, crawl.datasource_id)
-            problem = self._why_never(crawl, datasource)
-            if problem:
-                crawls.fail(crawl, now=now, message=problem)
-                endings.settle(session, crawl, now=now)
-                return None
-            if crawl.started_at is None:
-                crawl.started_at = now
-                datasource.last_crawl_started_at = now
-                _seed(session, crawl, datasource, now=now)
-            if crawl.attempts == self._settings.work.attempts > 1:
-                frontier.set_aside(session, crawl_id, token=crawl.lease_token, attempts=crawl.attempts - 1)
-            frontier.reclaim(session, crawl_id, token=crawl.lease_token)
-            crawls.resume(crawl)
-            return CrawlClaim(crawl_id=crawl.id, org_id=crawl.org_id, token=crawl.lease_token, lease=lease)
+            return self._claim(session, crawl_id, owner=owner, now=self._clock())
+
+    def _claim(self, session: Session, crawl_id: UUID, *, owner: str, now: datetime) -> CrawlClaim | None:
+        lease = self._settings.crawl.lease
+        crawl = crawls.claim(session, crawl_id, now=now, lease=lease, owner=owner)
+        if crawl is None or crawl.lease_token is None:
+            return None
+        datasource = session.get_one(Datasource, crawl.datasource_id)
+        problem = self._why_never(crawl, datasource)
+        if problem:
+            crawls.fail(crawl, now=now, message=problem)
+            endings.settle(session, crawl, now=now)
+            return None
+        if crawl.started_at is None:
+            crawl.started_at = now
+            datasource.last_crawl_started_at = now
+            _seed(session, crawl, datasource, now=now)
+        if crawl.attempts == self._settings.work.attempts > 1:
+            frontier.set_aside(session, crawl_id, token=crawl.lease_token, attempts=crawl.attempts - 1)
+        frontier.reclaim(session, crawl_id, token=crawl.lease_token)
+        crawls.resume(crawl)
+        return CrawlClaim(crawl_id=crawl.id, org_id=crawl.org_id, token=crawl.lease_token, lease=lease)
 
     def _why_never(self, crawl: Crawl, datasource: Datasource) -> str | None:
         """Why no spider shall take this crawl any more."""

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from pipeline.crawling import HostAsk, HostShare
-from pipeline.db import crawls, datasources, frontier, hosts, outbox, pages, robots
+from pipeline.db import crawls, datasources, frontier, hosts, org_days, outbox, pages, robots
 from pipeline.db.crawls import Crawl
 from pipeline.db.engine import Database, Session
 from pipeline.errors import TemporaryError
@@ -100,7 +100,15 @@ class DatabaseLedger:
             room = self._limit(session, crawl) - frontier.count_kept(session, self._crawl_id) - in_hand
             if room <= 0:
                 return []
-            taken = frontier.take(session, self._crawl_id, token=self._token, limit=min(limit, room), now=now)
+            left = org_days.left(session, crawl.org_id, most=self._settings.work.org_pages_per_day, now=now)
+            if left == 0:
+                until, why = org_days.next_day(now), "its org has used up its pages of this day"
+                frontier.postpone_all(session, crawl.id, until=until, why=why)
+                return []
+            most = min(limit, room) if left is None else min(limit, room, left)
+            taken = frontier.take(session, self._crawl_id, token=self._token, limit=most, now=now)
+            if left is not None:
+                org_days.spend(session, crawl.org_id, pages=len(taken), now=now)
             known = pages.by_key(session, crawl.datasource_id, [entry.url_key for entry in taken])
             return [_frontier_url(entry, known.get(entry.url_key)) for entry in taken]
 

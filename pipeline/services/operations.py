@@ -19,7 +19,7 @@ from pipeline.db.workers import Worker
 from pipeline.errors import SitewiseError
 from pipeline.model import OrgScope
 from pipeline.services.clock import Clock
-from pipeline.settings import Settings
+from pipeline.settings import Settings, WorkSettings
 
 CRAWL, INDEX, UPKEEP = "crawl", "index", "upkeep"
 QUEUES = (CRAWL, INDEX, UPKEEP)
@@ -168,7 +168,7 @@ class OperationsService:
         now = self._clock()
         with self._database.read() as session:
             if queue == CRAWL:
-                return backlog.oldest_due_crawl(session, now=now)
+                return backlog.oldest_due_crawl(session, now=now, most_of_org=self._settings.work.org_crawls)
             if queue == INDEX:
                 return backlog.oldest_due_page(session, attempts=self._settings.work.attempts, now=now)
             return backlog.oldest_unsent_hint(session)
@@ -182,7 +182,7 @@ class OperationsService:
         with self._database.read() as session:
             listed = tuple(_worker(row, now=now) for row in workers.listing(session))
             live = [worker for worker in listed if not worker.is_silent]
-            queues = tuple(_queues(session, live, hints, attempts=self._settings.work.attempts, now=now))
+            queues = tuple(_queues(session, live, hints, self._settings.work, now=now))
             held = {
                 CRAWL: backlog.leases(session, Crawl, now=now),
                 INDEX: backlog.leases(session, PageVersion, now=now),
@@ -217,22 +217,22 @@ class OperationsService:
             stores["vectors"] = "ok"
 
 
-def unheard(session: Session, *, attempts: int, now: datetime) -> list[tuple[str, Due]]:
+def unheard(session: Session, work: WorkSettings, *, now: datetime) -> list[tuple[str, Due]]:
     """Queues with work that waits for long and no worker to take it, each with what waits longest."""
     heard = workers.queues_heard(session, since=now - SILENT_AFTER)
     oldest = {
-        CRAWL: backlog.oldest_due_crawl(session, now=now) if CRAWL not in heard else None,
-        INDEX: backlog.oldest_due_page(session, attempts=attempts, now=now) if INDEX not in heard else None,
+        CRAWL: backlog.oldest_due_crawl(session, now=now, most_of_org=work.org_crawls) if CRAWL not in heard else None,
+        INDEX: backlog.oldest_due_page(session, attempts=work.attempts, now=now) if INDEX not in heard else None,
     }
     return [(queue, due) for queue, due in oldest.items() if due is not None and now - due.since > UNHEARD_AFTER]
 
 
 def _queues(
-    session: Session, live: list[WorkerView], hints: Mapping[str, int] | None, *, attempts: int, now: datetime
+    session: Session, live: list[WorkerView], hints: Mapping[str, int] | None, work: WorkSettings, *, now: datetime
 ) -> list[QueueView]:
     found = {
-        CRAWL: backlog.due_crawls(session, now=now),
-        INDEX: backlog.due_pages(session, attempts=attempts, now=now),
+        CRAWL: backlog.due_crawls(session, now=now, most_of_org=work.org_crawls),
+        INDEX: backlog.due_pages(session, attempts=work.attempts, now=now),
         UPKEEP: backlog.unsent_hints(session),
     }
     listening = {queue: sum(worker.queue == queue for worker in live) for queue in QUEUES}

@@ -15,6 +15,7 @@ from pipeline.db import (
     datasources,
     dead_letters,
     hosts,
+    org_days,
     outbox,
     page_versions,
     robots,
@@ -45,6 +46,9 @@ SWEEPS = 5
 
 LETTERS_KEPT = timedelta(days=30)
 """How long a dead letter that was put back, and did not die again, can be looked up."""
+
+DAYS_KEPT = timedelta(days=7)
+"""How long what an org used of a day is kept."""
 
 REPORT_EVERY = timedelta(minutes=1)
 """How often a queue without a worker is told of."""
@@ -138,7 +142,9 @@ class UpkeepService:
         now = self._clock()
         delays = self._settings.work.hint_delays
         with self._database.read() as session:
-            idle = {crawl.id: crawl.hints for crawl in crawls.orphans(session, now=now, limit=AT_A_TIME)}
+            most = self._settings.work.org_crawls
+            alone = crawls.orphans(session, now=now, limit=AT_A_TIME, most_of_org=most)
+            idle = {crawl.id: crawl.hints for crawl in alone}
             waiting = page_versions.orphans(session, now=now, limit=AT_A_TIME)
             waiting_orgs = {org_id: page_versions.waiting_hints(session, org_id) for org_id in waiting}
         told_crawls = self._tell(self._hints.crawl, idle)
@@ -159,7 +165,7 @@ class UpkeepService:
         if now < self._report_due:
             return
         with self._database.read() as session:
-            found = operations.unheard(session, attempts=self._settings.work.attempts, now=now)
+            found = operations.unheard(session, self._settings.work, now=now)
         for queue, due in found:
             log.warning("no worker listens", queue=queue, waiting_seconds=round((now - due.since).total_seconds()))
         if found:
@@ -190,6 +196,7 @@ class UpkeepService:
             robots.forget(session, now=now)
             workers.forget(session, before=now - operations.FORGET_AFTER)
             dead_letters.forget(session, before=now - LETTERS_KEPT)
+            org_days.forget(session, before=now - DAYS_KEPT)
             briefings.forget(session, before=now - self._settings.retrieve.keep_briefings, limit=BRIEFINGS_AT_A_TIME)
         before = now - self._settings.work.sweep_after
         with self._database.read() as session:

@@ -41,13 +41,13 @@ class OneCrawl:
     renewed: threading.Event = field(default_factory=threading.Event)
     released: list[tuple[bool, str | None]] = field(default_factory=list)
 
-    def claim(self, crawl_id: UUID, *, owner: str) -> CrawlClaim | None:
+    def claim_in_turn(self, hinted: UUID, *, owner: str) -> CrawlClaim | None:
         """Hold the crawl, once."""
         del owner
         if self.is_held:
             return None
         self.is_held = True
-        return CrawlClaim(crawl_id=crawl_id, org_id=uuid4(), token=uuid4(), lease=self.lease)
+        return CrawlClaim(crawl_id=hinted, org_id=uuid4(), token=uuid4(), lease=self.lease)
 
     def renew(self, claim: CrawlClaim) -> None:
         """Keep it, unless it was lost or the database is away."""

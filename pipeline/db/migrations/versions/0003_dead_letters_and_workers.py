@@ -15,9 +15,12 @@ def upgrade() -> None:
     """Make the change."""
     _create_dead_letters()
     _create_workers()
+    _create_org_days()
     op.drop_index("ix_orgs_indexed_at", "orgs")
-    op.add_column("orgs", sa.Column("turn", sa.BigInteger(), nullable=False, server_default="0"))
-    op.create_index("ix_orgs_turn", "orgs", ["turn"])
+    for turn in ("turn", "crawl_turn"):
+        op.add_column("orgs", sa.Column(turn, sa.BigInteger(), nullable=False, server_default="0"))
+        op.create_index(f"ix_orgs_{turn}", "orgs", [turn])
+    op.create_index("ix_crawls_org_id", "crawls", ["org_id", "status", "lease_until"])
     is_waiting = sa.text("state = 'waiting'")
     op.create_index(
         "ix_page_versions_waiting",
@@ -31,9 +34,12 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Take it back."""
     op.drop_index("ix_page_versions_waiting", "page_versions")
-    op.drop_index("ix_orgs_turn", "orgs")
-    op.drop_column("orgs", "turn")
+    op.drop_index("ix_crawls_org_id", "crawls")
+    for turn in ("turn", "crawl_turn"):
+        op.drop_index(f"ix_orgs_{turn}", "orgs")
+        op.drop_column("orgs", turn)
     op.create_index("ix_orgs_indexed_at", "orgs", ["indexed_at"])
+    op.drop_table("org_days")
     op.drop_table("workers")
     op.drop_table("dead_letters")
 
@@ -83,4 +89,15 @@ def _create_workers() -> None:
         sa.Column("job", sa.String(), nullable=True),
         sa.Column("took_at", sa.DateTime(timezone=True), nullable=True),
         sa.PrimaryKeyConstraint("id", name="pk_workers"),
+    )
+
+
+def _create_org_days() -> None:
+    op.create_table(
+        "org_days",
+        sa.Column("org_id", sa.Uuid(), nullable=False),
+        sa.Column("day", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("pages", sa.Integer(), nullable=False),
+        sa.ForeignKeyConstraint(["org_id"], ["orgs.id"], name="fk_org_days_org_id_orgs", ondelete="CASCADE"),
+        sa.PrimaryKeyConstraint("org_id", "day", name="pk_org_days"),
     )
