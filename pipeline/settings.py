@@ -203,6 +203,11 @@ class EmbedSettings(Group):
         2_048, ge=256, description="Tokens, padding included, in one forward pass; on a GPU 32 times as many."
     )
     threads: int = Field(1, ge=0, description="Threads of one embedding process; 0: all cores.")
+    languages: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)] = Field(
+        (),
+        description="Languages the model reads, as codes, * for every one; in others BM25 decides. "
+        "Empty: English for models known to be taught it alone, else every one.",
+    )
     query_prompt: str = Field(
         "", description="Put before every question; empty: what the model's own configuration says, if anything."
     )

@@ -17,9 +17,11 @@ from pipeline.db.engine import Database
 from pipeline.db.scenarios import ActiveScenario
 from pipeline.model import Briefing, Candidates, OrgScope, ScenarioType, Vector
 from pipeline.retrieval import follow_up, fusion, passages, prompt, trace
+from pipeline.retrieval import languages as weighing
 from pipeline.retrieval import scenarios as matching
 from pipeline.retrieval.follow_up import Sought
 from pipeline.retrieval.instructions import is_instruction_like
+from pipeline.retrieval.languages import Weights
 from pipeline.retrieval.matcher import Matcher
 from pipeline.retrieval.trace import Contact, Search
 from pipeline.services.briefings import BriefingArchive
@@ -101,7 +103,8 @@ class AnswerService:
         contact = Contact(self._clock(), asked.channel, asked.segments)
         active = [row for row in org.published if trace.bar(row, contact) is None]
         verdicts = matching.judge(active, org.matcher, vector, asked.message)
-        search, best = self._choose(asked, found)
+        weights = self._weigh(asked, org.languages, embedder=embedder)
+        search, best = self._choose(asked, found, weights)
         briefing = Briefing(
             id=uuid4(),
             answerable=best >= self._settings.retrieve.answerable_threshold,
@@ -125,7 +128,8 @@ class AnswerService:
         def explained() -> Briefing:
             limits = org.matcher.calibration
             told: dict[str, object] = {
-                "question": _told(asked) | {"leaning": sought.leaning},
+                "question": _told(asked) | {"language": weights.language, "leaning": sought.leaning},
+                "weights": {"dense": weights.dense, "sparse": weights.sparse},
                 "model": embedder.identity.fingerprint,
                 "answerable": {"score": round(best, 4), "threshold": self._settings.retrieve.answerable_threshold},
                 "limits": {"top_k": asked.top_k, "max_tokens": asked.max_tokens}
@@ -196,12 +200,20 @@ class AnswerService:
                 break
         return _Found(candidates, live, absent)
 
-    def _choose(self, asked: Asked, found: _Found) -> tuple[Search, float]:
+    def _weigh(self, asked: Asked, languages: Sequence[str], *, embedder: Embedder) -> Weights:
+        """What each half of the search counts for this message's language."""
+        among = sorted(asked.where.languages) or languages
+        language = asked.language or weighing.language_of(asked.message, among, self._sparse().encode_query)
+        read = weighing.read_by(embedder.identity.name, self._settings.embed.languages)
+        return weighing.weights(language, asked.message, read=read)
+
+    def _choose(self, asked: Asked, found: _Found, weights: Weights) -> tuple[Search, float]:
         """The passages, and the best cosine of a live candidate."""
         retrieve = self._settings.retrieve
         live = passages.without_doubles(found.live)
         dense = passages.in_order(found.candidates.dense, live)
-        ranked = fusion.fuse(dense, passages.in_order(found.candidates.sparse, live))
+        sparse = passages.in_order(found.candidates.sparse, live)
+        ranked = fusion.fuse(dense, sparse, dense_weight=weights.dense, sparse_weight=weights.sparse)
         suspect = frozenset(hit.id for hit in ranked if is_instruction_like(live[hit.id].text))
         if retrieve.instruction_like == "lower":
             ranked = fusion.lowered(ranked, suspect, by=LOWERED)
