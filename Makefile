@@ -13,7 +13,7 @@ PYTEST = $(RUN)/pytest -n $(TEST_PROCESSES) $(PYTEST_ARGS)
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help setup demo test check lint types imports docstrings settings-check coverage format services services-stop \
-	settings-reference lock bench bench-crawl bench-embed evaluate chaos fuzz clean
+	settings-reference lock bench bench-crawl bench-embed plot-revisits evaluate chaos fuzz clean
 
 help: ## list the recipes
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -79,6 +79,9 @@ build/crawlee: # an environment of its own: what is only compared with is nobody
 
 bench-embed: setup ## embedding, beside stock sentence-transformers
 	$(PYTHON_BIN) -m tests.benchmarks.embed $(ARGS)
+
+plot-revisits: setup ## a year of looks at pages by dates of their own, beside one date for all, as a plot for decision 0087
+	$(PYTHON_BIN) -m tests.benchmarks.revisits $(ARGS)
 
 evaluate: setup ## quality of texts and answers on the evaluation sets (SITEWISE_EVAL_DATA names their folder)
 	$(PYTHON_BIN) -m tests.evaluation $(ARGS)

@@ -18,17 +18,18 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-LEAST_WEIGHT = 1 / 16
+LEAST_WEIGHT = 1 / 20
 """A website where nothing changes is not asked as often as it would take to be that fresh: pages that change all the
-time are looked at every `sqrt(2 / 16)` = 0.35 intervals at most."""
+time are looked at every `sqrt(2 / 20)` = 0.32 intervals at most."""
 
 MOST_WEIGHT = 64.0
 
-_AIM = 0.9
+_AIM = 0.88
+"""The share of the schedule's mean age that is aimed at: rates are guessed, and looks wait for a crawl."""
 
 _PRIOR_CHANGES = 1 / 16
 _PRIOR_INTERVALS = 1 / 4
-"""A page nobody knows is expected to change once in four intervals; it takes one change to forget that."""
+"""A page nobody knows is expected to change once in four intervals; one look is enough to outweigh that."""
 
 _MEMORY = 128.0
 """Intervals that are remembered: what a page did longer ago fades."""

@@ -22,10 +22,10 @@ from pipeline.urls import url_key
 FIRST_WEIGHT = 1 / 8
 """What a look is worth on a website that was not weighed yet: in squared intervals."""
 
-ALMOST = 1 / 16
+ALMOST = 1 / 24
 """A page whose time comes within this share of the interval is due: it need not wait for the next crawl."""
 
-SPACING = 1 / 4
+SPACING = 1 / 6
 """The least share of the interval between two scheduled crawls."""
 
 LASTING = frozenset(

@@ -127,7 +127,7 @@ def test_the_next_crawl_comes_when_a_page_is_due(visitor: Visitor) -> None:
     source = _datasource(visitor.knowledge)
 
     assert source.next_crawl_at == _page(visitor.knowledge, "/p1").next_fetch_at
-    assert clock.now + INTERVAL / 4 <= _at(source.next_crawl_at) < clock.now + INTERVAL
+    assert clock.now + INTERVAL / 6 <= _at(source.next_crawl_at) < clock.now + INTERVAL
 
 
 def test_new_addresses_are_asked_for_although_nothing_is_due(visitor: Visitor) -> None:
