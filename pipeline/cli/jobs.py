@@ -9,7 +9,7 @@ from uuid import UUID
 import typer
 
 from pipeline.cli.output import moment, print_json, print_line, print_table
-from pipeline.cli.session import opened
+from pipeline.cli.session import opened, opened_with_store
 from pipeline.errors import CrawlNotFound
 
 if TYPE_CHECKING:
@@ -86,6 +86,16 @@ def reject(crawl: CrawlId) -> None:
     with opened() as (services, scope):
         count = services.history.reject(crawl_id(crawl), scope=scope)
     print_line(f"{count} pages kept as they were.")
+
+
+@jobs_app.command("rollback")
+def rollback(crawl: CrawlId) -> None:
+    """Answer as when this crawl ended, for every page of its website."""
+    from pipeline.cli.history import say_rolled_back  # noqa: PLC0415 - nothing is loaded to show help
+
+    with opened_with_store() as (services, scope):
+        told = services.history.roll_back_to(crawl_id(crawl), scope=scope)
+    say_rolled_back(told)
 
 
 def crawl_id(text: str) -> UUID:

@@ -56,22 +56,23 @@ def reason_of(knowledge: Knowledge, path: str) -> str:
 
 @pytest.mark.parametrize(
     "answer",
-    [500, 429, Reason.TOO_SLOW, Reason.THIN, Reason.LOGIN_WALL, Reason.ROBOTS, LOGIN, COOKIES, "", "noindex"],
+    [500, Reason.TOO_SLOW, Reason.LOGIN_WALL, Reason.ROBOTS, Reason.NOINDEX, COOKIES, ""],
+    ids=["error", "no answer", "login", "robots", "noindex", "cookies", "empty"],
 )
 def test_a_week_of_one_wrong_answer_for_all_takes_no_page(knowledge: Knowledge, answer: Answer) -> None:
     """Whatever a website answers for everything, every page answers as before, and it ends when the website is well."""
-    knowledge.crawl(SHOP)
+    few = dict(list(SHOP.items())[:4])
+    knowledge.crawl(few)
     before = served(knowledge)
 
-    trouble = dict.fromkeys(SHOP, Reason.NOINDEX if answer == "noindex" else answer)
-    again(knowledge, trouble, days=7)
+    again(knowledge, dict.fromkeys(few, answer), days=7)
     during = served(knowledge)
-    well = again(knowledge, SHOP)
+    well = again(knowledge, few)
 
-    assert len(before) == PAGES
+    assert len(before) == len(few)
     assert during == before
     assert served(knowledge) == before
-    assert (well.held_pages, well.unchanged_pages) == (0, PAGES)
+    assert (well.held_pages, well.unchanged_pages) == (0, len(few))
     assert reason_of(knowledge, "/lamp-3") == "unchanged"
     assert knowledge.services.verification.verify(scope=knowledge.org) == Verification()
 
