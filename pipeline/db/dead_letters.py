@@ -1,4 +1,4 @@
-"""Dead letters: work that is not tried again by itself, one row for each page and each website it is about."""
+"""Dead letters: work that is not tried again by itself, one row for each page, URL or website it is about."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from pipeline.db.page_versions import POISON, PageVersion
 from pipeline.errors import DeadLetterNotFound
 from pipeline.model import CrawlStatus
 
-PAGE, CRAWL = "page", "crawl"
+PAGE, CRAWL, URL = "page", "crawl", "url"
 
 
 class DeadLetter(Base):
-    """A page whose text ended its workers, or a website whose crawl failed for good."""
+    """A page whose text ended its workers, a URL that ended its spiders, or a website whose crawl failed for good."""
 
     __tablename__ = "dead_letters"
     __table_args__ = (UniqueConstraint("kind", "subject_id"),)
@@ -29,7 +29,7 @@ class DeadLetter(Base):
     datasource_id: Mapped[UUID] = mapped_column(ForeignKey("datasources.id", ondelete="CASCADE"), index=True)
     kind: Mapped[str]
     subject_id: Mapped[UUID]
-    """The page, or the datasource."""
+    """The page, the datasource, or a name for the datasource's URL."""
     work_id: Mapped[UUID]
     """The page version, or the crawl, that died last."""
     url: Mapped[str]
@@ -104,9 +104,9 @@ def _stands() -> ColumnElement[bool]:
     replaced = exists().where(died.id == DeadLetter.work_id, newer.page_id == died.page_id, newer.number > died.number)
     is_parked = exists().where(PageVersion.id == DeadLetter.work_id, PageVersion.state == POISON)
     later = exists().where(
-        Crawl.datasource_id == DeadLetter.subject_id,
+        Crawl.datasource_id == DeadLetter.datasource_id,
         Crawl.created_at >= DeadLetter.last_seen_at,
         Crawl.status.in_((*RUNNING, CrawlStatus.COMPLETED)),
     )
     of_page = and_(DeadLetter.kind == PAGE, is_parked, ~replaced)
-    return and_(DeadLetter.redriven_at.is_(None), or_(of_page, and_(DeadLetter.kind == CRAWL, ~later)))
+    return and_(DeadLetter.redriven_at.is_(None), or_(of_page, and_(DeadLetter.kind != PAGE, ~later)))

@@ -217,8 +217,8 @@ def _waiting_of(crawl_id: UUID, host: str) -> Update:
     )
 
 
-def set_aside(session: Session, crawl_id: UUID, *, token: UUID, attempts: int) -> int:
-    """Give up URLs that `attempts` earlier holders of the crawl had in hand when they ended. Returns how many."""
+def set_aside(session: Session, crawl_id: UUID, *, token: UUID, attempts: int) -> list[FrontierEntry]:
+    """Give up URLs that `attempts` earlier holders of the crawl had in hand when they ended. Returns them."""
     statement = (
         update(FrontierEntry)
         .where(
@@ -228,8 +228,10 @@ def set_aside(session: Session, crawl_id: UUID, *, token: UUID, attempts: int) -
             FrontierEntry.attempts >= attempts,
         )
         .values(state=DONE, outcome=FAILED, reason=Reason.POISON, lease_token=None)
+        .returning(FrontierEntry)
+        .execution_options(populate_existing=True, synchronize_session=False)
     )
-    return count_changed(session, statement)
+    return list(session.scalars(statement))
 
 
 def get(session: Session, crawl_id: UUID, url_key: str) -> FrontierEntry | None:

@@ -15,6 +15,7 @@ from pipeline.errors import CrawlAlreadyRunning, LeaseLost
 from pipeline.model import CrawlStatus, CrawlTrigger, Discovered, OrgScope
 from pipeline.services import endings, holding, revisiting
 from pipeline.services.clock import Clock
+from pipeline.services.dead_letters import note_url
 from pipeline.services.hints import Hints, relay
 from pipeline.services.websites import NewDatasource as NewDatasource  # noqa: PLC0414 - where callers look for it
 from pipeline.services.websites import check_datasource
@@ -213,7 +214,9 @@ class CrawlService:
             datasource.last_crawl_started_at = now
             _seed(session, crawl, datasource, now=now)
         if crawl.attempts == self._settings.work.attempts > 1:
-            frontier.set_aside(session, crawl_id, token=crawl.lease_token, attempts=crawl.attempts - 1)
+            given_up = frontier.set_aside(session, crawl_id, token=crawl.lease_token, attempts=crawl.attempts - 1)
+            for entry in given_up:
+                note_url(session, crawl, entry, now=now)
         frontier.reclaim(session, crawl_id, token=crawl.lease_token)
         crawls.resume(crawl)
         return CrawlClaim(crawl_id=crawl.id, org_id=crawl.org_id, token=crawl.lease_token, lease=lease)

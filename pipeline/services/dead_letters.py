@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from hashlib import blake2b
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from pipeline.db import crawls, dead_letters, outbox, page_versions, pages
 from pipeline.db.crawls import Crawl
 from pipeline.db.datasources import Datasource
-from pipeline.db.dead_letters import CRAWL, PAGE, DeadLetter
+from pipeline.db.dead_letters import CRAWL, PAGE, URL, DeadLetter
 from pipeline.db.engine import Database, Session
+from pipeline.db.frontier import FrontierEntry
 from pipeline.db.page_versions import PageVersion
 from pipeline.model import CrawlTrigger, OrgScope, PageStatus, Reason
 from pipeline.services.clock import Clock
@@ -96,7 +97,7 @@ class DeadLetterService:
 
     def _redrive(self, letters: Sequence[LetterView], *, passed_over: int, scope: OrgScope) -> Redriven:
         """One transaction a letter: of many, one that cannot be put back does not stop the others."""
-        put_back = {PAGE: 0, CRAWL: 0}
+        put_back = {PAGE: 0, CRAWL: 0, URL: 0}
         for letter in letters:
             with self._database.write() as session:
                 if not dead_letters.stands(session, dead_letters.get(session, letter.id, org_id=scope.org_id)):
@@ -109,7 +110,7 @@ class DeadLetterService:
                 else:
                     passed_over += 1
         relay(self._database, self._hints)
-        return Redriven(pages=put_back[PAGE], crawls=put_back[CRAWL], passed_over=passed_over)
+        return Redriven(pages=put_back[PAGE], crawls=put_back[CRAWL] + put_back[URL], passed_over=passed_over)
 
 
 def note_page(session: Session, version: PageVersion, *, now: datetime) -> None:
@@ -141,8 +142,24 @@ def note_crawl(session: Session, crawl: Crawl, datasource: Datasource, *, now: d
     dead_letters.note(session, letter | _diagnosis(CRAWL, crawl.error_message), now=now)
 
 
+def note_url(session: Session, crawl: Crawl, entry: FrontierEntry, *, now: datetime) -> None:
+    """Write a dead letter for a URL that every spider of a crawl had in hand as it ended."""
+    letter = {
+        "org_id": crawl.org_id,
+        "datasource_id": crawl.datasource_id,
+        "kind": URL,
+        "subject_id": uuid5(crawl.datasource_id, entry.url_key),
+        "work_id": crawl.id,
+        "url": entry.url,
+        "attempts": entry.attempts,
+    }
+    dead_letters.note(session, letter | _diagnosis(URL, crawl.error_message), now=now)
+
+
 def cause_of(kind: str, problem: str | None) -> str:
     """A word for why work died: the error's name where there was one."""
+    if kind == URL:
+        return SPIDER_ENDED
     if kind == CRAWL:
         return SPIDER_ENDED if (problem or "").startswith("its spider") else UNREADABLE
     named = _ERROR.match(problem or "")

@@ -18,7 +18,7 @@ from pipeline.services.dead_letters import (
     fingerprint_of,
 )
 from tests.fakes.embedder import WordEmbedder
-from tests.fakes.knowledge import Answer, Knowledge, at
+from tests.fakes.knowledge import Answer, Knowledge, at, walk
 
 HOME = "<p>Welcome to the shop that sells lamps and chairs to everybody who asks.</p>"
 BAD = "<p>This page speaks of the unspeakable thing, which no model can take in at all.</p>"
@@ -144,6 +144,27 @@ def test_a_crawl_that_failed_for_good_leaves_a_dead_letter_and_can_be_begun_anew
     assert knowledge.services.crawls.list_jobs(scope=knowledge.org)[0].status == "pending"
 
 
+def test_a_url_that_ended_every_spider_leaves_a_dead_letter(knowledge: Knowledge) -> None:
+    """The crawl goes on without it; a new crawl tries it again, and then it is no dead letter."""
+    ledger, claim = knowledge.start(knowledge.add_site())
+    walk(ledger, {**SITE, "/a-poison": BAD}, knowledge.clock, most=1)
+    for _ in range(knowledge.settings.work.attempts - 1):
+        ledger.take(1)
+        knowledge.clock.forward(seconds=31)
+        ledger, claim = knowledge.hold(claim.crawl_id)
+    walk(ledger, SITE, knowledge.clock)
+    knowledge.index()
+    letters = knowledge.services.dead_letters
+
+    (letter,) = letters.list_letters(scope=knowledge.org)
+    knowledge.clock.forward(minutes=1)
+    done = letters.redrive(letter.id, scope=knowledge.org)
+
+    assert (letter.kind, letter.url, letter.cause) == ("url", at("/a-poison"), SPIDER_ENDED)
+    assert done == Redriven(crawls=1)
+    assert letters.list_letters(scope=knowledge.org) == []
+
+
 def test_another_org_sees_none_of_it(knowledge: Knowledge) -> None:
     """Neither in the list, nor by id, nor when all are put back."""
     knowledge.crawl({"/": 500})
@@ -161,6 +182,7 @@ def test_another_org_sees_none_of_it(knowledge: Knowledge) -> None:
     [
         ("page", None, WORKER_ENDED),
         ("page", "ValueError: no such thing", "ValueError"),
+        ("url", None, SPIDER_ENDED),
         ("crawl", "its spider was ended by SIGKILL", SPIDER_ENDED),
         ("crawl", "https://shop.example/ could not be read: dns", UNREADABLE),
     ],
