@@ -12,10 +12,10 @@ from pipeline.retrieval.passages import WEBSITE
 
 BOUNDARY_BYTES = 12
 
-_CHAT_MARKS = re.compile(r"<(?=\|)|(?<=\|)>|\[(?=/?INST\])|<(?=<?/?SYS>)", re.IGNORECASE)
+_CHAT_MARKS = re.compile(r"<(?=\|)|\|(?=>)|\[(?=/?INST\])|<(?=</?SYS>>)", re.IGNORECASE)
 """What opens or closes a turn in a model's own format: taken for a turn, not for text, by some that serve models."""
 
-_LIKE_A_BOUNDARY = re.compile(r"={3,}")
+_LIKE_A_BOUNDARY = re.compile(r"={5,}")
 _UNSEEN = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f\u0085\u2028\u2029\u200b\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]"
 )
@@ -67,7 +67,7 @@ def render(
 def as_quotation(text: str) -> str:
     """The text without what could be taken for the prompt's own structure, else unchanged to a reader."""
     plain = _UNSEEN.sub("", text)
-    return _LIKE_A_BOUNDARY.sub("==", _CHAT_MARKS.sub(lambda found: f" {found[0]} ".strip() + " ", plain))
+    return _LIKE_A_BOUNDARY.sub("====", _CHAT_MARKS.sub(r"\g<0> ", plain))
 
 
 def _passage(number: int, passage: Passage) -> str:

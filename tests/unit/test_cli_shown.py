@@ -12,6 +12,7 @@ from pipeline.cli.output import print_json
 from pipeline.cli.pace import Pace
 from pipeline.cli.settings_table import rows
 from pipeline.cli.watching import Watched
+from pipeline.errors import BriefingNotFound
 from pipeline.model import Behavior, Briefing, FiredScenario, Passage
 from pipeline.services.crawls import Failure
 from pipeline.services.reasons import Why
@@ -202,3 +203,41 @@ def test_json_holds_what_python_has(capfd: pytest.CaptureFixture[str]) -> None:
 
     assert printed["passages"][0]["id"] == str(UUID(int=0))
     assert printed["scenarios"][0]["threshold"] == 0.5
+
+
+def test_a_trace_is_shown_as_two_tables(capfd: pytest.CaptureFixture[str]) -> None:
+    """Every scenario and every candidate, with its reason in words and its places in both halves."""
+    scenario = {"title": "Refund", "in": False, "why": "below_threshold", "score": 0.4, "threshold": 0.5, "priority": 1}
+    page = {
+        "url": "https://shop.example/returns",
+        "title": "Returns",
+        "in": True,
+        "why": "budget",
+        "score": 0.9,
+        "dense_rank": 1,
+        "dense_score": 0.71,
+        "sparse_rank": None,
+        "sparse_score": None,
+        "instruction_like": True,
+    }
+
+    asking.show_trace({"training": [scenario], "knowledge": [page], "answerable": {"score": 0.71, "threshold": 0.35}})
+    out, err = capfd.readouterr()
+
+    assert "below threshold" in out
+    assert "budget, speaks to an assistant" in out
+    assert "https://shop.example/returns (Returns)" in out
+    assert "1. 0.71" in out
+    assert "answerable: 0.71, needs 0.35" in err
+
+
+def test_a_conversation_ends_with_the_agent() -> None:
+    """Turns before a question alternate, told from the last."""
+    assert [turn.role for turn in asking.conversation(("a", "b", "c"))] == ["assistant", "user", "assistant"]
+    assert asking.conversation(()) == ()
+
+
+def test_an_id_that_is_none_is_no_briefing() -> None:
+    """It is not found, like any other that was never given."""
+    with pytest.raises(BriefingNotFound):
+        asking.id_of("latest")
