@@ -77,6 +77,9 @@ def _status(services: Services, scope: OrgScope, owner: OwnerFacts | None, *, as
     if jobs:
         print_line("")
         print_table(["crawl", "kept", "failed", "started", "ended"], [_crawl(job, sources) for job in jobs], empty="")
+    for job in jobs:
+        if job.held_pages and job.error_message:
+            print_line(job.error_message)
     print_line("")
     print_overview(seen, running)
     print_line("")
@@ -189,7 +192,7 @@ def _datasource(source: Datasource, counts: dict[str, int]) -> dict[str, object]
 
 def _crawl(job: CrawlJob, sources: Sequence[Datasource]) -> list[object]:
     name = next((source.display_name for source in sources if source.id == job.datasource_id), "")
-    kept = job.new_pages + job.updated_pages + job.unchanged_pages
+    kept = job.new_pages + job.updated_pages + job.unchanged_pages + job.not_due_pages
     return [f"{name} {job.status}", kept, job.failed_pages, moment(job.started_at), moment(job.completed_at)]
 
 

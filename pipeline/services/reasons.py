@@ -52,6 +52,9 @@ MEANINGS = {
 UNSEEN = "No crawl has come across it: no page and no sitemap names it."
 """What `pending` means of a URL that could be crawled and was never seen."""
 
+TAKEN_BACK = "Somebody went back to an earlier crawl, which did not know it."
+"""What `held` means of a page that does not serve."""
+
 _WEBSITES = 3  # named to somebody who asks for another
 _SCHEME = re.compile(r"\s*[a-z][a-z0-9+.\-]{1,30}:(?!\d+(?:/|$))\S", re.IGNORECASE)
 _SERVING = (Reason.HELD, Reason.CANONICAL_TO, Reason.DUPLICATE_OF)
@@ -120,7 +123,11 @@ def explain(url: str, sources: Sequence[Datasource], *, session: Session, settin
     if best.page is None:
         return _of_entry(asked, best.entry)
     why = _of_page(asked, best.page, best.entry)
-    return replace(why, detail=holding.told(session, best.page)) if why.reason == Reason.HELD else why
+    if why.reason != Reason.HELD:
+        return why
+    if best.page.live_version is None:
+        return replace(why, meaning=TAKEN_BACK)
+    return replace(why, detail=holding.told(session, best.page))
 
 
 def _of_page(url: str, page: Page, entry: FrontierEntry | None) -> Why:

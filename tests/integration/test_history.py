@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from pipeline.cli.app import app
 from pipeline.db import chunks
-from pipeline.errors import CrawlUnfinished, PageNotFound, VersionNotFound
+from pipeline.errors import CrawlUnfinished, InvalidInput, PageNotFound, VersionNotFound
 from pipeline.model import OrgScope, Verification
 from tests.fakes.knowledge import Answer, Knowledge, at
 
@@ -118,6 +123,7 @@ def test_a_website_goes_back_to_an_earlier_crawl(knowledge: Knowledge) -> None:
     knowledge.clock.forward(hours=24)
     knowledge.crawl(later)
 
+    assert "earlier crawl" in knowledge.services.pages.why(at("/spam"), scope=knowledge.org).meaning
     assert set(before) - set(between) == {"0"}
     assert set(between) - set(before) == {"spam"}
     assert (told.changed, told.left, told.waiting) == (2, 1, 0)
@@ -144,3 +150,22 @@ def test_history_is_the_orgs_own(knowledge: Knowledge) -> None:
         knowledge.services.history.of_page(at("/ship"), scope=other)
     with pytest.raises(VersionNotFound):
         knowledge.services.history.roll_back_page(at("/ship"), 7, scope=knowledge.org)
+
+
+def test_the_command_line_tells_the_history_and_goes_back(sqlite_template: Path, tmp_path: Path) -> None:
+    """A table of versions, the text of a day, and a moment that is none refused."""
+    shutil.copytree(sqlite_template, tmp_path, dirs_exist_ok=True)
+    knowledge = Knowledge(tmp_path)
+    changed(knowledge)
+    knowledge.services.close()
+    command = ["--data-dir", str(tmp_path), "page", "history", at("/ship")]
+
+    table = CliRunner().invoke(app, command)
+    then = CliRunner().invoke(app, [*command, "--on", "2026-03-01", "--json"])
+    before = CliRunner().invoke(app, [*command, "--on", "2026-03-01T08:59"])
+    wrong = CliRunner().invoke(app, [*command, "--on", "yesterday"])
+
+    assert "live" in table.output
+    assert "nine euros" in json.loads(then.output)["markdown"]
+    assert "did not answer" in before.output
+    assert isinstance(wrong.exception, InvalidInput)
