@@ -436,23 +436,6 @@ class Verification:
 # --- retrieve ------------------------------------------------------------------------------
 
 
-class Role(StrEnum):
-    """Who said something in a conversation. Only the customer and the agent are listened to."""
-
-    USER = "user"
-    ASSISTANT = "assistant"
-    SYSTEM = "system"
-    TOOL = "tool"
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """What was said before the message that is asked now."""
-
-    role: str
-    content: str
-
-
 @dataclass(frozen=True, slots=True)
 class Passage:
     """A live piece of the website that may hold the answer.

@@ -15,7 +15,8 @@ from pipeline.cli.session import opened, opened_with_store
 from pipeline.errors import BriefingNotFound
 
 if TYPE_CHECKING:
-    from pipeline.model import Briefing, FiredScenario, Passage, Turn
+    from pipeline.model import Briefing, FiredScenario, Passage
+    from pipeline.retrieval.follow_up import Turn
 
 WIDTH = 96
 """Columns of running text at most: longer lines are hard to read."""
@@ -88,7 +89,7 @@ def id_of(text: str) -> UUID:
 
 def conversation(before: Sequence[str]) -> tuple[Turn, ...]:
     """Turns of a conversation that ends with the agent: who said the last was the agent, and so on back."""
-    from pipeline.model import Role, Turn  # noqa: PLC0415 - numpy, which --help can do without
+    from pipeline.retrieval.follow_up import Role, Turn  # noqa: PLC0415 - numpy, which --help can do without
 
     roles = (Role.ASSISTANT, Role.USER)
     return tuple(Turn(roles[(len(before) - 1 - place) % 2], text) for place, text in enumerate(before))

@@ -10,10 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 
-from pipeline.model import Role, SparseVector, Turn, Vector
+from pipeline.model import SparseVector, Vector
 
 TURNS = 6
 """Turns of the customer that are looked at."""
@@ -32,6 +33,23 @@ APART, ALIKE = 0.1, 0.4
 
 LEAST = 0.2
 """How far even a new question takes the conversation along."""
+
+
+class Role(StrEnum):
+    """Who said something in a conversation. Only the customer and the agent are listened to."""
+
+    USER = "user"
+    ASSISTANT = "assistant"
+    SYSTEM = "system"
+    TOOL = "tool"
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What was said before the message that is asked now."""
+
+    role: str
+    content: str
 
 
 @dataclass(frozen=True, slots=True)

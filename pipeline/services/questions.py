@@ -8,7 +8,8 @@ from datetime import datetime
 from uuid import UUID
 
 from pipeline.errors import InvalidQuestion
-from pipeline.model import Channel, Role, SearchFilter, Turn
+from pipeline.model import Channel, SearchFilter
+from pipeline.retrieval.follow_up import Role, Turn
 from pipeline.settings import RetrieveSettings
 
 MESSAGE_LIMIT = 8_000

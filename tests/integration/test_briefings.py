@@ -15,7 +15,8 @@ from pipeline.db.briefings import BriefingRow
 from pipeline.db.chunks import ChunkRow, VersionChunk
 from pipeline.db.pages import Page
 from pipeline.errors import BriefingNotFound, InvalidQuestion
-from pipeline.model import OrgScope, Role, ScenarioType, SearchFilter, Turn
+from pipeline.model import OrgScope, ScenarioType, SearchFilter
+from pipeline.retrieval.follow_up import Role, Turn
 from pipeline.services.answers import Question
 from pipeline.services.training import NewScenario
 from tests.fakes.knowledge import SITE, Answer, Knowledge, at

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.model import Role, SparseVector, Turn, Vector
-from pipeline.retrieval.follow_up import LEAST, TURNS, before, how_far, resolve
+from pipeline.model import SparseVector, Vector
+from pipeline.retrieval.follow_up import LEAST, TURNS, Role, Turn, before, how_far, resolve
 
 
 def towards(*parts: float) -> Vector:

@@ -12,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import InvalidQuestion
-from pipeline.model import SearchFilter, Turn
+from pipeline.model import SearchFilter
+from pipeline.retrieval.follow_up import Turn
 from pipeline.services.questions import Question, check
 from pipeline.settings import RetrieveSettings
 
