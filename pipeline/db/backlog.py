@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, literal, select
+from sqlalchemy import ColumnElement, func, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from pipeline.db.crawls import RUNNING, Crawl, has_room, is_due
 from pipeline.db.leases import Leased, free
 from pipeline.db.outbox import OutboxHint
-from pipeline.db.page_versions import WAITING, PageVersion
+from pipeline.db.page_versions import PageVersion, is_waiting_state
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,9 +77,7 @@ def running_crawls(session: Session, *, org_id: UUID) -> list[Crawl]:
 
 
 def _page_is_due(now: datetime, attempts: int) -> ColumnElement[bool]:
-    """The state is written out, or the index over what waits is not used."""
-    is_waiting = PageVersion.state == literal(WAITING, literal_execute=True)
-    return is_waiting & (PageVersion.attempts < attempts) & free(PageVersion, now=now)
+    return is_waiting_state() & (PageVersion.attempts < attempts) & free(PageVersion, now=now)
 
 
 def _counted(

@@ -122,6 +122,11 @@ def waits_in(session: Session, datasource_id: UUID, *, org_id: UUID) -> bool:
     return session.scalar(select(PageVersion.id).where(*waiting).limit(1)) is not None
 
 
+def is_waiting_state() -> ColumnElement[bool]:
+    """The condition of the index over what waits, word for word, or it is not used."""
+    return PageVersion.state == literal(WAITING, literal_execute=True)
+
+
 def is_later() -> ColumnElement[bool]:
     """The condition of the index over what waits for the end of fetching, word for word, or it is not used."""
     return PageVersion.state == literal(LATER, literal_execute=True)
@@ -271,7 +276,7 @@ def held(session: Session, ids: Sequence[UUID], *, token: UUID) -> set[UUID]:
 def overworked(session: Session, *, attempts: int, now: datetime) -> list[PageVersion]:
     """Versions that ended their worker too often, and that nobody holds."""
     statement = select(PageVersion).where(
-        PageVersion.state == WAITING, PageVersion.attempts >= attempts, free(PageVersion, now=now)
+        is_waiting_state(), PageVersion.attempts >= attempts, free(PageVersion, now=now)
     )
     return list(session.scalars(statement.execution_options(populate_existing=True)))
 
@@ -281,7 +286,7 @@ def orphans(session: Session, *, now: datetime, limit: int) -> list[UUID]:
     statement = (
         select(PageVersion.org_id)
         .where(
-            PageVersion.state == WAITING,
+            is_waiting_state(),
             free(PageVersion, now=now),
             or_(PageVersion.hint_at.is_(None), PageVersion.hint_at <= now),
         )
