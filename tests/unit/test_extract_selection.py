@@ -236,3 +236,23 @@ def test_a_doubtful_sentence_stays_with_the_text_it_stands_in() -> None:
     kept = keep(pieces, np.array([0.1, 0.9, 0.9, 0.2, 0.2], dtype=np.float32))
 
     assert [piece.text for piece in kept] == TEXT[1:]
+
+
+def test_an_article_is_judged_by_both_where_they_agree() -> None:
+    """Trafilatura's word counts for half where it takes most of what the networks take, and for nothing elsewhere."""
+    pieces = pieces_of(
+        "<article><h1>Tides</h1>"
+        + "".join(
+            f"<p>The tide in harbour {number} turns at six and again at noon, as ever.</p>" for number in range(9)
+        )
+        + "</article>"
+    )
+    alone = judge(pieces, Claims(is_article=False))
+    everything = np.ones(len(pieces), dtype=np.float32)
+
+    agreed = judge(pieces, Claims(is_article=True), everything)
+    opposed = judge(pieces, Claims(is_article=True), everything * 0)
+
+    assert alone.min() < selection.THRESHOLD + 0.15, "the headline is in doubt"
+    assert agreed.min() > 0.75
+    assert opposed[1:].min() > 0.5, "half of nothing would be less"

@@ -109,7 +109,7 @@ def second_opinion(reading: Reading, claims: Claims, root: html_parser.HtmlEleme
     """What trafilatura takes for main text, where the page declares what it is best at; the tree is used up."""
     if not (claims.is_article or claims.is_product):
         return None
-    return hear(reading.pieces, root, reading.hidden)
+    return hear(reading.pieces, root, reading.hidden, is_article=claims.is_article)
 
 
 HEAD_TAGS = frozenset({"title", "base", "link", "meta", "style", "script", "noscript", "template", etree.Comment})

@@ -28,6 +28,9 @@ THRESHOLD = 0.35
 FEW_WORDS, MANY_WORDS = 25, 200
 """Where fewer words are kept than the first, the declared main element is kept whole, up to the second."""
 
+_MOSTLY = 0.5
+"""A piece is trafilatura's where it takes this share of it."""
+
 _NEVER = int(Hint.COOKIE)
 _TRAIL = int(Hint.BREADCRUMB)
 _SMALL_PRINT = 12
@@ -50,7 +53,18 @@ def judge(
     """
     if not pieces:
         return np.zeros(0, dtype=np.float32)
-    return _networks(weights).judge(describe(pieces, claims, opinion))
+    likelihood = _networks(weights).judge(describe(pieces, claims, opinion))
+    if opinion is None or not claims.is_article or not _agree(pieces, likelihood, opinion):
+        return likelihood
+    blend: NDArray[np.float32] = ((likelihood + opinion) / 2).astype(np.float32)
+    return blend
+
+
+def _agree(pieces: Sequence[Piece], likelihood: NDArray[np.float32], opinion: Matrix) -> bool:
+    """Whether trafilatura takes at least half of what the networks take: then it draws an article's edges better."""
+    words = np.array([piece.words for piece in pieces])
+    taken = likelihood >= THRESHOLD
+    return bool(2 * words[taken & (opinion >= _MOSTLY)].sum() >= words[taken].sum())
 
 
 def keep(pieces: Sequence[Piece], likelihood: NDArray[np.float32]) -> list[Piece]:
