@@ -138,6 +138,11 @@ def count_kept(session: Session, datasource_id: UUID) -> int:
     return session.scalar(select(func.count()).where(Page.datasource_id == datasource_id, *serves)) or 0
 
 
+def by_id(session: Session, page_ids: Sequence[UUID]) -> list[Page]:
+    """These pages."""
+    return list(session.scalars(select(Page).where(Page.id.in_(page_ids))))
+
+
 def known(session: Session, datasource_id: UUID) -> list[Page]:
     """Every page of the datasource, those included that serve no more."""
     return list(session.scalars(select(Page).where(Page.datasource_id == datasource_id).order_by(Page.url_key)))

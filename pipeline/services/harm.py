@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from math import floor
@@ -50,17 +50,24 @@ def least_harmed(serving: int, *, share: float, least: int) -> int:
     return min(max(floor(share * serving) + 1, least), max(serving, 1))
 
 
-def alike(replaced: Sequence[Replaced], *, least: int) -> list[bool]:
-    """For each of the texts: whether at least `least` pages get the same in its place, but for what few have.
+def worse(read: Callable[[], Iterable[Replaced]], *, least: int, share: float) -> list[bool]:
+    """For each of the texts: whether it is emptied, or says what at least `least` pages say in place of their own.
 
-    Pages that said much the same before, such as those of a catalogue, may do so again.
+    Pages that said much the same before, such as those of a catalogue, may do so again. The texts are read twice
+    rather than kept: a website may have many.
     """
-    before = _common([one.before for one in replaced], least)
-    after = _common([one.after for one in replaced], least)
-    return [new >= COMMON_SHARE and (1 - new) <= (1 - old) / 2 for old, new in zip(before, after, strict=True)]
+    before, after = Counter[str](), Counter[str]()
+    for one in read():
+        before.update(one.before)
+        after.update(one.after)
+    return [one.is_emptied(share) or _is_alike(one, before, after, least) for one in read()]
 
 
-def _common(texts: Sequence[Collection[str]], least: int) -> list[float]:
-    """Of each text: the share of its words that at least `least` of the texts have."""
-    counts = Counter(word for text in texts for word in text)
-    return [sum(counts[word] >= least for word in text) / max(len(text), 1) for text in texts]
+def _is_alike(one: Replaced, before: Counter[str], after: Counter[str], least: int) -> bool:
+    old, new = _common(one.before, before, least), _common(one.after, after, least)
+    return new >= COMMON_SHARE and (1 - new) <= (1 - old) / 2
+
+
+def _common(text: AbstractSet[str], counts: Counter[str], least: int) -> float:
+    """The share of a text's words that at least `least` of the texts have."""
+    return sum(counts[word] >= least for word in text) / max(len(text), 1)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from uuid import UUID
 
 from pipeline.db import crawls, frontier, held_changes, outbox, page_versions, pages, site_blocks
@@ -23,7 +24,7 @@ from pipeline.db.page_versions import PageVersion
 from pipeline.db.pages import Page
 from pipeline.logs import get_logger
 from pipeline.model import PageStatus, Reason
-from pipeline.services.harm import Replaced, alike, least_harmed
+from pipeline.services.harm import Replaced, least_harmed, worse
 from pipeline.settings import Settings
 from pipeline.stages.chunk.repeats import repeatable
 from pipeline.urls import url_key
@@ -39,6 +40,9 @@ TOLD = {
     REPLACED: "its text would be replaced by one that says little, or that many pages say",
 }
 """What would become of a held page."""
+
+AT_A_TIME = 200
+"""Pages whose rows, or texts, are read in one statement."""
 
 log = get_logger(__name__)
 
@@ -97,7 +101,7 @@ def give_up(session: Session, crawl: Crawl) -> None:
     """Forget what a crawl staged that ends before its time: it has not seen everything."""
     session.flush()
     for change in held_changes.of_crawl(session, crawl.id, state=STAGED):
-        withdraw(session, pages.get(session, change.page_id, org_id=change.org_id))
+        withdraw(session, session.get_one(Page, change.page_id))
 
 
 def decide(session: Session, crawl: Crawl, settings: Settings, *, now: datetime) -> int:
@@ -111,9 +115,10 @@ def decide(session: Session, crawl: Crawl, settings: Settings, *, now: datetime)
         if change.crawl_id == crawl.id:
             staged.append(change)
         else:
-            withdraw(session, pages.get(session, change.page_id, org_id=change.org_id))
+            withdraw(session, session.get_one(Page, change.page_id))
     if not staged:
         return 0
+    together = _rows_of(session, crawl, staged)
     serving = pages.count_kept(session, crawl.datasource_id)
     limits = settings.crawl
     least = least_harmed(serving, share=limits.held_share, least=limits.held_least_pages)
@@ -129,6 +134,7 @@ def decide(session: Session, crawl: Crawl, settings: Settings, *, now: datetime)
     if held:
         _tell(crawl, len(held), serving=serving)
     session.flush()
+    del together
     return len(held)
 
 
@@ -144,7 +150,7 @@ def reject(session: Session, crawl: Crawl) -> int:
     """Keep what serves, and do not ask again about the same changes. Returns how many pages that keeps."""
     held = held_changes.of_crawl(session, crawl.id, state=HELD)
     for change in held:
-        page = pages.get(session, change.page_id, org_id=change.org_id)
+        page = session.get_one(Page, change.page_id)
         _set_aside(session, change)
         change.state, change.version_id = REJECTED, None
         page.reason, page.detail = Reason.SYNCED, None
@@ -181,29 +187,36 @@ def told(session: Session, page: Page) -> str | None:
     return f"{TOLD[change.kind]}{where}; `sitewise jobs approve {change.crawl_id}` or `reject` decides"
 
 
+def _rows_of(session: Session, crawl: Crawl, changes: Sequence[HeldChange]) -> list[object]:
+    """The pages and URLs of these changes, read together: while they are kept, asking for one asks nobody."""
+    known: list[object] = []
+    for first in range(0, len(changes), AT_A_TIME):
+        own = pages.by_id(session, [change.page_id for change in changes[first : first + AT_A_TIME]])
+        known += [*own, *frontier.by_key(session, crawl.id, [page.url_key for page in own]).values()]
+    return known
+
+
 def _harmful(session: Session, staged: Sequence[HeldChange], settings: Settings, *, least: int) -> set[UUID]:
     """The pages that would be worse off: all that leave, and those whose new text says little or what many say."""
     folds = Counter(change.target for change in staged if change.kind == FOLDED)
     leave = {change.page_id for change in staged if change.kind in {GONE, WITHDRAWN, EMPTIED}}
     leave |= {change.page_id for change in staged if change.kind == FOLDED and folds[change.target] > 1}
     replaced = [change for change in staged if change.kind == REPLACED]
-    texts = [_replaced(session, change) for change in replaced]
-    same = alike(texts, least=max(least, 2))
-    share = settings.crawl.held_text_share
-    worse = {
-        change.page_id
-        for change, text, is_same in zip(replaced, texts, same, strict=True)
-        if is_same or text.is_emptied(share)
-    }
-    return leave | worse
+    texts = partial(_texts, session, replaced)
+    are_worse = worse(texts, least=max(least, 2), share=settings.crawl.held_text_share)
+    return leave | {change.page_id for change, is_worse in zip(replaced, are_worse, strict=True) if is_worse}
 
 
-def _replaced(session: Session, change: HeldChange) -> Replaced:
-    page = pages.get(session, change.page_id, org_id=change.org_id)
-    ids = [found for found in (page.live_version, change.version_id) if found is not None]
-    known = page_versions.by_id(session, ids)
-    texts = [known[found].markdown if found in known else "" for found in (page.live_version, change.version_id)]
-    return Replaced.of(*texts)
+def _texts(session: Session, replaced: Sequence[HeldChange]) -> Iterator[Replaced]:
+    """What each of these pages says, and would say: some at a time."""
+    for first in range(0, len(replaced), AT_A_TIME):
+        part = replaced[first : first + AT_A_TIME]
+        live = {change.page_id: session.get_one(Page, change.page_id).live_version for change in part}
+        ids = {found for found in (*live.values(), *(change.version_id for change in part)) if found is not None}
+        said = {version_id: version.markdown for version_id, version in page_versions.by_id(session, list(ids)).items()}
+        for change in part:
+            pair = (live[change.page_id], change.version_id)
+            yield Replaced.of(*(said.get(found, "") if found else "" for found in pair))
 
 
 def _folds_last(change: HeldChange) -> tuple[bool, UUID]:
@@ -212,7 +225,7 @@ def _folds_last(change: HeldChange) -> tuple[bool, UUID]:
 
 
 def _hold(session: Session, crawl: Crawl, change: HeldChange) -> None:
-    page = pages.get(session, change.page_id, org_id=change.org_id)
+    page = session.get_one(Page, change.page_id)
     change.state, page.reason, page.next_fetch_at = HELD, Reason.HELD, None
     entry = frontier.get(session, crawl.id, page.url_key)
     if entry is not None:
@@ -221,13 +234,13 @@ def _hold(session: Session, crawl: Crawl, change: HeldChange) -> None:
 
 def _let_serve(session: Session, change: HeldChange) -> None:
     """A page without text is no reason to forget it: what it said serves."""
-    page = pages.get(session, change.page_id, org_id=change.org_id)
+    page = session.get_one(Page, change.page_id)
     page.reason = Reason.SYNCED
     held_changes.forget(session, [page.id])
 
 
 def _carry_out(session: Session, change: HeldChange, *, now: datetime) -> None:
-    page = pages.get(session, change.page_id, org_id=change.org_id)
+    page = session.get_one(Page, change.page_id)
     held_changes.forget(session, [page.id])
     if page.reason != Reason.HELD:
         return
