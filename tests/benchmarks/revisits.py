@@ -27,7 +27,7 @@ MIXES: Mapping[str, Mapping[float, float]] = {
     "10 % daily, 30 % monthly": {DAILY: 0.1, MONTHLY: 0.3, NEVER: 0.6},
 }
 INTERVALS = (24.0, 72.0, 168.0)
-PLOT = Path("deploy/decisions/0087-a-year-of-looks.svg")
+PLOT = Path("deploy/plots/a-year-of-looks.svg")
 
 
 @dataclass(frozen=True, slots=True)
