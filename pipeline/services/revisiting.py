@@ -84,7 +84,12 @@ class Looks:
     def before(self, outcome: Outcome) -> dict[str, tuple[datetime | None, str | None]]:
         """When the pages that an outcome may be about were looked at before, and by which extractor."""
         known = {key: self._batch.page(key) for key in _keys(outcome)}
-        return {key: (page.fetched_at, self._extractor(page)) for key, page in known.items() if page is not None}
+        reads = outcome.document is not None
+        return {
+            key: (page.fetched_at, self._extractor(page) if reads else None)
+            for key, page in known.items()
+            if page is not None
+        }
 
     def after(self, outcome: Outcome, before: dict[str, tuple[datetime | None, str | None]]) -> None:
         """Note what became of them."""
