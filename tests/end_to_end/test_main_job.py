@@ -30,14 +30,15 @@ HEAVY = {"alembic", "celery", "kombu", "qdrant_client", "scrapy", "sentence_tran
 BRIEFING = {"id", "answerable", "profile", "behaviors", "scenarios", "passages", "prompt", "trace"}
 PASSAGE = {
     *("id", "text", "title", "heading_path", "url", "language", "score", "page_version", "fetched_at", "trust"),
-    "source",
+    *("source", "changed_at"),
 }
 
 
 @contextmanager
 def answering(shop: Shop) -> Iterator[tuple[Services, OrgScope]]:
     """Services beside the owner, as any other process has them."""
-    with open_services(read_settings(data_dir=shop.sitewise.data_dir)) as services:
+    crawl = {"allowed_addresses": ["127.0.0.0/8"]}
+    with open_services(read_settings(data_dir=shop.sitewise.data_dir, crawl=crawl)) as services:
         yield services, services.orgs.ensure()
 
 
