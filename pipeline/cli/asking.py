@@ -134,7 +134,8 @@ def show_trace(trace: Mapping[str, Any]) -> None:
         empty="Nothing on the website came near.",
     )
     answerable = trace["answerable"]
-    say(f"answerable: {answerable['score']:.2f}, needs {answerable['threshold']:.2f}")
+    nearest = f"{answerable['score']:.2f}" if trace["knowledge"] else "nothing to answer from"
+    say(f"answerable: {nearest}, needs {answerable['threshold']:.2f}")
 
 
 def _mark(row: Mapping[str, Any]) -> str:

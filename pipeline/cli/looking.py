@@ -48,6 +48,7 @@ def status(
 
 def _status(services: Services, scope: OrgScope, owner: OwnerFacts | None, *, as_json: bool) -> None:
     from pipeline.cli.operating import print_overview  # noqa: PLC0415 - nothing is loaded to show help
+    from pipeline.owner.owner import needs_owner  # noqa: PLC0415
 
     sources = services.crawls.list_datasources(scope=scope)
     counts = {source.id: services.pages.count(scope=scope, datasource_id=source.id) for source in sources}
@@ -81,7 +82,7 @@ def _status(services: Services, scope: OrgScope, owner: OwnerFacts | None, *, as
         if job.held_pages and job.error_message:
             print_line(job.error_message)
     print_line("")
-    print_overview(seen, running)
+    print_overview(seen, running, is_asleep=owner is None and needs_owner(services.settings))
     print_line("")
     print_line(_running(services.settings, owner))
     if waiting:

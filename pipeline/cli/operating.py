@@ -52,8 +52,11 @@ def print_workers(found: Sequence[WorkerView]) -> None:
     )
 
 
-def print_overview(seen: Overview, running: Sequence[CrawlJob]) -> None:
-    """Queues, crawls that run, leases, beats and parts, as lines and tables."""
+def print_overview(seen: Overview, running: Sequence[CrawlJob], *, is_asleep: bool = False) -> None:
+    """Queues, crawls that run, leases, beats and parts, as lines and tables.
+
+    Where nothing owns the data directory (`is_asleep`), its broker and its vectors are not away: nobody needs them.
+    """
     from pipeline.cli.watching import counts, phase  # noqa: PLC0415 - nothing is loaded to show help
 
     rows = [
@@ -76,7 +79,10 @@ def print_overview(seen: Overview, running: Sequence[CrawlJob]) -> None:
         print_line(f"leases    {lease.kind}: {lease.held} held{late}")
     tick = f"last tick {exactly(seen.last_tick_at)}" if seen.last_tick_at else "no tick seen"
     print_line(f"beats     {seen.beats}, {tick}" if seen.beats else "beats     none: nothing is started by the clock")
-    print_line("parts     " + ", ".join(f"{part} {answer.split(' (')[0]}" for part, answer in seen.stores.items()))
+    parts = {part: answer.split(" (")[0] for part, answer in seen.stores.items()}
+    if is_asleep:
+        parts |= {part: "not running" for part, answer in parts.items() if answer != "ok"}
+    print_line("parts     " + ", ".join(f"{part} {answer}" for part, answer in parts.items()))
     if seen.dead_letters:
         print_line(f"dead      {seen.dead_letters}; `sitewise dead list` tells why")
 
