@@ -7,13 +7,16 @@ from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
+import structlog
 from sqlalchemy import func, select
+from structlog.testing import LogCapture
 
 from pipeline.db import datasources, orgs, page_versions
 from pipeline.db.leases import free
 from pipeline.db.page_versions import PageVersion
 from pipeline.db.pages import Page
 from pipeline.errors import CrawlAlreadyRunning, DatasourceNotFound
+from pipeline.services import upkeep
 from pipeline.services.crawls import NewDatasource
 from pipeline.services.operations import SILENT_AFTER
 from tests.fakes.knowledge import SITE as ADDRESS
@@ -119,15 +122,17 @@ def test_a_queue_nobody_listens_to_is_named(knowledge: Knowledge) -> None:
     assert not before["crawl"].is_unheard
 
 
-def test_upkeep_says_which_queue_nobody_listens_to(knowledge: Knowledge, capsys: pytest.CaptureFixture[str]) -> None:
+def test_upkeep_says_which_queue_nobody_listens_to(knowledge: Knowledge, monkeypatch: pytest.MonkeyPatch) -> None:
     """Once a minute, not with every tick."""
+    told = LogCapture()
+    monkeypatch.setattr(upkeep, "log", structlog.wrap_logger(structlog.ReturnLogger(), processors=[told]))
     knowledge.crawl(SITE, index=False)
     knowledge.clock.forward(minutes=2)
 
     for _ in range(3):
         knowledge.services.upkeep.tick(schedules=False)
 
-    assert capsys.readouterr().out.count("no worker listens") == 1
+    assert [line["event"] for line in told.entries].count("no worker listens") == 1
 
 
 def test_the_overview_tells_leases_beats_and_parts(knowledge: Knowledge) -> None:

@@ -12,7 +12,6 @@ from math import ceil
 from random import Random
 from types import TracebackType
 from typing import Self
-from weakref import WeakSet
 from xml.sax.saxutils import escape
 
 from tests.lab.clock import LabClock
@@ -61,7 +60,6 @@ class LabSite:
         self._loop = asyncio.new_event_loop()
         self._ready = threading.Event()
         self._clients: set[asyncio.Task[None]] = set()
-        self._transports: WeakSet[asyncio.WriteTransport] = WeakSet()
         self._thread = threading.Thread(target=self._run, name="lab site", daemon=True)
 
     # --- being a site ----------------------------------------------------------------------
@@ -218,18 +216,20 @@ class LabSite:
         for client in self._clients:
             client.cancel()
         self._loop.run_until_complete(asyncio.gather(*self._clients, return_exceptions=True))
-        for transport in set(self._transports):
-            transport.abort()  # of a client that stopped reading, it would hold its socket for ever
-        for _ in range(100):  # handshakes that failed are over a little later
-            if not server._active_count:  # type: ignore[attr-defined]  # noqa: SLF001 - asyncio tells it nowhere else
-                break
-            self._loop.run_until_complete(asyncio.sleep(0.01))
+        while transports := self._open_transports():
+            for transport in transports:
+                transport.abort()  # of a client that stopped reading, it would hold its socket for ever
+            self._loop.run_until_complete(asyncio.sleep(0))
         self._loop.run_until_complete(self._loop.shutdown_asyncgens())
         self._loop.close()
 
+    def _open_transports(self) -> list[asyncio.Transport]:
+        """Those of clients, and of handshakes that are not over; asyncio names the latter nowhere else."""
+        known = list(self._loop._transports.values())  # type: ignore[attr-defined]  # noqa: SLF001 - see above
+        return [transport for transport in known if transport._sock is not None]  # noqa: SLF001 - as above
+
     async def _client(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
-        self._transports.add(writer.transport)
         task = asyncio.current_task()
         if task is not None:
             self._clients.add(task)
