@@ -87,6 +87,10 @@ class Connection:
         method, target, _ = first.split(" ", 2)
         pairs = (line.split(":", 1) for line in lines if ":" in line)
         headers = {name.strip().lower(): value.strip() for name, value in pairs}
+        try:  # a socket closed before all of the body was read resets the connection under the answer
+            await self.reader.readexactly(int(headers.get("content-length", "0")))
+        except (asyncio.IncompleteReadError, ConnectionError, ValueError):
+            return None
         return LabRequest(method, headers.get("host", ""), target, headers, now)
 
     async def answer(self, reply: Reply) -> bool:
