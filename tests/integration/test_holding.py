@@ -54,6 +54,7 @@ def reason_of(knowledge: Knowledge, path: str) -> str:
     return knowledge.services.pages.why(at(path), scope=knowledge.org).reason
 
 
+@pytest.mark.parametrize("knowledge", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     "answer",
     [500, Reason.TOO_SLOW, Reason.LOGIN_WALL, Reason.ROBOTS, Reason.NOINDEX, COOKIES, ""],

@@ -210,9 +210,11 @@ class LabSite:
         self.port = server.sockets[0].getsockname()[1]
         self._loop.call_soon(self._ready.set)
         self._loop.run_forever()
-        server.close()
-        for _ in range(5):  # a connection just taken gets its client, who closes it
+        for listening in server.sockets:
+            self._loop.remove_reader(listening.fileno())
+        for _ in range(5):  # a connection just taken gets its client; a server that is closed could not take it
             self._loop.run_until_complete(asyncio.sleep(0))
+        server.close()
         for client in self._clients:
             client.cancel()
         self._loop.run_until_complete(asyncio.gather(*self._clients, return_exceptions=True))
