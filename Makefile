@@ -8,8 +8,7 @@ CODE := pipeline spiders workers deploy tests
 WITH_SERVICES = eval "$$($(PYTHON_BIN) -m deploy.services addresses)";
 # Much of a test's time is waiting for processes: two at a time. 0 tests in this process, for a debugger.
 TEST_PROCESSES ?= 2
-# A module's tests stay together, so that what they share is made once.
-PYTEST = $(RUN)/pytest -n $(TEST_PROCESSES) --dist loadscope --no-loadscope-reorder $(PYTEST_ARGS)
+PYTEST = $(RUN)/pytest -n $(TEST_PROCESSES) $(PYTEST_ARGS)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:

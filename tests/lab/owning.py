@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import sys
-import threading
 from pathlib import Path
 
 from pipeline.logs import set_up_logging
 from pipeline.owner.owner import Owner
+from pipeline.owner.told import Told
 from tests.lab.embedded import quick_settings
 from tests.lab.waiting import eventually
 
@@ -17,6 +17,7 @@ NAMES = {"broker", "crawl", "index", "upkeep"}
 
 def main() -> None:
     """Own, say the children's pids on one line, and wait to be ended."""
+    told = Told()
     folder = Path(sys.argv[1])
     settings = quick_settings(folder)
     set_up_logging(settings)
@@ -24,11 +25,9 @@ def main() -> None:
         eventually(lambda: owner.pids.keys() == NAMES, what="children")
         sys.stdout.write(json.dumps(owner.pids) + "\n")
         sys.stdout.flush()
-        threading.Event().wait()
+        told.wait()
+    sys.exit(130)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        sys.exit(130)
+    main()
