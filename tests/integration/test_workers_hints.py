@@ -76,6 +76,10 @@ def test_a_lost_hint_is_given_again(sitewise: Embedded, site: LabSite) -> None:
     assert (ended.status, ended.completed_pages) == (CrawlStatus.COMPLETED, 3)
 
 
+BUSY_SECONDS = 5
+"""What a busy machine may add; without a timeout it would be for ever."""
+
+
 def test_a_frozen_broker_holds_nobody_up(sitewise: Embedded, site: LabSite) -> None:
     """Starting a crawl takes no longer than the publish timeout, and the crawl runs when the broker is back."""
     broker = sitewise.owner.pids["broker"]
@@ -89,7 +93,7 @@ def test_a_frozen_broker_holds_nobody_up(sitewise: Embedded, site: LabSite) -> N
 
     ended = sitewise.until_ended(crawl)
 
-    assert took < sitewise.settings.broker.publish_timeout.total_seconds()
+    assert took < sitewise.settings.broker.publish_timeout.total_seconds() + BUSY_SECONDS
     assert (ended.status, ended.completed_pages) == (CrawlStatus.COMPLETED, 3)
 
 
