@@ -108,7 +108,13 @@ class CrawlSettings(Group):
     host_patience: Span = Field(
         timedelta(hours=6), description="A crawl that would wait longer for a busy host, in all, goes on without it."
     )
-    request_timeout: PositiveSpan = Field(timedelta(seconds=20), description="A page that takes longer is given up.")
+    page_timeout: PositiveSpan = Field(
+        timedelta(seconds=20),
+        description="A page that takes longer is given up: its requests and its parsing, without waiting for a turn.",
+    )
+    request_timeout: PositiveSpan = Field(
+        timedelta(seconds=18), description="A single request that takes longer is given up."
+    )
     body_limit: int = Field(10 * 2**20, description="Bytes of a decoded body; longer pages are refused.")
     held_share: float = Field(
         0.2,

@@ -107,6 +107,7 @@ class Fetcher:
         headers: Mapping[str, str] | None = None,
         body_limit: int | None = None,
         keep_pace: bool = False,
+        within: float | None = None,
     ) -> Answer:
         """GET one URL; redirects are answers like any other.
 
@@ -115,21 +116,25 @@ class Fetcher:
             headers: Added to our own.
             body_limit: Bytes of the decoded body, when other than the crawl's.
             keep_pace: Leave the host's delay as it is, because the host itself named it.
+            within: Seconds it may take, when fewer than any request may.
 
         Raises:
             FetchFailed: If no usable answer came.
         """
         limit = body_limit or self._body_limit
+        seconds = self._seconds if within is None else min(within, self._seconds)
+        if seconds <= 0:  # to Scrapy that means no limit
+            raise FetchFailed(Reason.TOO_SLOW, "its redirects took all the time a page may take")
         meta: dict[str, object] = {
             "download_maxsize": limit,
-            "download_timeout": self._seconds,  # without Scrapy's middlewares its handler knows no other way
+            "download_timeout": seconds,  # without Scrapy's middlewares its handler knows no other way
             "autothrottle_dont_adjust_delay": keep_pace,
         }
         request = Request(url, headers=self._headers | dict(headers or {}), meta=meta, dont_filter=True)
         try:
             response = await self._crawler.engine.download_async(request)
         except _FAILURES as error:
-            raise self._failure(url, error, limit) from error
+            raise self._failure(url, error, limit, seconds) from error
         return self._answer(url, response, limit)
 
     def _answer(self, url: str, response: Response, limit: int) -> Answer:
@@ -145,11 +150,11 @@ class Fetcher:
             raise FetchFailed(Reason.HTTP_ERROR, f"damaged body: {error}") from error
         return Answer(url, response.status, body, headers)
 
-    def _failure(self, url: str, error: Exception, limit: int) -> FetchFailed:
+    def _failure(self, url: str, error: Exception, limit: int, seconds: float) -> FetchFailed:
         if isinstance(error, CannotResolveHostError):
             return self._unresolved(split(url).host)
         if isinstance(error, DownloadTimeoutError):
-            return FetchFailed(Reason.TOO_SLOW, f"no whole answer within {self._seconds:g} s", is_unreachable=True)
+            return FetchFailed(Reason.TOO_SLOW, f"no whole answer within {seconds:.3g} s", is_unreachable=True)
         if isinstance(error, DownloadCancelledError):
             return FetchFailed(Reason.TOO_LARGE, f"over {limit} bytes")
         return _broken_connection(error)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from http import HTTPStatus
+from time import monotonic
 from typing import Protocol
 
 from pipeline.addresses import check_url
@@ -17,8 +17,9 @@ from pipeline.errors import AddressRefused, ExtractionFailed, InvalidUrl, PageTo
 from pipeline.model import Discovered, Document, FrontierUrl, Outcome, Reason
 from pipeline.settings import Settings
 from pipeline.urls import canonical, split, url_key
+from spiders.allowance import Allowance
 from spiders.body import DOCUMENT, why_not_html
-from spiders.fetch import Answer, Fetcher, FetchFailed
+from spiders.fetch import Answer, FetchFailed
 from spiders.gate import NoRobots, RobotsGate
 from spiders.pace import BUSY, HostClosed, Pace
 from spiders.redirects import MAXIMUM_REDIRECTS, Redirects
@@ -35,11 +36,23 @@ _COOKIE_LENGTH = 4_096
 class Parser(Protocol):
     """What turns HTML into a document; it blocks, and bounds time and memory itself."""
 
-    def extract(self, html: bytes, *, url: str, content_type: str) -> Document:
-        """The document of a page.
+    def extract(self, html: bytes, *, url: str, content_type: str, within: float | None = None) -> Document:
+        """The document of a page, or none within so many seconds.
 
         Raises:
             ExtractionFailed: If it cannot be read within the limits.
+        """
+        ...
+
+
+class Asker(Protocol):
+    """What fetches a page."""
+
+    async def get(self, url: str, *, headers: Mapping[str, str], keep_pace: bool, within: float) -> Answer:
+        """GET one URL within so many seconds.
+
+        Raises:
+            FetchFailed: If no usable answer came.
         """
         ...
 
@@ -78,7 +91,7 @@ class Visitor:
     """Visits URLs of one crawl. One is enough for any number of visits at a time."""
 
     settings: Settings
-    fetcher: Fetcher
+    fetcher: Asker
     gate: RobotsGate
     pace: Pace
     scope: Scope
@@ -87,6 +100,8 @@ class Visitor:
     redirects: Redirects = field(default_factory=Redirects)
     rendering: Rendering | None = None
     takes_documents: bool = False
+    clock: Callable[[], float] = monotonic
+    """Seconds, for what a page may take."""
 
     async def visit(self, taken: FrontierUrl) -> Outcome:
         """Fetch a URL and say what became of it."""
@@ -117,7 +132,8 @@ class Visitor:
         trap = self.scope.trap(taken.url, taken.url_key) if taken.depth > 0 else None
         if trap is not None:
             raise Refused(Reason.PAGE_LIMIT, trap)
-        answer = await self._follow(taken)
+        allowance = self._allowance()
+        answer = await self._follow(taken, allowance)
         outcome = replace(
             outcome,
             final_url=answer.url if answer.url != taken.url else None,
@@ -130,21 +146,21 @@ class Visitor:
         self._check(answer)
         if self.rendering is None and _is_as_before(taken, answer):
             return replace(outcome, not_modified=True)
-        document = await self._extract(answer)
+        document = await self._extract(answer, allowance)
         if self.rendering is not None and self.rendering.wants(document, answer.body):
             answer = await self._rendered(taken, answer, self.rendering)
-            document = await self._extract(answer)
+            document = await self._extract(answer, self._allowance())
             outcome = replace(outcome, etag=None, last_modified=None)
         return self._judged(taken, answer, document, outcome, refusal)
 
     # --- asking ----------------------------------------------------------------------------
 
-    async def _follow(self, taken: FrontierUrl) -> Answer:
+    async def _follow(self, taken: FrontierUrl, allowance: Allowance) -> Answer:
         """The answer at the end of redirects that stay on this page; others are pages of their own."""
         url, cookies = taken.url, dict[str, str]()
         headers = {} if self.rendering is not None and self.rendering.is_always else _conditions(taken)
         for _ in range(MAXIMUM_REDIRECTS + 1):
-            answer = await self._ask(url, headers | _cookie_header(cookies))
+            answer = await self._ask(url, headers | _cookie_header(cookies), allowance)
             if answer.status not in _REDIRECTS:
                 return answer
             target = self._target(taken, url, answer)
@@ -155,14 +171,15 @@ class Visitor:
             url = target
         raise Refused(Reason.REDIRECT_LOOP, f"over {MAXIMUM_REDIRECTS} redirects", status=answer.status)
 
-    async def _ask(self, url: str, headers: Mapping[str, str]) -> Answer:
+    async def _ask(self, url: str, headers: Mapping[str, str], allowance: Allowance) -> Answer:
         rules = await self.gate.rules(url)
         if not rules.allows(url):
             raise Refused(Reason.ROBOTS, f"robots.txt of {split(url).origin} forbids it")
         host = split(url).site
         async with self.pace.turn(host) as turn:
             is_paced = bool(rules.delay or self.settings.crawl.delay)
-            answer = await self.fetcher.get(url, headers=headers, keep_pace=is_paced)
+            with allowance.spending() as left:
+                answer = await self.fetcher.get(url, headers=headers, keep_pace=is_paced, within=left)
             await turn.heard(answer)
         return answer
 
@@ -194,6 +211,9 @@ class Visitor:
             return Refused(Reason.ADDRESS_REFUSED, f"redirects to {target}: {refused}", status=status)
         return Refused(Reason.OFF_SITE, f"redirects to {target}", status=status)
 
+    def _allowance(self) -> Allowance:
+        return Allowance(self.settings.crawl.page_timeout, self.clock)
+
     # --- rendering -------------------------------------------------------------------------
 
     async def _rendered(self, taken: FrontierUrl, answer: Answer, rendering: Rendering) -> Answer:
@@ -206,7 +226,7 @@ class Visitor:
     async def _ask_for_page(self, url: str, headers: Mapping[str, str]) -> Answer | None:
         """What a page's script asks for, under the rules for pages; None where those forbid it."""
         try:
-            return await self._ask(url, headers)
+            return await self._ask(url, headers, self._allowance())
         except (Refused, NoRobots, HostClosed):
             return None
 
@@ -224,10 +244,13 @@ class Visitor:
         if problem is not None and not (self.takes_documents and answer.body.startswith(DOCUMENT)):
             raise Refused(Reason.NOT_HTML, problem, status=answer.status)
 
-    async def _extract(self, answer: Answer) -> Document:
-        work = partial(self.parser.extract, answer.body, url=answer.url, content_type=answer.content_type)
+    async def _extract(self, answer: Answer, allowance: Allowance) -> Document:
+        def parse() -> Document:
+            with allowance.spending() as left:
+                return self.parser.extract(answer.body, url=answer.url, content_type=answer.content_type, within=left)
+
         try:
-            return await asyncio.get_running_loop().run_in_executor(self.executor, work)
+            return await asyncio.get_running_loop().run_in_executor(self.executor, parse)
         except PageTooComplex as error:
             raise Refused(Reason.TOO_COMPLEX, str(error), status=answer.status) from error
         except PageTooSlow as error:

@@ -50,16 +50,23 @@ class ParserPool:
         self._starter = threading.Thread(target=self._start_wanted, name="parser-starter", daemon=True)
         self._starter.start()
 
-    def extract(self, html: bytes, *, url: str, content_type: str | None = None) -> Document:
+    def extract(
+        self, html: bytes, *, url: str, content_type: str | None = None, within: float | None = None
+    ) -> Document:
         """Parse one page in a child; waits for a free one. Any number of threads may call.
+
+        `within` are the seconds it may take, when fewer than any page may.
 
         Raises:
             PageTooSlow: If the page took longer than its time limit; its child is gone.
             PageTooComplex: If the page was refused before parsing, or ended its child.
             ExtractionFailed: If it cannot be parsed.
         """
+        most = self._settings.timeout.total_seconds()
+        seconds = most if within is None else min(within, most)
+        if seconds <= 0:
+            raise PageTooSlow(url=url, seconds=0)
         child = self._take(url)
-        seconds = self._settings.timeout.total_seconds()
         try:
             answer = child.ask(pickle.dumps((html, url, content_type)), seconds)
         except TimeoutError as error:
