@@ -93,9 +93,14 @@ class Sitewise:
     def start(
         self, *arguments: str, prepare: Callable[[], None] | None = None, settings: Mapping[str, str] | None = None
     ) -> Running:
-        """Begin a command. One with a limit is not measured: the measurement would be what breaks the limit."""
+        """Begin a command. One with a limit is not measured: the measurement would be what breaks the limit.
+
+        Nor does it keep what it compiles: some versions of Python keep half a module where no more fits.
+        """
         dropped = "COVERAGE_" if prepare is not None else "\0"
         inherited = {name: value for name, value in self._environment.items() if not name.startswith(dropped)}
+        if prepare is not None:
+            inherited["PYTHONDONTWRITEBYTECODE"] = "1"
         child = subprocess.Popen(  # noqa: S603 - our own command
             [*COMMAND, *arguments],
             stdin=subprocess.DEVNULL,
