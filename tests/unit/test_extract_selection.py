@@ -256,3 +256,28 @@ def test_an_article_is_judged_by_both_where_they_agree() -> None:
     assert alone.min() < selection.THRESHOLD + 0.15, "the headline is in doubt"
     assert agreed.min() > 0.75
     assert opposed[1:].min() > 0.5, "half of nothing would be less"
+
+
+WAYS = (
+    "<table><tr><th colspan=3>4.2. Beans</th></tr>"
+    '<tr><td><a href="/1">Prev</a></td><td>Chapter 4. Gardens</td><td><a href="/3">Next</a></td></tr></table>'
+)
+
+
+def test_the_way_from_page_to_page_is_never_text() -> None:
+    """A table of "Prev" and "Next" in a part named for it goes whole, however likely its rows look."""
+    pieces = pieces_of(f'<div class="navheader">{WAYS}</div><h1>Beans</h1>{PARAGRAPHS}')
+
+    kept = keep(pieces, np.ones(len(pieces), dtype=np.float32))
+
+    assert [piece.text for piece in kept] == ["Beans", *TEXT]
+
+
+def test_a_table_that_only_speaks_of_ways_is_text() -> None:
+    """The same words in a part that is not named for it, or without links, are the page's own."""
+    plain = WAYS.replace('<a href="/1">', "").replace('<a href="/3">', "").replace("</a>", "")
+    pieces = pieces_of(f'<div class="navheader">{plain}</div><div class="keys">{WAYS}</div><h1>Beans</h1>{PARAGRAPHS}')
+
+    kept = keep(pieces, np.ones(len(pieces), dtype=np.float32))
+
+    assert sum("Chapter 4. Gardens" in piece.text for piece in kept) == 2

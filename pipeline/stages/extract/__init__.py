@@ -35,7 +35,7 @@ from pipeline.stages.extract.reading import Reading
 from pipeline.stages.extract.selection import judge, keep
 from pipeline.stages.extract.structured import facts_markdown, read_structured
 
-EXTRACTOR = f"sitewise-extract/2 (trafilatura {version('trafilatura')}, lxml {version('lxml')})"
+EXTRACTOR = f"sitewise-extract/3 (trafilatura {version('trafilatura')}, lxml {version('lxml')})"
 """What made a text. It is kept with every version, so that a better extractor is not taken for a changed site."""
 
 __all__ = ["EXTRACTOR", "extract", "parse", "second_opinion"]

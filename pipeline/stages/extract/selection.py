@@ -36,6 +36,12 @@ _TRAIL = int(Hint.BREADCRUMB)
 _SMALL_PRINT = 12
 _SENTENCE_WORDS = 8
 _APART = int(Hint.NAVIGATION | Hint.FOOTER | Hint.ASIDE | Hint.DIALOG)
+_WAYS = int(Hint.NAVIGATION | Hint.PAGINATION | Hint.HEADER | Hint.FOOTER)
+_WAY_WORDS = frozenset({
+    "previous", "prev", "next", "up", "home", "back", "contents", "index", "\u2039", "\u203a", "«", "»", "←", "→",
+    "zurück", "weiter", "nächste", "vorherige", "précédent", "suivant", "anterior", "siguiente",
+    "precedente", "successivo", "vorige", "volgende",
+})  # fmt: skip
 _FAR = 6.0
 """Features are cut off this many standard deviations from their mean."""
 
@@ -71,8 +77,9 @@ def keep(pieces: Sequence[Piece], likelihood: NDArray[np.float32]) -> list[Piece
     """The pieces likely enough, with the headings they stand under; never navigation, cookies or small print."""
     chosen: list[Piece] = []
     under: Piece | None = None
+    ways = {piece.group for piece in pieces if piece.group and _leads_on(piece)}
     for piece, likely in zip(reversed(pieces), reversed(likelihood), strict=True):
-        if piece.place.inherited & _NEVER or _is_navigation(piece) or _is_small_print(piece):
+        if piece.place.inherited & _NEVER or piece.group in ways or _is_navigation(piece) or _is_small_print(piece):
             continue
         if likely >= THRESHOLD or _announces(piece, under, likely):
             chosen.append(piece)
@@ -146,7 +153,15 @@ def _with_neighbours(
 
 
 def _is_navigation(piece: Piece) -> bool:
-    return _is_within(piece, {"nav"})
+    return _is_within(piece, {"nav"}) or _leads_on(piece)
+
+
+def _leads_on(piece: Piece) -> bool:
+    """Whether this line is the way from page to page, as "Prev, Up, Home, Next", in a part named for it."""
+    if piece.words > _SMALL_PRINT + _SENTENCE_WORDS or piece.link_words < 2 or not piece.place.inherited & _WAYS:  # noqa: PLR2004 - there and back
+        return False
+    parts = piece.cells or piece.text.split()
+    return len({part.strip().lower() for part in parts} & _WAY_WORDS) > 1
 
 
 def _is_within(piece: Piece, tags: AbstractSet[str]) -> bool:
