@@ -7,6 +7,8 @@
 from __future__ import annotations
 
 import argparse
+import atexit
+import gc
 import logging
 import os
 import sys
@@ -59,6 +61,7 @@ def run(ledger: CrawlLedger, parser: Parser, settings: Settings) -> int:
 def walk(ledger: CrawlLedger, parser: Parser, settings: Settings, *, before: Before | None = None) -> Ending:
     """Run one crawl in this process, which can run no second one. What is to be done `before` any page comes first."""
     give_back_large_blocks()
+    atexit.register(gc.freeze)  # a process that ends need not look through all it loaded first
     ending = Ending()
     process = AsyncCrawlerProcess(scrapy_settings(settings))
     for library in ("scrapy", "twisted"):

@@ -7,6 +7,8 @@ for hours, `index` embeds one batch at a time beside its model, `upkeep` must ne
 from __future__ import annotations
 
 import argparse
+import atexit
+import gc
 import sys
 import threading
 from collections.abc import Sequence
@@ -27,6 +29,7 @@ log = get_logger(__name__)
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run workers for these queues until told to end. The exit status: 0 told to, 1 failed, 2 bad arguments."""
+    atexit.register(gc.freeze)  # a process that ends need not look through all it loaded first
     try:
         return _run(options_of(arguments))
     except SitewiseError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import sys
 
@@ -15,6 +16,7 @@ GARBAGE = 50_000
 def main() -> None:
     """Run the command line; the entry point of `sitewise`."""
     gc.set_threshold(GARBAGE)
+    atexit.register(gc.freeze)  # what is loaded need not be looked through again at the end: a quarter of a command
     try:
         from pipeline.cli.app import run  # noqa: PLC0415 - Ctrl-C while it loads ends quietly too
 
