@@ -149,6 +149,14 @@ class OrgNotFound(NotFound):
     """There is no such org."""
 
 
+class PartnerNotFound(NotFound):
+    """There is no such partner."""
+
+
+class KeyNotFound(NotFound):
+    """There is no such API key."""
+
+
 class DatasourceNotFound(NotFound):
     """The org has no such datasource."""
 
@@ -193,6 +201,14 @@ class BriefingNotFound(NotFound):
     """The org has no such briefing, or it is no longer kept."""
 
 
+class QuestionNotFound(NotFound):
+    """This org has no such golden question."""
+
+
+class InvalidGoldenQuestion(InvalidInput):
+    """This golden question cannot be asked."""
+
+
 class InstructionsTooLong(InvalidScenario):
     """What always applies no longer fits into a briefing, and it is never cut."""
 
@@ -201,6 +217,74 @@ class InstructionsTooLong(InvalidScenario):
 
 class CrawlAlreadyRunning(InvalidInput):
     """A crawl of this datasource is already running."""
+
+
+class OrgExists(InvalidInput):
+    """The partner has an org with this external_id already."""
+
+    remedy = "Use that org, or give this one another external_id."
+
+
+class InvalidCursor(InvalidInput):
+    """This cursor was not given out by this list."""
+
+    remedy = "Begin again without a cursor."
+
+
+class InvalidIdempotencyKey(InvalidInput):
+    """An Idempotency-Key has 1 to 255 visible ASCII characters."""
+
+
+class IdempotencyKeyReused(InvalidInput):
+    """This Idempotency-Key came with another request before."""
+
+    remedy = "Give every request a key of its own; only a repetition uses the same."
+
+
+class RequestInFlight(TemporaryError):
+    """A request with this Idempotency-Key is still being carried out."""
+
+    remedy = "Ask again in a moment: its answer will be given."
+
+
+class LimitReached(TemporaryError):
+    """More was asked for than may be at a time."""
+
+    def __init__(self, *, retry_after: float = 60.0, **facts: object) -> None:
+        """Keep when it may be tried again (seconds)."""
+        super().__init__(**facts, retry_after=retry_after)
+        self.retry_after = retry_after
+
+
+class RateExceeded(LimitReached):
+    """Too many requests."""
+
+    remedy = "Wait as long as Retry-After says."
+
+
+class QuotaReached(LimitReached):
+    """As many as may be are there already."""
+
+    remedy = "Remove some, or ask whoever runs this Sitewise for a higher quota."
+
+
+# --- refuse: the caller may not ------------------------------------------------------------
+
+
+class NotAllowed(SitewiseError):
+    """The caller may not do this."""
+
+
+class KeyRefused(NotAllowed):
+    """This API key is not valid."""
+
+    remedy = "Send `Authorization: Bearer <key>` with a key that is not revoked and has not expired."
+
+
+class ScopeMissing(NotAllowed):
+    """This API key may not do that."""
+
+    remedy = "Use a key that has the scope, or one of the other kind."
 
 
 # --- mend: a person has to change something ------------------------------------------------

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,20 @@ FILE_NAME = "sitewise.db"
 """Of an embedded database, in the data directory."""
 
 
+@dataclass(slots=True)
+class _Unit:
+    """A transaction that several use cases share, and what happens when it is committed."""
+
+    session: Session
+    afterwards: list[Callable[[], object]] = field(default_factory=list)
+
+
+class _Here(threading.local):
+    """The transaction this thread works in."""
+
+    unit: _Unit | None = None
+
+
 class Database:
     """Transactions on one database. Open it after a fork, never before."""
 
@@ -36,6 +52,7 @@ class Database:
         self.url = database_url(settings, data_dir=data_dir)
         self.engine = _create_engine(self.url, settings)
         self._sessions = sessionmaker(self.engine, expire_on_commit=False)
+        self._here = _Here()
 
     @property
     def is_sqlite(self) -> bool:
@@ -44,16 +61,53 @@ class Database:
 
     @contextmanager
     def write(self) -> Iterator[Session]:
-        """One transaction that may change rows: committed at the end, undone on any error."""
+        """One transaction that may change rows: committed at the end, undone on any error.
+
+        Inside `together` it is a part of that one.
+        """
+        if self._here.unit is not None:
+            with translated(), self._here.unit.session.begin_nested():
+                yield self._here.unit.session
+            return
         with translated(), self._sessions.begin() as session:
             yield session
 
     @contextmanager
     def read(self) -> Iterator[Session]:
-        """One transaction that changes nothing and waits for no writer."""
+        """One transaction that changes nothing and waits for no writer. Inside `together` it is a part of that one."""
+        if self._here.unit is not None:
+            with translated():
+                yield self._here.unit.session
+            return
         with translated(), self._sessions.begin() as session:
             session.connection(execution_options={READ_ONLY: True})
             yield session
+
+    @contextmanager
+    def together(self) -> Iterator[Session]:
+        """One transaction of everything this thread writes and reads until its end: all of it happens, or nothing.
+
+        What must wait for the commit, such as a message, is given to `after_commit`. Do nothing slow meanwhile:
+        rows stay locked, and in SQLite nobody else writes.
+        """
+        if self._here.unit is not None:
+            yield self._here.unit.session
+            return
+        with translated(), self._sessions.begin() as session:
+            unit = self._here.unit = _Unit(session)
+            try:
+                yield session
+            finally:
+                self._here.unit = None
+        for act in unit.afterwards:
+            act()
+
+    def after_commit(self, act: Callable[[], object]) -> bool:
+        """Do something once `together` is committed. False, and nothing is done, outside of it."""
+        if self._here.unit is None:
+            return False
+        self._here.unit.afterwards.append(act)
+        return True
 
     def close(self) -> None:
         """Close every connection."""

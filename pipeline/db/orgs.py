@@ -6,7 +6,20 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from sqlalchemy import BigInteger, ScalarSelect, Text, func, select, update
+from sqlalchemy import (
+    BigInteger,
+    ForeignKey,
+    Index,
+    ScalarSelect,
+    Select,
+    Text,
+    UniqueConstraint,
+    delete,
+    func,
+    select,
+    text,
+    update,
+)
 from sqlalchemy.orm import InstrumentedAttribute, Mapped, Session, mapped_column
 
 from pipeline.db import base
@@ -19,11 +32,29 @@ class Org(Base):
 
     __tablename__ = "orgs"
 
+    __table_args__ = (
+        UniqueConstraint("partner_id", "external_id"),
+        Index(
+            "ix_orgs_name_alone",
+            "name",
+            unique=True,
+            sqlite_where=text("partner_id IS NULL"),
+            postgresql_where=text("partner_id IS NULL"),
+        ),
+    )
+
     id: Mapped[UUID] = mapped_column(primary_key=True)
-    name: Mapped[str] = mapped_column(unique=True)
+    partner_id: Mapped[UUID | None] = mapped_column(ForeignKey("partners.id"))
+    """The platform that made it; none for an org of the command line, which is found by its name."""
+    external_id: Mapped[str | None]
+    """How its partner calls it."""
+    name: Mapped[str]
     website: Mapped[str | None]
     language: Mapped[str] = mapped_column(default="en")
     ai_instructions: Mapped[str] = mapped_column(Text, default="")
+    draft_instructions: Mapped[str | None] = mapped_column(Text)
+    limits: Mapped[dict[str, Any]] = mapped_column(default=dict, server_default="{}")
+    """Quotas that are this org's own, by name."""
     integrations: Mapped[dict[str, Any]] = mapped_column(default=dict)
     indexed_at: Mapped[datetime | None]
     """When work of this org was last claimed."""
@@ -31,21 +62,26 @@ class Org(Base):
     """The place in the round: the org with waiting work and the lowest is next, and gets the highest."""
     crawl_turn: Mapped[int] = mapped_column(BigInteger, default=0, index=True)
     """Likewise, for who is crawled next."""
+    erased_at: Mapped[datetime | None]
+    """When its erasure was asked for. From then on there is no such org; its rows follow."""
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 
 
 def ensure(session: Session, name: str, *, now: datetime) -> Org:
-    """The org of this name, stored if there is none. Of two who store it at once, the second gets the first's."""
+    """The org of this name without a partner, stored if there is none.
+
+    Of two who store it at once, the second gets the first's.
+    """
     row = {"id": uuid4(), "name": name, "language": "en", "created_at": now, "updated_at": now}
     turns = {"turn": _after_all(Org.turn), "crawl_turn": _after_all(Org.crawl_turn)}
     session.execute(insert_into(session, Org).values(**row, **turns).on_conflict_do_nothing())
-    return session.scalars(select(Org).where(Org.name == name)).one()
+    return session.scalars(_alone(name)).one()
 
 
 def find(session: Session, name: str) -> Org | None:
-    """The org of this name."""
-    return session.scalars(select(Org).where(Org.name == name)).one_or_none()
+    """The org of this name, among those without a partner."""
+    return session.scalars(_alone(name).where(Org.erased_at.is_(None))).one_or_none()
 
 
 def get(session: Session, org_id: UUID) -> Org:
@@ -55,14 +91,25 @@ def get(session: Session, org_id: UUID) -> Org:
         OrgNotFound: If there is none.
     """
     org = session.get(Org, org_id)
-    if org is None:
+    if org is None or org.erased_at is not None:
         raise OrgNotFound(org=org_id)
     return org
 
 
 def listing(session: Session) -> list[Org]:
     """Every org, by name."""
-    return list(session.scalars(select(Org).order_by(Org.name)))
+    return list(session.scalars(select(Org).where(Org.erased_at.is_(None)).order_by(Org.name)))
+
+
+def erased(session: Session) -> list[UUID]:
+    """Orgs whose erasure is not finished, the first asked for first."""
+    return list(session.scalars(select(Org.id).where(Org.erased_at.is_not(None)).order_by(Org.erased_at, Org.id)))
+
+
+def drop(session: Session, org_id: UUID) -> None:
+    """Delete the row of an erased org."""
+    statement = delete(Org).where(Org.id == org_id, Org.erased_at.is_not(None))
+    session.execute(statement.execution_options(synchronize_session=False))
 
 
 def hold(session: Session, org_id: UUID) -> None:
@@ -78,6 +125,10 @@ def took_turn(session: Session, org_id: UUID, *, now: datetime) -> None:
 def took_crawl_turn(session: Session, org_id: UUID) -> None:
     """Note that a crawl of this org was claimed: every other org is before it now."""
     _go_last(session, org_id, crawl_turn=_after_all(Org.crawl_turn))
+
+
+def _alone(name: str) -> Select[tuple[Org]]:
+    return select(Org).where(Org.name == name, Org.partner_id.is_(None))
 
 
 def _go_last(session: Session, org_id: UUID, **values: object) -> None:

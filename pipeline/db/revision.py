@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import inspect, text
+from sqlalchemy import Connection, inspect, text
 
 from pipeline.db.engine import Database, translated
 from pipeline.errors import DatabaseTooNew, DatabaseTooOld
@@ -66,12 +68,25 @@ def current_revision(database: Database) -> str | None:
 
 
 def head() -> str:
-    """The revision this code speaks: the last of the numbered files."""
-    return _known()[-1]
+    """The revision this code speaks: the one that no other builds on.
+
+    Raises:
+        ValueError: If there are several, which is a mistake in the code.
+    """
+    known = _known()
+    (last,) = set(known) - set(known.values())
+    return last
 
 
-def _known() -> list[str]:
-    return sorted(path.name.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+def _known() -> dict[str, str | None]:
+    """Every revision of this code, and which it builds on. Alembic is too slow to ask at every start."""
+    texts = [path.read_text() for path in (MIGRATIONS / "versions").glob("[0-9]*.py")]
+    return {_assigned(text, "revision"): _assigned(text, "down_revision") or None for text in texts}
+
+
+def _assigned(source: str, name: str) -> str:
+    found = re.search(rf'^{name} = (?:"(\w+)"|None)$', source, re.MULTILINE)
+    return (found[1] or "") if found else ""
 
 
 def _is_empty(database: Database) -> bool:
@@ -84,8 +99,26 @@ def _run(database: Database, step: Callable[[Config, str], None], revision: str)
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
-    with translated(), database.engine.begin() as connection:
+    with translated(), _without_references(database) as connection, connection.begin():
         if not database.is_sqlite:
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(7355608)")
         config.attributes["connection"] = connection
         step(config, revision)
+
+
+@contextmanager
+def _without_references(database: Database) -> Iterator[Connection]:
+    """A connection on which SQLite may rebuild a table: dropping the old one must not delete what refers to it.
+
+    SQLite takes the switch only outside a transaction. The connection is not used again.
+    """
+    with database.engine.connect() as connection:
+        if database.is_sqlite:
+            cursor = connection.connection.cursor()
+            cursor.execute("PRAGMA foreign_keys=OFF")
+            cursor.close()
+        try:
+            yield connection
+        finally:
+            if database.is_sqlite:
+                connection.invalidate()

@@ -27,8 +27,11 @@ class Hints(Protocol):
 def relay(database: Database, hints: Hints) -> int:
     """Send what waits in the outbox, each target once. Returns how many hints left.
 
-    A broker that is away stops the relay; the hints stay, and the next tick sends them.
+    A broker that is away stops the relay; the hints stay, and the next tick sends them. Inside a transaction
+    of several use cases nothing is sent before its commit, and 0 is returned.
     """
+    if database.after_commit(lambda: relay(database, hints)):
+        return 0
     with database.read() as session:
         waiting = outbox.unsent(session, limit=RELAY_AT_A_TIME)
     if not waiting:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from pydantic import SecretStr
 from sqlalchemy import inspect, text
 
@@ -101,8 +102,13 @@ def test_an_address_that_is_none_is_refused(tmp_path: Path) -> None:
     assert "secret" not in str(refused.value)
 
 
-def test_migrations_are_numbered_without_gaps() -> None:
-    """The file names tell the order."""
-    numbers = sorted(path.name.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py"))
+def test_each_migration_builds_on_the_one_before() -> None:
+    """There is one first, one last, and none twice; each file is named by its number."""
+    names = {path.name.split("_")[0] for path in (MIGRATIONS / "versions").glob("[0-9]*.py")}
+    steps = ScriptDirectory(str(MIGRATIONS)).walk_revisions()
 
-    assert numbers == [f"{number:04}" for number in range(1, len(numbers) + 1)]
+    numbers = [step.revision for step in steps]
+
+    assert set(numbers) == names
+    assert len(numbers) == len(names)
+    assert head() == numbers[0]

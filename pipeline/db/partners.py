@@ -1,0 +1,60 @@
+"""Partners: the platforms that provision orgs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import NamedTuple
+from uuid import UUID
+
+from sqlalchemy import Text, select
+from sqlalchemy.orm import Mapped, Session, mapped_column
+
+from pipeline.db.base import Base
+from pipeline.errors import PartnerNotFound
+
+ACTIVE, INACTIVE = "active", "inactive"
+
+
+class Partner(Base):
+    """A platform whose customers are orgs here. An inactive one's keys, and its orgs' keys, are refused."""
+
+    __tablename__ = "partners"
+
+    id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    status: Mapped[str] = mapped_column(default=ACTIVE)
+    logo: Mapped[str | None]
+    app_name: Mapped[str | None]
+    default_instructions: Mapped[str] = mapped_column(Text, default="")
+    """What orgs without instructions of their own answer by."""
+    created_at: Mapped[datetime]
+    updated_at: Mapped[datetime]
+
+
+class Branding(NamedTuple):
+    """What an org shows of its partner."""
+
+    logo: str | None
+    app_name: str | None
+
+
+def get(session: Session, partner_id: UUID) -> Partner:
+    """The partner.
+
+    Raises:
+        PartnerNotFound: If there is none.
+    """
+    found = session.get(Partner, partner_id)
+    if found is None:
+        raise PartnerNotFound(partner=partner_id)
+    return found
+
+
+def find(session: Session, name: str) -> Partner | None:
+    """The partner of this name."""
+    return session.scalars(select(Partner).where(Partner.name == name)).one_or_none()
+
+
+def listing(session: Session) -> list[Partner]:
+    """Every partner, by name."""
+    return list(session.scalars(select(Partner).order_by(Partner.name)))
