@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
 import zstandard
-from sqlalchemy import ForeignKey, LargeBinary
+from sqlalchemy import ForeignKey, LargeBinary, delete, exists
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pipeline.db.base import Base, insert_new
+from pipeline.db.page_versions import PageVersion
 
 
 class Body(Base):
@@ -40,6 +41,14 @@ def keep_all(session: Session, new: Sequence[NewBody], *, org_id: UUID, now: dat
         for body in new
     ]
     insert_new(session, Body, rows)
+
+
+def forget(session: Session, hashes: Iterable[str], *, org_id: UUID) -> None:
+    """Delete those of the org's bodies that no version of any page refers to any more."""
+    for sha256 in sorted(hashes):
+        used = exists().where(PageVersion.org_id == org_id, PageVersion.body_sha256 == sha256)
+        statement = delete(Body).where(Body.org_id == org_id, Body.sha256 == sha256, ~used)
+        session.execute(statement.execution_options(synchronize_session=False))
 
 
 def read(session: Session, sha256: str, *, org_id: UUID) -> bytes | None:

@@ -37,7 +37,7 @@ class Kept(NamedTuple):
 def add(session: Session, row: Kept) -> None:
     """Store a briefing; that of an org erased meanwhile is not."""
     values = (literal(value, column.type) for value, column in zip(row, _COLUMNS, strict=True))
-    source = select(*values).where(exists().where(Org.id == row.org_id))
+    source = select(*values).where(exists().where(Org.id == row.org_id, Org.erased_at.is_(None)))
     session.execute(insert(BriefingRow).from_select([column.key for column in _COLUMNS], source))
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, ForeignKey, Index, Text, and_, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from pipeline.db import datasources
 from pipeline.db.base import Base, insert_into
 from pipeline.db.datasources import Datasource
 from pipeline.db.page_versions import WAITING, PageVersion
@@ -53,7 +54,7 @@ class VersionChunk(Base):
 
     version_id: Mapped[UUID] = mapped_column(ForeignKey("page_versions.id", ondelete="CASCADE"), primary_key=True)
     position: Mapped[int] = mapped_column(primary_key=True)
-    chunk_id: Mapped[UUID] = mapped_column(ForeignKey("chunks.id"), index=True)
+    chunk_id: Mapped[UUID] = mapped_column(ForeignKey("chunks.id", ondelete="CASCADE"), index=True)
     start: Mapped[int]
     end: Mapped[int]
 
@@ -232,9 +233,21 @@ def of_live_versions(session: Session, *, org_id: UUID) -> list[UUID]:
     statement = (
         select(VersionChunk.chunk_id)
         .join(Page, Page.live_version == VersionChunk.version_id)
-        .where(Page.org_id == org_id)
+        .where(Page.org_id == org_id, Page.datasource_id.in_(datasources.kept(org_id)))
     )
     return list(session.scalars(statement))
+
+
+def of_pages(session: Session, page_ids: Sequence[UUID], *, limit: int) -> list[UUID]:
+    """Some chunks of these pages, of whatever version."""
+    return list(session.scalars(select(ChunkRow.id).where(ChunkRow.page_id.in_(page_ids)).limit(limit)))
+
+
+def doom_all(session: Session, ids: Sequence[UUID], *, now: datetime) -> None:
+    """Claim the removal of these chunks, whatever they serve: their website or page was deleted."""
+    for part in _parts(ids):
+        doomed = update(ChunkRow).where(ChunkRow.id.in_(part)).values(stored=False, doomed_at=now)
+        session.execute(doomed.execution_options(synchronize_session=False))
 
 
 def page_ids(session: Session, *, org_id: UUID) -> dict[UUID, UUID]:

@@ -6,14 +6,30 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from sqlalchemy import ColumnElement, ForeignKey, Index, Text, exists, func, or_, select, text, true, update
+from sqlalchemy import (
+    ColumnElement,
+    ForeignKey,
+    Index,
+    Text,
+    delete,
+    exists,
+    false,
+    func,
+    or_,
+    select,
+    text,
+    true,
+    update,
+)
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
+from pipeline.db import datasources
 from pipeline.db.base import Base, count_changed, insert_into
 from pipeline.db.datasources import Datasource
 from pipeline.db.leases import Leased, free
 from pipeline.db.orgs import Org
 from pipeline.db.page_versions import LATER, WAITING, PageVersion, is_later
+from pipeline.db.paging import Listed, Place, fetch
 from pipeline.errors import CrawlNotFound, LeaseLost
 from pipeline.model import CrawlProgress, CrawlStatus, CrawlTrigger
 
@@ -43,6 +59,8 @@ class Crawl(Leased, Base):
     datasource_id: Mapped[UUID] = mapped_column(ForeignKey("datasources.id", ondelete="CASCADE"), index=True)
     status: Mapped[str] = mapped_column(default=CrawlStatus.PENDING)
     trigger: Mapped[str]
+    only_due: Mapped[bool] = mapped_column(default=False, server_default=false())
+    """Whether it leaves out pages that need no look yet, as one by the clock does."""
     total_pages: Mapped[int] = mapped_column(default=0)
     waiting_pages: Mapped[int] = mapped_column(default=0)
     fetched_pages: Mapped[int] = mapped_column(default=0)
@@ -67,9 +85,12 @@ class Crawl(Leased, Base):
     updated_at: Mapped[datetime]
 
 
-def begin(session: Session, datasource: Datasource, *, trigger: CrawlTrigger, now: datetime) -> Crawl | None:
+def begin(
+    session: Session, datasource: Datasource, *, trigger: CrawlTrigger, now: datetime, only_due: bool = False
+) -> Crawl | None:
     """Store a new crawl of this datasource. None when one has not ended, also one that began this moment."""
     row = {"id": uuid4(), "org_id": datasource.org_id, "datasource_id": datasource.id, "trigger": trigger}
+    row["only_due"] = only_due or trigger == CrawlTrigger.SCHEDULE
     times = {"created_at": now, "updated_at": now}
     statement = insert_into(session, Crawl).values(**row, **times).on_conflict_do_nothing().returning(Crawl)
     return session.scalars(statement).one_or_none()
@@ -130,9 +151,40 @@ def latest(session: Session, datasource_id: UUID) -> Crawl | None:
 
 
 def listing(session: Session, *, org_id: UUID, limit: int = 20) -> list[Crawl]:
-    """The org's crawls, newest first."""
-    statement = select(Crawl).where(Crawl.org_id == org_id).order_by(Crawl.created_at.desc(), Crawl.id)
+    """The org's crawls, newest first; those of deleted datasources are not among them."""
+    mine = (Crawl.org_id == org_id, Crawl.datasource_id.in_(datasources.kept(org_id)))
+    statement = select(Crawl).where(*mine).order_by(Crawl.created_at.desc(), Crawl.id)
     return list(session.scalars(statement.limit(limit)))
+
+
+def page_through(session: Session, datasource_id: UUID, *, limit: int, after: Place | None) -> Listed[Crawl]:
+    """Some of the datasource's crawls, newest first."""
+    statement = select(Crawl).where(Crawl.datasource_id == datasource_id)
+    return fetch(session, statement, Crawl.created_at, Crawl.id, limit=limit, after=after, newest_first=True)
+
+
+def running_of(session: Session, datasource_ids: Sequence[UUID]) -> dict[UUID, Crawl]:
+    """The crawls of these datasources that have not ended, by datasource."""
+    statement = select(Crawl).where(Crawl.datasource_id.in_(datasource_ids), Crawl.status.in_(RUNNING))
+    return {crawl.datasource_id: crawl for crawl in session.scalars(statement)}
+
+
+def some(session: Session, datasource_id: UUID) -> UUID | None:
+    """One crawl of the datasource, if it has any."""
+    return session.scalar(select(Crawl.id).where(Crawl.datasource_id == datasource_id).limit(1))
+
+
+def drop(session: Session, crawl_id: UUID) -> None:
+    """Delete a crawl."""
+    session.execute(delete(Crawl).where(Crawl.id == crawl_id).execution_options(synchronize_session=False))
+
+
+def cancel_all(session: Session, *, org_id: UUID, now: datetime) -> None:
+    """End every crawl of the org; its spiders' next writes are refused."""
+    ended = {"status": CrawlStatus.CANCELLED, "cancel_requested": True, "completed_at": now, "updated_at": now}
+    statement = update(Crawl).where(Crawl.org_id == org_id, Crawl.status.in_(RUNNING))
+    statement = statement.values(**ended, lease_token=None, lease_until=None)
+    session.execute(statement.execution_options(synchronize_session=False))
 
 
 def holding(session: Session, datasource_id: UUID) -> list[Crawl]:

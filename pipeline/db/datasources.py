@@ -6,11 +6,13 @@ from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import ForeignKey, Index, select, text
+from sqlalchemy import ForeignKey, Index, Select, delete, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pipeline.db import base
 from pipeline.db.base import Base, insert_into
+from pipeline.db.orgs import Org
+from pipeline.db.paging import Listed, Place, fetch
 from pipeline.errors import DatasourceNotFound
 from pipeline.model import DatasourceStatus
 
@@ -105,6 +107,49 @@ def listing(session: Session, *, org_id: UUID) -> list[Datasource]:
     """The org's datasources, oldest first."""
     statement = select(Datasource).where(Datasource.org_id == org_id, Datasource.deleted_at.is_(None))
     return list(session.scalars(statement.order_by(Datasource.created_at, Datasource.id)))
+
+
+def kept(org_id: UUID) -> Select[UUID]:
+    """The ids of the org's datasources that are not deleted, for a condition."""
+    return select(Datasource.id).where(Datasource.org_id == org_id, Datasource.deleted_at.is_(None))
+
+
+def page_through(session: Session, *, org_id: UUID, limit: int, after: Place | None) -> Listed[Datasource]:
+    """Some of the org's datasources, oldest first."""
+    statement = select(Datasource).where(Datasource.org_id == org_id, Datasource.deleted_at.is_(None))
+    return fetch(session, statement, Datasource.created_at, Datasource.id, limit=limit, after=after)
+
+
+def find(session: Session, *, url_key: str, org_id: UUID) -> Datasource | None:
+    """The org's datasource that starts at this folded address."""
+    kept_one = (Datasource.url_key == url_key, Datasource.org_id == org_id, Datasource.deleted_at.is_(None))
+    return session.scalars(select(Datasource).where(*kept_one)).one_or_none()
+
+
+def add(session: Session, *, url: str, url_key: str, org_id: UUID, now: datetime) -> UUID | None:
+    """Store a datasource that starts at this address. Its id; None when the org has one, also of this moment."""
+    row = {"id": uuid4(), "org_id": org_id, "url": url, "url_key": url_key, "display_name": ""}
+    times = {"created_at": now, "updated_at": now}
+    statement = insert_into(session, Datasource).values(**row, **times).on_conflict_do_nothing()
+    return session.execute(statement.returning(Datasource.id)).scalar_one_or_none()
+
+
+def deleted(session: Session, *, limit: int) -> list[Datasource]:
+    """Deleted datasources whose rows are still there, the first deleted first; those of erased orgs go with these."""
+    statement = (
+        select(Datasource)
+        .join(Org, Org.id == Datasource.org_id)
+        .where(Datasource.deleted_at.is_not(None), Org.erased_at.is_(None))
+        .order_by(Datasource.deleted_at, Datasource.id)
+        .limit(limit)
+    )
+    return list(session.scalars(statement))
+
+
+def drop(session: Session, datasource_id: UUID) -> None:
+    """Delete the row of a deleted datasource, with whatever still hangs on it."""
+    statement = delete(Datasource).where(Datasource.id == datasource_id, Datasource.deleted_at.is_not(None))
+    session.execute(statement.execution_options(synchronize_session=False))
 
 
 def due(session: Session, *, now: datetime, limit: int) -> list[Datasource]:

@@ -93,6 +93,12 @@ def redriven(session: Session, ids: Sequence[UUID], *, now: datetime) -> None:
     session.execute(update(DeadLetter).where(DeadLetter.id.in_(ids)).values(redriven_at=now))
 
 
+def forget_datasource(session: Session, datasource_id: UUID) -> None:
+    """Forget whatever died of a datasource."""
+    statement = delete(DeadLetter).where(DeadLetter.datasource_id == datasource_id)
+    session.execute(statement.execution_options(synchronize_session=False))
+
+
 def forget(session: Session, *, before: datetime) -> None:
     """Forget letters that were put back before then, and did not die again."""
     session.execute(delete(DeadLetter).where(DeadLetter.redriven_at < before))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, Update, delete, func, or_, select, update
+from sqlalchemy import CursorResult, ForeignKey, Index, Update, delete, func, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pipeline.db.base import Base, count_changed, insert_new
@@ -384,6 +384,35 @@ def leased(session: Session, crawl_id: UUID) -> int:
     """How many URLs are in a spider's hands."""
     statement = select(func.count()).where(FrontierEntry.crawl_id == crawl_id, FrontierEntry.state == LEASED)
     return session.scalar(statement) or 0
+
+
+def reopen(session: Session, crawl_id: UUID, url_keys: Sequence[str]) -> int:
+    """Have a crawl ask for these URLs, once more or after all; those in a spider's hands are left. Returns how many."""
+    statement = (
+        update(FrontierEntry)
+        .where(
+            FrontierEntry.crawl_id == crawl_id,
+            FrontierEntry.url_key.in_(url_keys),
+            FrontierEntry.state.in_((DONE, RESTING)),
+        )
+        .values(state=WAITING, outcome=None, reason=None, detail=None, target=None, lease_token=None, retry_at=None)
+    )
+    return count_changed(session, statement)
+
+
+def forget_urls(session: Session, datasource_id: UUID, url_keys: Sequence[str]) -> None:
+    """Forget what crawls of the datasource noted of these URLs."""
+    own = select(Crawl.id).where(Crawl.datasource_id == datasource_id)
+    statement = delete(FrontierEntry).where(FrontierEntry.crawl_id.in_(own), FrontierEntry.url_key.in_(url_keys))
+    session.execute(statement.execution_options(synchronize_session=False))
+
+
+def forget_some(session: Session, crawl_id: UUID, *, limit: int) -> int:
+    """Delete some of a crawl's frontier. Returns how many URLs."""
+    some = select(FrontierEntry.url_key).where(FrontierEntry.crawl_id == crawl_id).limit(limit)
+    statement = delete(FrontierEntry).where(FrontierEntry.crawl_id == crawl_id, FrontierEntry.url_key.in_(some))
+    result = session.execute(statement.execution_options(synchronize_session=False))
+    return result.rowcount if isinstance(result, CursorResult) else 0
 
 
 def forget(session: Session, crawl_ids: Sequence[UUID]) -> None:

@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
+from pipeline.db import datasources
 from pipeline.db.base import Base, CompressedText, count_changed
 from pipeline.db.leases import Leased, free
 from pipeline.db.orgs import Org
@@ -42,6 +43,7 @@ class PageVersion(Leased, Base):
         UniqueConstraint("page_id", "number"),
         Index("ix_page_versions_queue", "org_id", "state", "lease_until"),
         Index("ix_page_versions_crawl", "crawl_id", "state"),
+        Index("ix_page_versions_body", "org_id", "body_sha256"),
         Index(
             "ix_page_versions_waiting",
             "created_at",
@@ -120,6 +122,50 @@ def waits_in(session: Session, datasource_id: UUID, *, org_id: UUID) -> bool:
         PageVersion.datasource_id == datasource_id,
     )
     return session.scalar(select(PageVersion.id).where(*waiting).limit(1)) is not None
+
+
+def waiting_pages(session: Session, datasource_id: UUID, *, org_id: UUID) -> set[UUID]:
+    """Pages of this datasource with a text that is to be indexed, or is held."""
+    waiting = (
+        PageVersion.org_id == org_id,
+        PageVersion.state.in_((WAITING, LATER, HELD)),
+        PageVersion.datasource_id == datasource_id,
+    )
+    return set(session.scalars(select(PageVersion.page_id).where(*waiting)))
+
+
+def supersede_all(
+    session: Session, *, org_id: UUID, datasource_id: UUID | None = None, page_ids: Sequence[UUID] | None = None
+) -> None:
+    """Let nothing of this datasource, these pages, or the whole org be indexed any more.
+
+    Leases stay: whoever holds one may be writing points now, and whoever removes points waits for it.
+    """
+    statement = update(PageVersion).where(PageVersion.org_id == org_id, PageVersion.state.in_((WAITING, LATER, HELD)))
+    if datasource_id is not None:
+        statement = statement.where(PageVersion.datasource_id == datasource_id)
+    if page_ids is not None:
+        statement = statement.where(PageVersion.page_id.in_(page_ids))
+    session.execute(statement.values(state=SUPERSEDED).execution_options(synchronize_session=False))
+
+
+def is_held(session: Session, *, org_id: UUID, now: datetime, datasource_id: UUID | None = None) -> bool:
+    """Whether somebody may be writing points of this datasource, or of the org, just now."""
+    held = select(PageVersion.id).where(PageVersion.org_id == org_id, PageVersion.lease_until >= now)
+    if datasource_id is not None:
+        held = held.where(PageVersion.datasource_id == datasource_id)
+    return session.scalar(held.limit(1)) is not None
+
+
+def bodies_of(session: Session, page_ids: Sequence[UUID]) -> set[str]:
+    """The HTML behind the versions of these pages, by its SHA-256."""
+    return set(session.scalars(select(PageVersion.body_sha256).where(PageVersion.page_id.in_(page_ids)).distinct()))
+
+
+def newest(session: Session, page_ids: Sequence[UUID]) -> dict[UUID, UUID]:
+    """The newest version of each of these pages."""
+    statement = select(PageVersion.page_id, PageVersion.id).where(PageVersion.page_id.in_(page_ids))
+    return {row.page_id: row.id for row in session.execute(statement.order_by(PageVersion.number))}
 
 
 def is_waiting_state() -> ColumnElement[bool]:
@@ -354,6 +400,6 @@ def live_titles(session: Session, *, org_id: UUID) -> list[str]:
     statement = (
         select(PageVersion.title)
         .join(Page, Page.live_version == PageVersion.id)
-        .where(Page.org_id == org_id, Page.excluded.is_(False))
+        .where(Page.org_id == org_id, Page.excluded.is_(False), Page.datasource_id.in_(datasources.kept(org_id)))
     )
     return list(session.scalars(statement.distinct().order_by(PageVersion.title)))

@@ -6,13 +6,17 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, ForeignKey, Index, UniqueConstraint, func, or_, select, tuple_, update
+from sqlalchemy import ColumnElement, ForeignKey, Index, UniqueConstraint, delete, func, or_, select, tuple_, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from pipeline.db import datasources
 from pipeline.db.base import Base
 from pipeline.db.datasources import Datasource
 from pipeline.errors import PageNotFound
 from pipeline.model import PageStatus, Reason
+
+IDS_AT_A_TIME = 500
+"""Ids named in one statement."""
 
 TWINS = (PageStatus.SYNCED, PageStatus.PENDING)
 """Pages in these states are looked at for others that say the same."""
@@ -74,7 +78,8 @@ def get(session: Session, page_id: UUID, *, org_id: UUID) -> Page:
     Raises:
         PageNotFound: If the org has none of this id.
     """
-    found = session.scalars(select(Page).where(Page.id == page_id, Page.org_id == org_id)).one_or_none()
+    mine = (Page.id == page_id, Page.org_id == org_id, Page.datasource_id.in_(datasources.kept(org_id)))
+    found = session.scalars(select(Page).where(*mine)).one_or_none()
     if found is None:
         raise PageNotFound(page=page_id)
     return found
@@ -95,7 +100,8 @@ def by_key(session: Session, datasource_id: UUID, url_keys: Sequence[str]) -> di
 
 def with_url_key(session: Session, url_key: str, *, org_id: UUID) -> list[Page]:
     """The org's pages at this folded URL, in any datasource."""
-    return list(session.scalars(select(Page).where(Page.org_id == org_id, Page.url_key == url_key)))
+    mine = (Page.org_id == org_id, Page.url_key == url_key, Page.datasource_id.in_(datasources.kept(org_id)))
+    return list(session.scalars(select(Page).where(*mine)))
 
 
 def kept(session: Session, datasource_id: UUID) -> list[Page]:
@@ -201,9 +207,26 @@ def listing(
     after: tuple[str, UUID] | None = None,
 ) -> list[Page]:
     """The org's pages in URL order, those after the page of this folded URL and id: two websites may share a URL."""
+    conditions = matching(datasource_id, org_id=org_id, status=status, search=search, language=language)
+    if after:
+        conditions.append(tuple_(Page.url_key, Page.id) > tuple_(*after))
+    return list(session.scalars(select(Page).where(*conditions).order_by(Page.url_key, Page.id).limit(limit)))
+
+
+def matching(
+    datasource_id: UUID | None,
+    *,
+    org_id: UUID,
+    status: str | None = None,
+    search: str | None = None,
+    language: str | None = None,
+) -> list[ColumnElement[bool]]:
+    """The conditions under which a page is of this list: of the datasource, or of any that the org keeps."""
     conditions: list[ColumnElement[bool]] = [Page.org_id == org_id]
     if datasource_id:
         conditions.append(Page.datasource_id == datasource_id)
+    else:
+        conditions.append(Page.datasource_id.in_(datasources.kept(org_id)))
     if status:
         conditions.append(Page.status == status)
     if search:
@@ -212,18 +235,50 @@ def listing(
         )
     if language:
         conditions.append(Page.language == language)
-    if after:
-        conditions.append(tuple_(Page.url_key, Page.id) > tuple_(*after))
-    return list(session.scalars(select(Page).where(*conditions).order_by(Page.url_key, Page.id).limit(limit)))
+    return conditions
+
+
+def chosen(session: Session, conditions: Sequence[ColumnElement[bool]], *, ids: Sequence[UUID] = ()) -> list[Page]:
+    """Every page of a list in URL order; with `ids`, those among them."""
+    statement = select(Page).where(*conditions).order_by(Page.url_key, Page.id)
+    if not ids:
+        return list(session.scalars(statement))
+    parts = (ids[first : first + IDS_AT_A_TIME] for first in range(0, len(ids), IDS_AT_A_TIME))
+    return [page for part in parts for page in session.scalars(statement.where(Page.id.in_(part)))]
+
+
+def some(session: Session, datasource_id: UUID, *, limit: int) -> list[UUID]:
+    """Some pages of the datasource, whatever became of them."""
+    return list(session.scalars(select(Page.id).where(Page.datasource_id == datasource_id).limit(limit)))
+
+
+def drop(session: Session, page_ids: Sequence[UUID]) -> None:
+    """Delete pages, with their versions and all that hangs on them. Their points are gone before."""
+    statement = delete(Page).where(Page.id.in_(page_ids))
+    session.execute(statement.execution_options(synchronize_session=False))
+
+
+def due_at_once(session: Session, page_ids: Sequence[UUID]) -> None:
+    """Have the next crawl read these pages anew, whatever they looked like before."""
+    unknown = {"next_fetch_at": None, "etag": None, "last_modified": None, "body_hash": None}
+    statement = update(Page).where(Page.id.in_(page_ids)).values(**unknown)
+    session.execute(statement.execution_options(synchronize_session="fetch"))
 
 
 def count_by_status(session: Session, *, org_id: UUID, datasource_id: UUID | None = None) -> dict[str, int]:
     """How many pages stand where."""
-    statement = select(Page.status, func.count()).where(Page.org_id == org_id).group_by(Page.status)
-    if datasource_id:
-        statement = statement.where(Page.datasource_id == datasource_id)
+    statement = select(Page.status, func.count()).where(*matching(datasource_id, org_id=org_id)).group_by(Page.status)
     counts = {str(status): count for status, count in session.execute(statement)}
     return {status.value: counts.get(status.value, 0) for status in PageStatus}
+
+
+def counts_of(session: Session, datasource_ids: Sequence[UUID]) -> dict[UUID, dict[str, int]]:
+    """How many pages of each of these datasources stand where."""
+    counts = {one: dict.fromkeys((status.value for status in PageStatus), 0) for one in datasource_ids}
+    statement = select(Page.datasource_id, Page.status, func.count()).where(Page.datasource_id.in_(datasource_ids))
+    for datasource_id, status, count in session.execute(statement.group_by(Page.datasource_id, Page.status)):
+        counts[datasource_id][status] = count
+    return counts
 
 
 def languages(session: Session, *, org_id: UUID) -> list[str]:
@@ -231,6 +286,7 @@ def languages(session: Session, *, org_id: UUID) -> list[str]:
     statement = (
         select(Page.language)
         .where(Page.org_id == org_id, Page.live_version.is_not(None), Page.language.is_not(None))
+        .where(Page.datasource_id.in_(datasources.kept(org_id)))
         .group_by(Page.language)
         .order_by(func.count().desc(), Page.language)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -46,6 +47,12 @@ def of_page(session: Session, page_id: UUID) -> list[ServedSpan]:
     """When which text of the page answered, the newest first."""
     statement = select(ServedSpan).where(ServedSpan.page_id == page_id)
     return list(session.scalars(statement.order_by(ServedSpan.since.desc(), ServedSpan.until.desc().nulls_first())))
+
+
+def last(session: Session, page_ids: Sequence[UUID]) -> dict[UUID, UUID]:
+    """The version of each of these pages that answered last; pages that never did have none."""
+    statement = select(ServedSpan.page_id, ServedSpan.version_id).where(ServedSpan.page_id.in_(page_ids))
+    return {row.page_id: row.version_id for row in session.execute(statement.order_by(ServedSpan.since))}
 
 
 def version_at(session: Session, page_id: UUID, moment: datetime) -> PageVersion | None:

@@ -44,9 +44,9 @@ LASTING = frozenset(
 
 
 def rest(session: Session, crawl: Crawl, datasource: Datasource, *, now: datetime) -> None:
-    """Leave out of a scheduled crawl what is not due; the start page, where news is, always is."""
+    """Leave out of a crawl that looks at what is due whatever is not; the start page, where news is, always is."""
     interval = _interval(datasource)
-    if crawl.trigger != CrawlTrigger.SCHEDULE or interval is None:
+    if not crawl.only_due or interval is None:
         return
     resting = pages.resting(session, datasource.id, after=now + ALMOST * interval)
     frontier.add_resting(session, crawl.id, (_rest(page) for page in resting if page.url_key != datasource.url_key))
