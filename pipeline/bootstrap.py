@@ -25,17 +25,22 @@ from pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from pipeline.adapters.embedder.port import Embedder
+    from pipeline.adapters.embedder.shared import SharedEmbedder
     from pipeline.adapters.outbound import OutboundClient
     from pipeline.adapters.previewer import Previewer
     from pipeline.adapters.qdrant.port import VectorStore
     from pipeline.adapters.qdrant.sparse import Bm25Encoder
     from pipeline.services.answers import AnswerService
+    from pipeline.services.audit import AuditService
     from pipeline.services.briefings import BriefingArchive
     from pipeline.services.dead_letters import DeadLetterService
     from pipeline.services.history import HistoryService
+    from pipeline.services.idempotency import IdempotencyService
     from pipeline.services.indexing import IndexService
+    from pipeline.services.keys import KeyService
     from pipeline.services.operations import OperationsService
     from pipeline.services.previewing import PreviewService
+    from pipeline.services.provisioning import ProvisioningService
     from pipeline.services.schedules import ScheduleService
     from pipeline.services.training import TrainingService
     from pipeline.services.training_directories import DirectoryService
@@ -92,9 +97,21 @@ class Services:
         """
         return self._store
 
+    def quick_store(self) -> VectorStore:
+        """The vector store for those who wait no longer than `retrieve.patience` for each call.
+
+        Raises:
+            VectorStoreUnavailable: If vectors are embedded and no owner answers.
+        """
+        return self._quick_store
+
     def embedder(self) -> Embedder:
-        """The embedding model, loaded once."""
+        """The embedding model, loaded once, for one thread at a time: what indexes has it to itself."""
         return self._embedder
+
+    def shared_embedder(self) -> SharedEmbedder:
+        """The same model for what many threads ask at a time."""
+        return self._shared_embedder
 
     def sparse(self) -> Bm25Encoder:
         """The BM25 encoder."""
@@ -104,6 +121,34 @@ class Services:
     def orgs(self) -> OrgService:
         """Tenants."""
         return OrgService(self.database, self.clock)
+
+    @cached_property
+    def provisioning(self) -> ProvisioningService:
+        """Partners, and orgs for them."""
+        from pipeline.services.provisioning import ProvisioningService
+
+        return ProvisioningService(self.database, self.clock)
+
+    @cached_property
+    def keys(self) -> KeyService:
+        """API keys."""
+        from pipeline.services.keys import KeyService
+
+        return KeyService(self.database, self.clock)
+
+    @cached_property
+    def audit(self) -> AuditService:
+        """Who did what."""
+        from pipeline.services.audit import AuditService
+
+        return AuditService(self.database, self.clock)
+
+    @cached_property
+    def idempotency(self) -> IdempotencyService:
+        """The same answer to the same request."""
+        from pipeline.services.idempotency import IdempotencyService
+
+        return IdempotencyService(self.database, self.clock)
 
     @cached_property
     def crawls(self) -> CrawlService:
@@ -177,7 +222,9 @@ class Services:
         """Scenarios."""
         from pipeline.services.training import TrainingService
 
-        return TrainingService(self.database, self.settings, self.clock, embedder=self.embedder, matchers=self.matchers)
+        return TrainingService(
+            self.database, self.settings, self.clock, embedder=self.shared_embedder, matchers=self.matchers
+        )
 
     @cached_property
     def directories(self) -> DirectoryService:
@@ -191,7 +238,9 @@ class Services:
         """What in training is in its own way."""
         from pipeline.services.training_lint import LintService
 
-        return LintService(self.database, self.clock, embedder=self.embedder, store=self.store, matchers=self.matchers)
+        return LintService(
+            self.database, self.clock, embedder=self.shared_embedder, store=self.store, matchers=self.matchers
+        )
 
     @cached_property
     def exchange(self) -> ExchangeService:
@@ -209,8 +258,9 @@ class Services:
             self.database,
             self.settings,
             self.clock,
-            embedder=self.embedder,
+            embedder=self.shared_embedder,
             store=self.store,
+            quick_store=self.quick_store,
             sparse=self.sparse,
             matchers=self.matchers,
             archive=self.briefings,
@@ -239,8 +289,11 @@ class Services:
         """Close what was opened here; what was given stays open."""
         if "briefings" in self.__dict__:
             self.briefings.close()
-        if "_store" in self.__dict__ and self._given_store is None:
-            self._store.close()
+        if "_shared_embedder" in self.__dict__:
+            self._shared_embedder.close()
+        for name in ("_store", "_quick_store"):
+            if name in self.__dict__ and self._given_store is None:
+                self.__dict__[name].close()
         if "database" in self.__dict__:
             self.database.close()
 
@@ -277,6 +330,21 @@ class Services:
         if store is None:
             raise VectorStoreUnavailable(problem="no process owns the embedded store now")
         return store
+
+    @cached_property
+    def _quick_store(self) -> VectorStore:
+        patience = min(self.settings.upsert.timeout, self.settings.retrieve.patience)
+        upsert = self.settings.upsert.model_copy(update={"timeout": patience})
+        store = self._given_store or open_store(self.settings.model_copy(update={"upsert": upsert}))
+        if store is None:
+            raise VectorStoreUnavailable(problem="no process owns the embedded store now")
+        return store
+
+    @cached_property
+    def _shared_embedder(self) -> SharedEmbedder:
+        from pipeline.adapters.embedder.shared import SharedEmbedder
+
+        return SharedEmbedder(self.embedder)
 
     @cached_property
     def _embedder(self) -> Embedder:

@@ -481,7 +481,7 @@ class FiredScenario:
 
 @dataclass(frozen=True, slots=True)
 class Briefing:
-    """Everything an AI responder needs for one message."""
+    """Everything an AI responder needs for one message. `degraded` names parts that it had to do without."""
 
     id: UUID
     answerable: bool
@@ -491,3 +491,4 @@ class Briefing:
     passages: tuple[Passage, ...]
     prompt: str
     trace: Mapping[str, object] | None = field(default=None)
+    degraded: tuple[str, ...] = ()

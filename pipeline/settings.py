@@ -251,6 +251,10 @@ class RetrieveSettings(Group):
         timedelta(days=30), description="How long a briefing can be read again; 0: none is stored."
     )
     max_tokens: int = Field(3_000, ge=100, description="Tokens of the rendered prompt.")
+    patience: PositiveSpan = Field(
+        timedelta(milliseconds=750),
+        description="How long an answer over HTTP waits for the model, or the vector store, before it goes without.",
+    )
     answerable_threshold: float = Field(0.35, ge=-1, le=1, description="Least best cosine that is an answer.")
 
 

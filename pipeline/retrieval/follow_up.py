@@ -62,9 +62,9 @@ class Before:
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """What is searched for; `leaning` is how far the conversation was taken along, 0 to 1."""
+    """What is searched for, by words alone without a vector; `leaning` is how far the conversation counts, 0 to 1."""
 
-    dense: Vector
+    dense: Vector | None
     sparse: SparseVector
     leaning: float = 0.0
 

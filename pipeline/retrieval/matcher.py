@@ -220,3 +220,7 @@ def _far(matcher: Matcher, background: Background) -> Vector:
     nearest = (background.vectors @ matcher.triggers.T).max(axis=1)
     kept = np.flatnonzero(nearest < TOO_ALIKE).tolist()
     return np.array([matcher.scores(background.vectors[row], background.texts[row]).max() for row in kept], np.float32)
+
+
+UNTAUGHT = learn((), Background((), np.empty((0, 0), np.float32)))
+"""A matcher that means nothing by anything."""

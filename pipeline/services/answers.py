@@ -4,40 +4,61 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from uuid import UUID, uuid4
 
 import numpy as np
 
 from pipeline.adapters.embedder.port import Embedder
+from pipeline.adapters.embedder.shared import SharedEmbedder
 from pipeline.adapters.qdrant.port import VectorStore
 from pipeline.adapters.qdrant.sparse import Bm25Encoder
 from pipeline.db import chunks, datasources, orgs, pages, scenarios
 from pipeline.db.chunks import LiveChunk
 from pipeline.db.engine import Database
 from pipeline.db.scenarios import ActiveScenario
+from pipeline.errors import EmbedderUnavailable, ModelNotFound, PackageMissing, VectorStoreUnavailable
+from pipeline.logs import get_logger
 from pipeline.model import Briefing, Candidates, OrgScope, ScenarioType, Vector
-from pipeline.retrieval import follow_up, fusion, passages, prompt, trace
+from pipeline.retrieval import follow_up, fusion, passages, prompt
 from pipeline.retrieval import languages as weighing
 from pipeline.retrieval import scenarios as matching
+from pipeline.retrieval import trace as tracing
 from pipeline.retrieval.follow_up import Sought
 from pipeline.retrieval.instructions import is_instruction_like
 from pipeline.retrieval.languages import Weights
-from pipeline.retrieval.matcher import Matcher
+from pipeline.retrieval.matcher import UNTAUGHT, Matcher
 from pipeline.retrieval.trace import Contact, Search
 from pipeline.services.briefings import BriefingArchive
 from pipeline.services.clock import Clock
+from pipeline.services.outages import Outage
 from pipeline.services.questions import Asked, Question, check, check_datasources
 from pipeline.services.said_before import SaidBefore
 from pipeline.services.training_matchers import Matchers
 from pipeline.settings import Settings
 
-__all__ = ["AnswerService", "Question"]
+__all__ = ["AnswerService", "Part", "Question"]
+
+log = get_logger(__name__)
 
 NARROW = 500, 5_000
 """Hits asked of each half, and asked again if too few remain, where only rows know what a filter lets through."""
 
 LOWERED = 0.5
 """What is left of the score of a passage that speaks to an assistant: behind any that both halves found as well."""
+
+
+BYTES_A_TOKEN = 2
+"""Where no tokenizer is at hand, a text is taken to have a token for so many bytes: more than it has."""
+
+_NO_MODEL = EmbedderUnavailable, ModelNotFound, PackageMissing
+
+
+class Part(StrEnum):
+    """What a briefing can do without, as `degraded` names it."""
+
+    MODEL = "model"
+    VECTOR_STORE = "vector_store"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,40 +90,74 @@ class AnswerService:
         settings: Settings,
         clock: Clock,
         *,
-        embedder: Callable[[], Embedder],
+        embedder: Callable[[], SharedEmbedder],
         store: Callable[[], VectorStore],
+        quick_store: Callable[[], VectorStore],
         sparse: Callable[[], Bm25Encoder],
         matchers: Matchers,
         archive: BriefingArchive,
     ) -> None:
-        """Use these parts; the model and the store are opened at first use."""
+        """Use these parts; the model and the stores are opened at first use, the quick one for who cannot wait."""
         self._database = database
         self._settings = settings
         self._clock = clock
         self._embedder = embedder
         self._store = store
+        self._quick_store = quick_store
         self._sparse = sparse
         self._matchers = matchers
         self._archive = archive
         self._said = SaidBefore()
-        self._is_prepared = False
+        self._prepared: set[int] = set()
+        self._outages = {part: Outage() for part in Part}
 
-    def brief(self, question: Question, *, scope: OrgScope) -> Briefing:
+    def brief(self, question: Question, *, scope: OrgScope, degrades: bool = False) -> Briefing:
         """Everything a responder needs for this message.
+
+        Args:
+            question: The message and what is known about who asks.
+            scope: Whose knowledge and training are used.
+            degrades: Whether to do without a model or a vector store that does not answer within
+                `retrieve.patience`: without the model, passages are found by words and no scenario fires; without
+                the store there are none. The briefing names what it lacks.
 
         Raises:
             InvalidQuestion: If a field has a value that cannot be answered with; it is named.
-            TemporaryError: If the database, the store or the model is away.
+            TemporaryError: If the database is away; if it does not degrade, the store or the model.
         """
         asked = check(question, self._settings.retrieve)
-        embedder = self._embedder()
-        vector = embedder.encode_query(asked.message)
+        if not degrades:
+            return self._brief(asked, scope=scope, trace=question.trace, lacking=None)
+        lacking = frozenset(part for part, outage in self._outages.items() if outage.is_on())
+        while True:
+            try:
+                briefing = self._brief(asked, scope=scope, trace=question.trace, lacking=lacking)
+            except _NO_MODEL as error:
+                lacking |= {self._miss(Part.MODEL, error)}
+            except VectorStoreUnavailable as error:
+                lacking |= {self._miss(Part.VECTOR_STORE, error)}
+            else:
+                for part in Part:
+                    if part not in lacking and self._outages[part].ended():
+                        log.info("a part answers again", part=part.value)
+                return briefing
+
+    def _miss(self, part: Part, error: Exception) -> Part:
+        """Do without a part from here on; the first to notice tells the operator."""
+        if self._outages[part].began():
+            log.warning("answering without a part", part=part.value, problem=str(error))
+        return part
+
+    def _brief(self, asked: Asked, *, scope: OrgScope, trace: bool, lacking: frozenset[Part] | None) -> Briefing:
+        """The briefing without what is lacking; with None, every part is there and is waited for."""
+        embedder = self._model(lacking)
+        vector = None if embedder is None else embedder.encode_query(asked.message)
         org = self._read(asked, scope=scope, embedder=embedder)
         sought = self._seek(asked, vector, org.languages, embedder=embedder)
-        found = self._find(asked, sought, scope=scope, embedder=embedder)
+        found = self._find(asked, sought, scope=scope, embedder=embedder, lacking=lacking)
         contact = Contact(self._clock(), asked.channel, asked.segments)
-        active = [row for row in org.published if trace.bar(row, contact) is None]
-        verdicts = matching.judge(active, org.matcher, vector, asked.message)
+        active = [row for row in org.published if tracing.bar(row, contact) is None]
+        verdicts = () if vector is None else matching.judge(active, org.matcher, vector, asked.message)
         weights = self._weigh(asked, org.languages, embedder=embedder)
         search, best = self._choose(asked, found, weights)
         briefing = Briefing(
@@ -113,6 +168,7 @@ class AnswerService:
             scenarios=matching.fired(verdicts, threshold=org.matcher.calibration.threshold),
             passages=tuple(search.passages),
             prompt="",
+            degraded=tuple(sorted(part.value for part in lacking or ())),
         )
         rendered = prompt.render(
             profile=briefing.profile,
@@ -120,7 +176,7 @@ class AnswerService:
             scenarios=briefing.scenarios,
             passages=briefing.passages,
             max_tokens=asked.max_tokens,
-            count=embedder.tokenizer.count,
+            count=_roughly if embedder is None else embedder.tokenizer.count,
         )
         briefing = replace(briefing, prompt=rendered.text)
         search = replace(search, shown=rendered.shown)
@@ -130,28 +186,35 @@ class AnswerService:
             told: dict[str, object] = {
                 "question": _told(asked) | {"language": weights.language, "leaning": sought.leaning},
                 "weights": {"dense": weights.dense, "sparse": weights.sparse},
-                "model": embedder.identity.fingerprint,
+                "model": None if embedder is None else embedder.identity.fingerprint,
                 "answerable": {"score": round(best, 4), "threshold": self._settings.retrieve.answerable_threshold},
                 "limits": {"top_k": asked.top_k, "max_tokens": asked.max_tokens}
                 | {
                     name: getattr(self._settings.retrieve, name)
                     for name in ("per_page", "per_host", "instruction_like")
                 },
-                "training": trace.of_training(org.published, verdicts, org.drafts, contact=contact, limits=limits),
-                "knowledge": trace.of_knowledge(search),
+                "training": tracing.of_training(org.published, verdicts, org.drafts, contact=contact, limits=limits),
+                "knowledge": tracing.of_knowledge(search),
             }
             return replace(briefing, trace=told)
 
         self._archive.keep(briefing.id, asked.message, explained, scope=scope, asked_at=contact.now)
-        return explained() if question.trace else briefing
+        return explained() if trace else briefing
 
     def warm_up(self) -> None:
-        """Load the model and open the store, so that the first question is as fast as the next."""
+        """Load the model and open the stores, so that the first question is as fast as the next."""
         embedder = self._embedder()
         embedder.encode_query("warm")
-        self._prepared_store(embedder)
+        for opened in (self._store, self._quick_store):
+            self._prepare(opened(), embedder)
 
-    def _read(self, asked: Asked, *, scope: OrgScope, embedder: Embedder) -> _Org:
+    def _model(self, lacking: frozenset[Part] | None) -> Embedder | None:
+        """The model, if it is there; for who cannot wait, one that gives up in time."""
+        if lacking is None:
+            return self._embedder()
+        return None if Part.MODEL in lacking else self._embedder().within(self._settings.retrieve.patience)
+
+    def _read(self, asked: Asked, *, scope: OrgScope, embedder: Embedder | None) -> _Org:
         with self._database.read() as session:
             org = orgs.get(session, scope.org_id)
             if asked.where.datasource_ids:
@@ -159,18 +222,25 @@ class AnswerService:
                 check_datasources(asked.where, known)
             published = scenarios.published(session, org_id=scope.org_id)
             specific = [row for row in published if row.type == ScenarioType.SCENARIO_SPECIFIC]
+            matcher = UNTAUGHT
+            if embedder is not None:
+                matcher = self._matchers.current(session, specific, scope=scope, embedder=embedder)
             return _Org(
                 profile=org.ai_instructions,
                 published=published,
                 drafts=scenarios.drafts(session, org_id=scope.org_id),
-                matcher=self._matchers.current(session, specific, scope=scope, embedder=embedder),
+                matcher=matcher,
                 languages=pages.languages(session, org_id=scope.org_id),
             )
 
-    def _seek(self, asked: Asked, vector: Vector, languages: Sequence[str], *, embedder: Embedder) -> Sought:
+    def _seek(
+        self, asked: Asked, vector: Vector | None, languages: Sequence[str], *, embedder: Embedder | None
+    ) -> Sought:
         """What is searched for: the message, and what it leans on of what was said before."""
         encode = self._sparse().encode_query
         terms = encode(asked.message, *languages)
+        if vector is None or embedder is None:
+            return Sought(None, terms)
         self._said.remember(asked.message, vector)
         earlier = follow_up.before(asked.history, asked.message)
         if not earlier.said:
@@ -183,9 +253,21 @@ class AnswerService:
             answer=None if earlier.answer is None else encode(earlier.answer, *languages),
         )
 
-    def _find(self, asked: Asked, sought: Sought, *, scope: OrgScope, embedder: Embedder) -> _Found:
+    def _find(
+        self,
+        asked: Asked,
+        sought: Sought,
+        *,
+        scope: OrgScope,
+        embedder: Embedder | None,
+        lacking: frozenset[Part] | None,
+    ) -> _Found:
         """Candidates of both halves, and the rows behind them; more, where rows refuse what the store cannot know."""
-        store = self._prepared_store(embedder)
+        if lacking is not None and Part.VECTOR_STORE in lacking:
+            return _Found(Candidates((), ()), {}, {})
+        store = self._store() if lacking is None else self._quick_store()
+        if embedder is not None:
+            self._prepare(store, embedder)
         limits = [max(self._settings.retrieve.candidates, 2 * asked.top_k)]
         if asked.where.url_prefix or asked.where.fetched_after:
             limits = [*NARROW]
@@ -200,10 +282,12 @@ class AnswerService:
                 break
         return _Found(candidates, live, absent)
 
-    def _weigh(self, asked: Asked, languages: Sequence[str], *, embedder: Embedder) -> Weights:
+    def _weigh(self, asked: Asked, languages: Sequence[str], *, embedder: Embedder | None) -> Weights:
         """What each half of the search counts for this message's language."""
         among = sorted(asked.where.languages) or languages
         language = asked.language or weighing.language_of(asked.message, among, self._sparse().encode_query)
+        if embedder is None:
+            return Weights(0.0, 1.0, language)
         read = weighing.read_by(embedder.identity.name, self._settings.embed.languages)
         return weighing.weights(language, asked.message, read=read)
 
@@ -237,13 +321,16 @@ class AnswerService:
         )
         return search, max((hit.score for hit in dense), default=-1.0)
 
-    def _prepared_store(self, embedder: Embedder) -> VectorStore:
-        """The store, checked once to hold vectors of this model."""
-        store = self._store()
-        if not self._is_prepared:
+    def _prepare(self, store: VectorStore, embedder: Embedder) -> None:
+        """Check once that a store holds vectors of this model."""
+        if id(store) not in self._prepared:
             store.prepare(embedder.identity)
-            self._is_prepared = True
-        return store
+            self._prepared.add(id(store))
+
+
+def _roughly(texts: Sequence[str]) -> list[int]:
+    """Tokens of texts where the model that could count them is away: rather too many."""
+    return [len(text.encode(errors="replace")) // BYTES_A_TOKEN + 1 for text in texts]
 
 
 def _told(asked: Asked) -> dict[str, object]:

@@ -151,6 +151,7 @@ def _thawed(row: Mapping[str, Any]) -> Briefing:
         passages=tuple(_passage(one) for one in row["passages"]),
         prompt=row["prompt"],
         trace=row["trace"],
+        degraded=tuple(row.get("degraded", ())),
     )
 
 

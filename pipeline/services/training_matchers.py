@@ -104,13 +104,13 @@ class Matchers:
         vectors = (
             np.frombuffer(kept, np.float32).reshape(len(texts), -1)
             if kept is not None
-            else np.stack([embedder.encode_query(text) for text in texts])
+            else embedder.encode_queries(texts)
         )
         titles = page_versions.live_titles(session, org_id=scope.org_id)
         titles = titles[:: max(math.ceil(len(titles) / TITLES), 1)]
         if not titles:
             return Background(texts, vectors)
-        known = np.stack([embedder.encode_query(title) for title in titles])
+        known = embedder.encode_queries(titles)
         return Background((*texts, *titles), np.concatenate([vectors, known]))
 
     def _keep_background(self, embedder: Embedder) -> None:
@@ -137,4 +137,4 @@ def _vectors(scenario: ActiveScenario, stored: list[bytes] | None, embedder: Emb
     """The vectors stored with the version, else computed for a model that is new here."""
     if stored is not None:
         return np.stack([np.frombuffer(vector, np.float32) for vector in stored])
-    return np.stack([embedder.encode_query(text) for text in (scenario.title, *scenario.triggers)])
+    return embedder.encode_queries((scenario.title, *scenario.triggers))

@@ -12,4 +12,5 @@ from pipeline.adapters.embedder.port import Embedder
 def vectors_of(texts: Sequence[str], embedder: Embedder) -> list[tuple[str, bytes]]:
     """For each text the model's fingerprint and its vector as a question: float32, normalised."""
     model = embedder.identity.fingerprint
-    return [(model, np.asarray(embedder.encode_query(text), np.float32).tobytes()) for text in texts]
+    vectors = np.asarray(embedder.encode_queries(texts), np.float32)
+    return [(model, vector.tobytes()) for vector in vectors]

@@ -58,6 +58,10 @@ class WordEmbedder:
         """The vector of a question."""
         return self._vector(text)
 
+    def encode_queries(self, texts: Sequence[str]) -> Vector:
+        """Vectors of questions, each asked for by itself."""
+        return np.array([self.encode_query(text) for text in texts], np.float32).reshape(-1, self.identity.dimension)
+
     def _vector(self, text: str) -> Vector:
         vector = np.full(self.identity.dimension, 1e-3, np.float32)
         for word in _WORD.findall(text.lower()):

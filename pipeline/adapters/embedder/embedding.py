@@ -58,6 +58,22 @@ class ModelEmbedder:
         vector: Vector = self._checked([kept], self.identity.query_prompt)[0]
         return vector
 
+    def encode_queries(self, texts: Sequence[str]) -> Vector:
+        """Vectors of many questions, shape `(len(texts), dimension)`, float32, in the order given.
+
+        Raises:
+            InvalidVector: If the model answers with something that is no number.
+        """
+        if not texts:
+            return np.empty((0, self.identity.dimension), np.float32)
+        kept = [self.tokenizer.keep_end(spelled(text), max_tokens=self.identity.max_tokens) for text in texts]
+        return embed(
+            kept,
+            counts=self.tokenizer.count(kept),
+            batch_tokens=self._batch_tokens,
+            encode=lambda batch: self._checked(batch, self.identity.query_prompt),
+        )
+
     def _checked(self, texts: Sequence[str], prompt: str) -> Vector:
         vectors = self._forward(texts, prompt)
         if vectors.shape != (len(texts), self.identity.dimension) or not np.isfinite(vectors).all():

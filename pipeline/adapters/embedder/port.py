@@ -44,3 +44,7 @@ class Embedder(Protocol):
     def encode_query(self, text: str) -> Vector:
         """The vector of a question, shape `(dimension,)`, float32; a long question is cut at its start."""
         ...
+
+    def encode_queries(self, texts: Sequence[str]) -> Vector:
+        """Vectors of many questions, shape `(len(texts), dimension)`, each as `encode_query` gives it."""
+        ...
