@@ -215,6 +215,12 @@ class InstructionsTooLong(InvalidScenario):
     remedy = "Shorten a BEHAVIORAL scenario, restrict it to a channel, or raise SITEWISE_RETRIEVE__MAX_TOKENS."
 
 
+class DatasourceExists(InvalidInput):
+    """The org has a datasource at this address already."""
+
+    remedy = "Change that one, or delete it first."
+
+
 class CrawlAlreadyRunning(InvalidInput):
     """A crawl of this datasource is already running."""
 
@@ -298,6 +304,14 @@ class InvalidSettings(SetupError):
     """A setting has a value that cannot work."""
 
     remedy = "`sitewise settings` lists every setting, its unit and its bounds."
+
+
+class UnsafeSettings(SetupError):
+    """The HTTP API would be unsafe as it is set up, so it does not start."""
+
+    remedy = (
+        "Give it a certificate, or set SITEWISE_API__PLAIN_HTTP_IN_PUBLIC=true where something before it ends TLS."
+    )
 
 
 class DataDirectoryUnusable(SetupError):

@@ -291,6 +291,23 @@ class WorkSettings(Group):
     interval_floor_hours: int = Field(24, ge=1, description="Least hours between scheduled crawls.")
 
 
+class ApiSettings(Group):
+    """Where and how the HTTP API is served."""
+
+    host: str = Field("127.0.0.1", min_length=1, description="The address it listens on.")
+    port: int = Field(8_000, ge=0, le=65_535, description="The port it listens on; 0: any that is free.")
+    threads: int = Field(
+        12, ge=1, le=200, description="Requests carried out at a time; each may hold a database connection."
+    )
+    tls_certificate: Path | None = Field(None, description="A PEM file: serve https with it.")
+    tls_key: Path | None = Field(None, description="The PEM file of its private key.")
+    plain_http_in_public: bool = Field(
+        default=False,
+        description="Serve http on an address that others reach, because something before it ends TLS. "
+        "Without this word, and without a certificate, such an address is refused: keys would travel unprotected.",
+    )
+
+
 class Settings(BaseSettings):
     """All settings of one process."""
 
@@ -318,6 +335,7 @@ class Settings(BaseSettings):
     upsert: UpsertSettings = UpsertSettings()
     retrieve: RetrieveSettings = RetrieveSettings()
     work: WorkSettings = WorkSettings()
+    api: ApiSettings = ApiSettings()
 
     @property
     def is_embedded(self) -> bool:

@@ -24,6 +24,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Mapped, Session, mapped_column
 
 from pipeline.db import base
 from pipeline.db.base import Base, insert_into
+from pipeline.db.paging import Listed, Place, fetch
 from pipeline.errors import OrgNotFound
 
 
@@ -79,6 +80,53 @@ def ensure(session: Session, name: str, *, now: datetime) -> Org:
     return session.scalars(_alone(name)).one()
 
 
+def add(
+    session: Session,
+    *,
+    partner_id: UUID,
+    name: str,
+    external_id: str | None,
+    website: str | None,
+    language: str,
+    ai_instructions: str,
+    integrations: dict[str, Any],
+    now: datetime,
+) -> Org | None:
+    """A new org of a partner's; None if that has one of this external_id, stored a moment ago perhaps."""
+    row = {
+        "id": uuid4(),
+        "partner_id": partner_id,
+        "name": name,
+        "external_id": external_id,
+        "website": website,
+        "language": language,
+        "ai_instructions": ai_instructions,
+        "integrations": integrations,
+        "turn": _after_all(Org.turn),
+        "crawl_turn": _after_all(Org.crawl_turn),
+        "created_at": now,
+        "updated_at": now,
+    }
+    statement = insert_into(session, Org).values(**row).on_conflict_do_nothing().returning(Org)
+    return session.scalars(statement).one_or_none()
+
+
+def of_partner(
+    session: Session, partner_id: UUID, *, limit: int, after: Place | None, external_id: str | None
+) -> Listed[Org]:
+    """A partner's orgs, oldest first."""
+    statement = select(Org).where(Org.partner_id == partner_id, Org.erased_at.is_(None))
+    if external_id is not None:
+        statement = statement.where(Org.external_id == external_id)
+    return fetch(session, statement, Org.created_at, Org.id, limit=limit, after=after)
+
+
+def find_external(session: Session, external_id: str, *, partner_id: UUID) -> Org | None:
+    """The org that a partner calls so."""
+    statement = select(Org).where(Org.partner_id == partner_id, Org.external_id == external_id)
+    return session.scalars(statement).one_or_none()
+
+
 def find(session: Session, name: str) -> Org | None:
     """The org of this name, among those without a partner."""
     return session.scalars(_alone(name).where(Org.erased_at.is_(None))).one_or_none()
@@ -127,7 +175,7 @@ def took_crawl_turn(session: Session, org_id: UUID) -> None:
     _go_last(session, org_id, crawl_turn=_after_all(Org.crawl_turn))
 
 
-def _alone(name: str) -> Select[tuple[Org]]:
+def _alone(name: str) -> Select[Org]:
     return select(Org).where(Org.name == name, Org.partner_id.is_(None))
 
 

@@ -37,7 +37,7 @@ class Listed(Generic[Row]):
 
 def fetch(
     session: Session,
-    statement: Select[tuple[Row]],
+    statement: Select[Row],
     at: InstrumentedAttribute[datetime],
     row_id: InstrumentedAttribute[UUID],
     *,

@@ -1,0 +1,68 @@
+"""The app: every router, what stands around them, and the document that describes them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+from typing import Any
+
+from anyio.to_thread import current_default_thread_limiter
+from fastapi import APIRouter, FastAPI
+
+from pipeline.api import failures
+from pipeline.api.caller import Callers
+from pipeline.api.models.errors import ErrorBody
+from pipeline.api.requests import Requests
+from pipeline.api.routes import operations, partner
+from pipeline.bootstrap import Services
+
+ROUTERS: tuple[APIRouter, ...] = (partner.router, operations.router)
+"""Each is served at the root, and under /v1 without standing in the document."""
+
+ALIAS = "/v1"
+
+FAILURES: dict[int | str, dict[str, Any]] = {
+    400: {"model": ErrorBody, "description": "The body is not JSON."},
+    401: {"model": ErrorBody, "description": "No key, a bad or revoked key, or an inactive partner."},
+    403: {"model": ErrorBody, "description": "The key is good but lacks the scope, or is of the other kind."},
+    404: {"model": ErrorBody, "description": "There is no such thing, or it is another's."},
+    409: {"model": ErrorBody, "description": "It is there already, or under way; `details` has its id."},
+    413: {"model": ErrorBody, "description": "The body is larger than 1 MiB."},
+    422: {"model": ErrorBody, "description": "A field is wrong; `details` names each."},
+    429: {"model": ErrorBody, "description": "A rate or a quota is used up; `Retry-After` says when to ask again."},
+    503: {"model": ErrorBody, "description": "A part this needs is away; nothing was accepted."},
+}
+"""What any route may answer."""
+
+
+@asynccontextmanager
+async def _bounded(app: FastAPI) -> AsyncIterator[None]:
+    """As many threads as the settings say: each may hold a database connection."""
+    services: Services = app.state.services
+    current_default_thread_limiter().total_tokens = services.settings.api.threads
+    yield
+
+
+def create_app(services: Services) -> FastAPI:
+    """The app on these services. It opens nothing itself, and leaves them open."""
+    app = FastAPI(
+        title="Sitewise",
+        summary="Reads a website, keeps what it learned current, and briefs an AI support agent.",
+        version=version("sitewise"),
+        openapi_url="/openapi.json",
+        docs_url="/docs",
+        redoc_url=None,
+        lifespan=_bounded,
+        responses=FAILURES,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.services = services
+    app.state.callers = Callers(lambda text: services.keys.caller(text))  # noqa: PLW0108 - the database opens with the first call
+    failures.listen(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    for router in ROUTERS:
+        app.include_router(router, prefix=ALIAS, include_in_schema=False)
+    app.add_middleware(Requests)
+    return app

@@ -1,0 +1,81 @@
+"""Orgs and keys, as partners see them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+
+Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S", description="What people call it.")]
+
+
+class Given(BaseModel):
+    """What comes in: a field nobody knows is refused, so that a typo is noticed."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class NewOrgBody(Given):
+    """A customer."""
+
+    name: Name = Field(examples=["Lumen & Oak"])
+    external_id: str | None = Field(
+        None, min_length=1, max_length=200, description="How you call it; unique among your orgs.", examples=["cus_42"]
+    )
+    website: str | None = Field(None, max_length=2_048, examples=["https://www.example.com/"])
+    language: str = Field("en", pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=35, examples=["en"])
+    ai_instructions: str = Field(
+        "", max_length=20_000, description="How its agent answers; empty: as the partner's default says."
+    )
+    integrations: dict[str, JsonValue] = Field(default_factory=dict, description="Stored, and returned as it is.")
+
+
+class OrgBody(BaseModel):
+    """An org."""
+
+    id: UUID
+    name: str
+    external_id: str | None
+    widget_token: str | None = Field(description="For the widget. Shown when it is made, null afterwards.")
+    language: str
+    website: str | None
+    ai_instructions: str
+    integrations: dict[str, JsonValue]
+    created_at: datetime
+    updated_at: datetime
+
+
+class NewKeyBody(Given):
+    """A key for an org."""
+
+    name: Name = Field(examples=["production"])
+    scopes: list[str] | None = Field(
+        None, max_length=50, description="What it may do; without them, everything.", examples=[["crawl:read"]]
+    )
+    expires_at: AwareDatetime | None = Field(None, description="From when on it is refused.")
+
+
+class NewKeyShown(BaseModel):
+    """A new key. This is the only time it is shown."""
+
+    id: UUID
+    name: str
+    api_key: str = Field(examples=["sw_org_…"])
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime | None
+
+
+class KeyBody(BaseModel):
+    """A key, without its secret."""
+
+    id: UUID
+    name: str
+    last_four: str = Field(description="How the key ends.", examples=["x7Qa"])
+    scopes: list[str]
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    last_used_at: datetime | None = Field(description="Within a minute.")

@@ -1,0 +1,130 @@
+"""Around every request: its id, a limit on its body, and the one line that tells of it.
+
+The line never holds a body, a query, a header's value or a secret.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from uuid import uuid4
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pipeline.api.failures import answer
+from pipeline.logs import get_logger
+
+MOST_BODY_BYTES = 2**20
+REQUEST_ID = "X-Request-ID"
+ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
+QUIET = {"/healthz", "/readyz"}
+"""Asked every few seconds by whoever watches: told of only when something is wrong."""
+
+SERVER_ERROR = 500
+
+log = get_logger(__name__)
+
+
+class Requests:
+    """The outermost part of the app."""
+
+    def __init__(self, app: ASGIApp, *, most_body_bytes: int = MOST_BODY_BYTES) -> None:
+        """Stand around this app."""
+        self._app = app
+        self._most_body_bytes = most_body_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Carry out one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        headers = Headers(scope=scope)
+        given = headers.get(REQUEST_ID, "")
+        request_id = given if ACCEPTABLE_ID.fullmatch(given) else uuid4().hex
+        state = scope.setdefault("state", {})
+        state["request_id"] = request_id
+        status = 0
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)[REQUEST_ID] = request_id
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(request_id=request_id):
+            try:
+                await self._carry_out(scope, headers, receive, sending)
+            except Exception:
+                log.exception("request broke")
+                if status:
+                    raise
+                await _broken()(scope, receive, sending)
+            finally:
+                _tell(scope, status=status, seconds=time.perf_counter() - began)
+
+    async def _carry_out(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
+        length = headers.get("content-length", "")
+        if length.isdecimal() and int(length) > self._most_body_bytes:
+            await _too_large(self._most_body_bytes)(scope, receive, send)
+            return
+        if length.isdecimal():
+            await self._app(scope, receive, send)
+            return
+        body = await self._whole_body(receive)
+        if body is None:
+            await _too_large(self._most_body_bytes)(scope, receive, send)
+            return
+        await self._app(scope, _given(body, receive), send)
+
+    async def _whole_body(self, receive: Receive) -> bytes | None:
+        """A body of a length not told before, read up to the limit; None beyond it."""
+        parts = []
+        length = 0
+        while True:
+            message = await receive()
+            part = message.get("body", b"")
+            length += len(part)
+            if length > self._most_body_bytes:
+                return None
+            parts.append(part)
+            if not message.get("more_body", False):
+                return b"".join(parts)
+
+
+def _given(body: bytes, receive: Receive) -> Receive:
+    """Give a body once, then whatever comes."""
+    waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def receiving() -> Message:
+        return waiting.pop() if waiting else await receive()
+
+    return receiving
+
+
+def _too_large(limit: int) -> ASGIApp:
+    message = f"The body is larger than {limit} bytes. Send less at a time."
+    return answer(413, "body_too_large", message, headers={"Connection": "close"})
+
+
+def _broken() -> ASGIApp:
+    return answer(500, "internal_error", "Something broke here. The log tells more under this request's id.")
+
+
+def _tell(scope: Scope, *, status: int, seconds: float) -> None:
+    state = scope.get("state", {})
+    caller = state.get("caller")
+    route = getattr(scope.get("route"), "path", None) or "(none)"
+    if route in QUIET and status < SERVER_ERROR:
+        return
+    facts: dict[str, object] = {"method": scope["method"], "route": route, "status": status}
+    if caller is not None:
+        facts["key"] = str(caller.key_id)
+        facts["org"] = str(caller.org.org_id) if caller.org else None
+        facts["partner"] = str(caller.partner_id) if caller.partner_id else None
+    if (code := state.get("code")) is not None:
+        facts["code"] = code
+    log.info("request", ms=round(1_000 * seconds, 1), **facts)

@@ -1,0 +1,99 @@
+"""Partners make orgs, and keys for them."""
+
+from __future__ import annotations
+
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Query, Response
+
+from pipeline.api.acts import AChange, ACreation
+from pipeline.api.caller import AServices, PartnerCaller
+from pipeline.api.models.partner import KeyBody, NewKeyBody, NewKeyShown, NewOrgBody, OrgBody
+from pipeline.api.paging import APiece, Page, page_of
+from pipeline.services.keys import Caller, KeyView
+from pipeline.services.provisioning import NewOrg, OrgView
+
+router = APIRouter(prefix="/partner/v1", tags=["partner"])
+
+
+@router.post("/orgs", status_code=201, response_model=OrgBody, summary="Make an org")
+def create_org(body: NewOrgBody, caller: PartnerCaller, act: ACreation, services: AServices) -> Response:
+    """Make an org for a customer, with a widget token that is shown this once."""
+
+    def make() -> OrgBody:
+        new = NewOrg(**body.model_dump())
+        return _org(services.provisioning.add_org(new, partner_id=_partner(caller)))
+
+    return act.create(make, action="org.create")
+
+
+@router.get("/orgs", summary="List orgs")
+def list_orgs(
+    caller: PartnerCaller,
+    services: AServices,
+    piece: APiece,
+    external_id: Annotated[str | None, Query(max_length=200, description="Only the org that you call so.")] = None,
+) -> Page[OrgBody]:
+    """The partner's orgs, oldest first."""
+    found = services.provisioning.list_orgs(
+        partner_id=_partner(caller), limit=piece.limit, after=piece.after, external_id=external_id
+    )
+    return page_of(found, _org)
+
+
+@router.get("/orgs/{org_id}", summary="Show an org")
+def show_org(org_id: UUID, caller: PartnerCaller, services: AServices) -> OrgBody:
+    """One org of the partner's."""
+    return _org(services.provisioning.org(org_id, partner_id=_partner(caller)))
+
+
+@router.post("/orgs/{org_id}/api-keys", status_code=201, response_model=NewKeyShown, summary="Make an org key")
+def create_key(org_id: UUID, body: NewKeyBody, caller: PartnerCaller, act: ACreation, services: AServices) -> Response:
+    """Make a key for an org. It is shown this once."""
+
+    def make() -> NewKeyShown:
+        made = services.keys.for_org(
+            org_id, name=body.name, scopes=body.scopes, expires_at=body.expires_at, partner_id=_partner(caller)
+        )
+        return NewKeyShown(
+            id=made.id,
+            name=made.name,
+            api_key=made.shown or "",
+            scopes=list(made.scopes),
+            created_at=made.created_at,
+            expires_at=made.expires_at,
+        )
+
+    return act.create(make, action="api_key.create", org_id=org_id)
+
+
+@router.get("/orgs/{org_id}/api-keys", summary="List an org's keys")
+def list_keys(org_id: UUID, caller: PartnerCaller, services: AServices, piece: APiece) -> Page[KeyBody]:
+    """The org's keys, oldest first, without their secrets."""
+    found = services.keys.list_of_org(org_id, partner_id=_partner(caller), limit=piece.limit, after=piece.after)
+    return page_of(found, _key)
+
+
+@router.delete("/orgs/{org_id}/api-keys/{key_id}", status_code=204, summary="Revoke an org key")
+def revoke_key(org_id: UUID, key_id: UUID, caller: PartnerCaller, act: AChange, services: AServices) -> None:
+    """End a key: within a second it is refused everywhere."""
+    act.change(
+        lambda: services.keys.revoke_of_org(key_id, org_id=org_id, partner_id=_partner(caller)),
+        action="api_key.revoke",
+        object_id=key_id,
+        org_id=org_id,
+    )
+
+
+def _partner(caller: Caller) -> UUID:
+    assert caller.partner_id is not None  # noqa: S101 - of every partner key
+    return caller.partner_id
+
+
+def _org(org: OrgView) -> OrgBody:
+    return OrgBody.model_validate(org, from_attributes=True)
+
+
+def _key(key: KeyView) -> KeyBody:
+    return KeyBody.model_validate(key, from_attributes=True)

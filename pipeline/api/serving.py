@@ -1,0 +1,118 @@
+"""Serves the app: uvicorn on sockets of our own, in a thread or in the main one, ended cleanly."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import threading
+from types import TracebackType
+from typing import Self
+
+import uvicorn
+from fastapi import FastAPI
+
+from pipeline.errors import PortInUse, UnsafeSettings
+from pipeline.settings import ApiSettings
+
+BACKLOG = 2_048
+GRACE_SECONDS = 5
+"""How long requests may take to end once the server is told to."""
+
+WAIT_SECONDS = 30.0
+
+
+class Server:
+    """An app that answers while this is entered; in a thread of its own.
+
+    Args:
+        app: What answers.
+        settings: Where it listens.
+
+    Raises:
+        UnsafeSettings: If keys would travel unprotected.
+        PortInUse: If another program listens there.
+    """
+
+    def __init__(self, app: FastAPI, settings: ApiSettings) -> None:
+        check_safe(settings)
+        self._settings = settings
+        self._socket = _listening(settings.host, settings.port)
+        self._uvicorn = uvicorn.Server(_configuration(app, settings))
+        self._thread = threading.Thread(target=self._serve, name="api", daemon=True)
+
+    @property
+    def url(self) -> str:
+        """Where it answers."""
+        host, port = self._socket.getsockname()[:2]
+        scheme = "https" if self._settings.tls_certificate else "http"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Take nothing new, let requests end, and stop."""
+        self._uvicorn.should_exit = True
+        self._thread.join(WAIT_SECONDS)
+        self._socket.close()
+
+    def _serve(self) -> None:
+        with asyncio.Runner(loop_factory=self._uvicorn.config.get_loop_factory()) as runner:
+            runner.run(self._uvicorn.serve(sockets=[self._socket]))
+
+
+def check_safe(settings: ApiSettings) -> None:
+    """Refuse to listen where others reach it without TLS, unless that is said to be meant.
+
+    Raises:
+        UnsafeSettings: If it would, or if half of a certificate is set.
+    """
+    if (settings.tls_certificate is None) != (settings.tls_key is None):
+        raise UnsafeSettings(setting="SITEWISE_API__TLS_CERTIFICATE", problem="it needs SITEWISE_API__TLS_KEY too")
+    if is_local(settings.host) or settings.tls_certificate is not None or settings.plain_http_in_public:
+        return
+    raise UnsafeSettings(setting="SITEWISE_API__HOST", problem="API keys would travel unprotected")
+
+
+def is_local(host: str) -> bool:
+    """Whether only programs of this machine reach this address."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _configuration(app: FastAPI, settings: ApiSettings) -> uvicorn.Config:
+    return uvicorn.Config(
+        app,
+        loop="uvloop",
+        http="httptools",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        ssl_certfile=settings.tls_certificate,
+        ssl_keyfile=settings.tls_key,
+    )
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        opened = socket.socket(family, kind, protocol)
+    except OSError as error:
+        raise PortInUse(host=host, problem=error.strerror or "no such address") from error
+    try:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        opened.bind(address)
+        opened.listen(BACKLOG)
+    except OSError as error:
+        opened.close()
+        raise PortInUse(host=host, port=port, problem=error.strerror or "cannot be had") from error
+    return opened
