@@ -209,7 +209,7 @@ class Visitor:
             check_url(target, self.settings.crawl)
         except AddressRefused as refused:
             return Refused(Reason.ADDRESS_REFUSED, f"redirects to {target}: {refused}", status=status)
-        return Refused(Reason.OFF_SITE, f"redirects to {target}", status=status)
+        return Refused(Reason.OFF_SITE, f"redirects to {target}", status=status, leads_to=target)
 
     def _allowance(self) -> Allowance:
         return Allowance(self.settings.crawl.page_timeout, self.clock)

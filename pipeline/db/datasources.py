@@ -15,6 +15,7 @@ from pipeline.db.orgs import Org
 from pipeline.db.paging import Listed, Place, fetch
 from pipeline.errors import DatasourceNotFound
 from pipeline.model import DatasourceStatus
+from pipeline.urls import url_key as fold
 
 
 class Datasource(Base):
@@ -59,6 +60,9 @@ class Datasource(Base):
     last_crawl_started_at: Mapped[datetime | None]
     last_crawl_completed_at: Mapped[datetime | None]
     error_message: Mapped[str | None]
+    former_urls: Mapped[list[str]] = mapped_column(default=list, server_default="[]")
+    """Where it started before it moved, the oldest first."""
+    moved_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
@@ -124,6 +128,13 @@ def find(session: Session, *, url_key: str, org_id: UUID) -> Datasource | None:
     """The org's datasource that starts at this folded address."""
     kept_one = (Datasource.url_key == url_key, Datasource.org_id == org_id, Datasource.deleted_at.is_(None))
     return session.scalars(select(Datasource).where(*kept_one)).one_or_none()
+
+
+def formerly_at(session: Session, *, url_key: str, org_id: UUID) -> Datasource | None:
+    """The org's datasource that started at this folded address before it moved."""
+    moved = select(Datasource).where(Datasource.org_id == org_id, Datasource.deleted_at.is_(None))
+    known = session.scalars(moved.where(Datasource.moved_at.is_not(None)).order_by(Datasource.moved_at.desc()))
+    return next((one for one in known if any(url_key == fold(url) for url in one.former_urls)), None)
 
 
 def add(session: Session, *, url: str, url_key: str, org_id: UUID, now: datetime) -> UUID | None:

@@ -13,7 +13,7 @@ from pipeline.db.datasources import Datasource
 from pipeline.db.engine import Database, Session
 from pipeline.errors import CrawlAlreadyRunning, LeaseLost
 from pipeline.model import CrawlStatus, CrawlTrigger, Discovered, OrgScope
-from pipeline.services import endings, holding, revisiting
+from pipeline.services import endings, holding, moving, revisiting
 from pipeline.services.clock import Clock
 from pipeline.services.dead_letters import note_url
 from pipeline.services.hints import Hints, relay
@@ -114,7 +114,10 @@ class CrawlService:
         now = self._clock()
         with self._database.write() as session:
             orgs.get(session, scope.org_id)
-            datasource = datasources.ensure(session, url=url, url_key=url_key(url), org_id=scope.org_id, now=now)
+            key = url_key(url)
+            datasource = datasources.formerly_at(session, url_key=key, org_id=scope.org_id) or datasources.ensure(
+                session, url=url, url_key=key, org_id=scope.org_id, now=now
+            )
             is_new = not datasource.display_name
             before = _rules(datasource)
             datasource.display_name = new.display_name or datasource.display_name or split(url).netloc
@@ -312,7 +315,11 @@ def _seed(session: Session, crawl: Crawl, datasource: Datasource, *, now: dateti
     start = Discovered(url_key=datasource.url_key, url=datasource.url, depth=0)
     kept = (Discovered(page.url_key, page.url, page.depth) for page in pages.kept(session, datasource.id))
     earlier = frontier.seen_before(session, crawls.ended(session, datasource.id))
-    seen = (Discovered(entry.url_key, entry.url, entry.depth, entry.found_on) for entry in earlier)
+    seen = (
+        Discovered(entry.url_key, entry.url, entry.depth, entry.found_on)
+        for entry in earlier
+        if not moving.is_former(entry.url, datasource)
+    )
     revisiting.rest(session, crawl, datasource, now=now)
     frontier.add(session, crawl.id, kept, now=now, is_new=False)
     frontier.add(session, crawl.id, [start, *seen], now=now)

@@ -290,6 +290,8 @@ class Keeper:
             page.status, page.reason = PageStatus.ERROR, reason
             self._close(entry, frontier.FAILED, reason)
         else:
+        if reason == Reason.OFF_SITE:
+            entry.target = outcome.final_url
             self._decline(entry, page, reason)
 
     def _doubt(self, entry: FrontierEntry, page: Page, reason: Reason, outcome: Outcome) -> None:

@@ -15,7 +15,7 @@ from pipeline.db.engine import Database, Session
 from pipeline.errors import TemporaryError
 from pipeline.logs import get_logger
 from pipeline.model import CrawlPlan, CrawlProgress, Discovered, FrontierUrl, OrgScope, Outcome, Reason
-from pipeline.services import endings, holding, revisiting, sharing, sitewide
+from pipeline.services import endings, holding, moving, revisiting, sharing, sitewide
 from pipeline.services.clock import Clock
 from pipeline.services.hints import Hints, relay
 from pipeline.services.keeping import Keeper
@@ -202,31 +202,37 @@ class DatabaseLedger:
         What still waits is refused by the page limit. The crawl completes now, if nothing waits to be indexed.
         """
         now = self._clock()
+        Where the whole website has moved, it goes on there instead.
         with self._database.write() as session:
             datasources.hold(session, [self._datasource(session)])
             crawl = self._fence(session, now)
             progress = self._write_progress(session, crawl)
-            frontier.refuse_waiting(session, self._crawl_id, reason=Reason.PAGE_LIMIT)
-            counts = replace(self._counts(session, crawl), limit_reached=progress.limit_reached)
-            crawls.write_progress(crawl, counts, url=None)
-            crawl.scraped_at = now
-            crawl.lease_token = crawl.lease_until = None
-            crawl.error_message = None
-            session.flush()
-            holding.decide(session, crawl, self._settings, now=now)
-            problem = None if progress.kept > progress.not_due else self._start_problem(session, crawl)
-            if problem:
-                endings.recount(session, crawl)
-                crawls.fail(crawl, now=now, message=problem)
-                endings.settle(session, crawl, now=now)
-            else:
-                sitewide.decide(session, crawl.datasource_id, self._settings, now=now)
-                endings.recount(session, crawl)
-                endings.complete(session, self._settings, now=now, crawl_ids=[crawl.id])
+            brought_home = progress.kept > progress.not_due
+            if brought_home or not moving.follow(session, crawl, now=now):
+                self._end(session, crawl, progress, now=now)
         relay(self._database, self._hints)
 
     def _send_hints(self) -> None:
         """Send hints now, or beside the next pages: those that are on their way wait in the outbox."""
+    def _end(self, session: Session, crawl: Crawl, progress: CrawlProgress, *, now: datetime) -> None:
+        frontier.refuse_waiting(session, self._crawl_id, reason=Reason.PAGE_LIMIT)
+        counts = replace(self._counts(session, crawl), limit_reached=progress.limit_reached)
+        crawls.write_progress(crawl, counts, url=None)
+        crawl.scraped_at = now
+        crawl.lease_token = crawl.lease_until = None
+        crawl.error_message = None
+        session.flush()
+        holding.decide(session, crawl, self._settings, now=now)
+        problem = None if progress.kept > progress.not_due else self._start_problem(session, crawl)
+        if problem:
+            endings.recount(session, crawl)
+            crawls.fail(crawl, now=now, message=problem)
+            endings.settle(session, crawl, now=now)
+        else:
+            sitewide.decide(session, crawl.datasource_id, self._settings, now=now)
+            endings.recount(session, crawl)
+            endings.complete(session, self._settings, now=now, crawl_ids=[crawl.id])
+
         if self._sender is None:
             relay(self._database, self._hints)
         elif self._sending is None or self._sending.done():

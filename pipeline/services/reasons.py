@@ -17,7 +17,7 @@ from pipeline.db.pages import Page
 from pipeline.errors import AddressRefused, InvalidUrl
 from pipeline.model import Reason
 from pipeline.rules import CrawlRules
-from pipeline.services import holding
+from pipeline.services import holding, moving
 from pipeline.settings import Settings
 from pipeline.urls import canonical, split, url_key
 
@@ -114,6 +114,14 @@ def explain(url: str, sources: Sequence[Datasource], *, session: Session, settin
         if not _SCHEME.match(url):
             raise
         return _answer(url.strip(), Reason.ADDRESS_REFUSED, detail=str(error.facts.get("problem")))
+    moved = moving.now_at(asked, sources)
+    if moved is None:
+        return _explain(asked, sources, session=session, settings=settings, org_id=org_id)
+    why = _explain(moved, sources, session=session, settings=settings, org_id=org_id)
+    return replace(why, url=asked, known_as=why.known_as or moved)
+
+
+def _explain(asked: str, sources: Sequence[Datasource], *, session: Session, settings: Settings, org_id: UUID) -> Why:
     key = url_key(asked)
     known = {page.datasource_id: page for page in pages.with_url_key(session, key, org_id=org_id)}
     found = [_Evidence(known.get(source.id), frontier.noted(session, source.id, key)) for source in sources]

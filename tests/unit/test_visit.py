@@ -34,6 +34,7 @@ class SlowSite:
     redirects: int = 0
     now: float = 100.0
     granted: list[float] = field(default_factory=list)
+    leads_to: str = PAGE
 
     def clock(self) -> float:
         """The time, in seconds."""
@@ -58,7 +59,7 @@ class SlowSite:
             raise FetchFailed(Reason.TOO_SLOW, "no whole answer")
         number = len(self.granted)
         if number <= self.redirects:
-            return Answer(url, 302, b"", {"location": [PAGE], "set-cookie": [f"seen={number}"]})
+            return Answer(url, 301, b"", {"location": [self.leads_to], "set-cookie": [f"seen={number}"]})
         return Answer(url, 200, b"<!doctype html><p>words", {"content-type": ["text/html"]})
 
 
@@ -113,6 +114,16 @@ def test_parsing_gets_what_fetching_left() -> None:
     assert outcome.reason is Reason.TOO_SLOW
     assert parser.granted == [3]
     assert site.now == 120
+
+
+def test_a_redirect_to_another_website_says_where() -> None:
+    """Whoever decides whether all of a website has moved needs the address, and whether it is for good."""
+    site = SlowSite(seconds=1, redirects=1, leads_to="https://example.org/page")
+
+    outcome = visit(site, SlowParser(site))
+
+    assert (outcome.reason, outcome.http_status) == (Reason.OFF_SITE, 301)
+    assert outcome.final_url == "https://example.org/page"
 
 
 def test_waiting_is_not_spent() -> None:
