@@ -33,15 +33,21 @@ if TYPE_CHECKING:
     from pipeline.services.answers import AnswerService
     from pipeline.services.audit import AuditService
     from pipeline.services.briefings import BriefingArchive
+    from pipeline.services.datasources import DatasourceService
     from pipeline.services.dead_letters import DeadLetterService
+    from pipeline.services.erasure import ErasureService
     from pipeline.services.history import HistoryService
     from pipeline.services.idempotency import IdempotencyService
     from pipeline.services.indexing import IndexService
     from pipeline.services.keys import KeyService
+    from pipeline.services.limits import LimitService
     from pipeline.services.operations import OperationsService
+    from pipeline.services.org_settings import OrgSettingService
+    from pipeline.services.page_actions import PageActionService
     from pipeline.services.previewing import PreviewService
     from pipeline.services.provisioning import ProvisioningService
     from pipeline.services.schedules import ScheduleService
+    from pipeline.services.searching import SearchService
     from pipeline.services.training import TrainingService
     from pipeline.services.training_directories import DirectoryService
     from pipeline.services.training_exchange import ExchangeService
@@ -127,7 +133,7 @@ class Services:
         """Partners, and orgs for them."""
         from pipeline.services.provisioning import ProvisioningService
 
-        return ProvisioningService(self.database, self.clock)
+        return ProvisioningService(self.database, self.limits, self.clock)
 
     @cached_property
     def keys(self) -> KeyService:
@@ -135,6 +141,20 @@ class Services:
         from pipeline.services.keys import KeyService
 
         return KeyService(self.database, self.clock)
+
+    @cached_property
+    def limits(self) -> LimitService:
+        """How much may be asked for."""
+        from pipeline.services.limits import LimitService
+
+        return LimitService(self.database, self.settings.limits, self.clock)
+
+    @cached_property
+    def org_settings(self) -> OrgSettingService:
+        """What orgs and partners set for themselves."""
+        from pipeline.services.org_settings import OrgSettingService
+
+        return OrgSettingService(self.database, self.clock)
 
     @cached_property
     def audit(self) -> AuditService:
@@ -154,6 +174,27 @@ class Services:
     def crawls(self) -> CrawlService:
         """Websites and their crawls."""
         return CrawlService(self.database, self.settings, self.hints, self.clock)
+
+    @cached_property
+    def datasources(self) -> DatasourceService:
+        """Websites, as a platform changes and deletes them."""
+        from pipeline.services.datasources import DatasourceService
+
+        return DatasourceService(self.database, self.settings, self.hints, self.clock)
+
+    @cached_property
+    def page_actions(self) -> PageActionService:
+        """What may be done to pages, one or many."""
+        from pipeline.services.page_actions import PageActionService
+
+        return PageActionService(self.database, self.settings, self.hints, self.clock)
+
+    @cached_property
+    def erasure(self) -> ErasureService:
+        """Orgs that are to be forgotten."""
+        from pipeline.services.erasure import ErasureService
+
+        return ErasureService(self.database, self.clock, store=self.store)
 
     @cached_property
     def pages(self) -> PageService:
@@ -264,6 +305,19 @@ class Services:
             sparse=self.sparse,
             matchers=self.matchers,
             archive=self.briefings,
+        )
+
+    @cached_property
+    def search(self) -> SearchService:
+        """Training and knowledge, by meaning."""
+        from pipeline.services.searching import SearchService
+
+        return SearchService(
+            self.database,
+            self.settings,
+            embedder=self.shared_embedder,
+            store=self.quick_store,
+            matchers=self.matchers,
         )
 
     @cached_property

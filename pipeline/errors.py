@@ -137,6 +137,12 @@ class InvalidScenario(InvalidInput):
     """A training scenario cannot be stored as given."""
 
 
+class ScenarioChanged(InvalidScenario):
+    """Somebody else changed the scenario meanwhile, so nothing was replaced."""
+
+    remedy = "Read it again, and decide anew."
+
+
 class InvalidQuestion(InvalidInput):
     """A question cannot be answered as given."""
 
@@ -175,6 +181,14 @@ class PageNotFound(NotFound):
 
 class ScenarioNotFound(NotFound):
     """The org has no such scenario."""
+
+
+class WebhookNotFound(NotFound):
+    """The org has no such webhook."""
+
+
+class DeliveryNotFound(NotFound):
+    """This webhook has no such delivery, or it is no longer kept."""
 
 
 class VersionNotFound(NotFound):
@@ -229,6 +243,16 @@ class OrgExists(InvalidInput):
     """The partner has an org with this external_id already."""
 
     remedy = "Use that org, or give this one another external_id."
+
+
+class NothingToPublish(InvalidInput):
+    """There is no draft that could be published."""
+
+    remedy = "Write a draft first."
+
+
+class InvalidWebhook(InvalidInput):
+    """A webhook cannot be set as given."""
 
 
 class InvalidCursor(InvalidInput):
@@ -366,6 +390,18 @@ class ModelMismatch(SetupError):
         "Set SITEWISE_EMBED__MODEL back, or begin a new knowledge base with this model: another SITEWISE_DATA_DIR, "
         "or on servers another database and another SITEWISE_UPSERT__COLLECTION."
     )
+
+
+class WebhookKeyMissing(SetupError):
+    """Webhooks cannot be signed, because this installation has no key for it."""
+
+    remedy = "Set SITEWISE_WEBHOOKS__KEY to the same 32 or more random characters everywhere."
+
+
+class WebhookKeyChanged(SetupError):
+    """A webhook cannot be signed: its secret was made with another key of this installation."""
+
+    remedy = "Set SITEWISE_WEBHOOKS__KEY back, or rotate the webhook's secret and give its receiver the new one."
 
 
 class PortInUse(SetupError):

@@ -258,6 +258,17 @@ class RetrieveSettings(Group):
     answerable_threshold: float = Field(0.35, ge=-1, le=1, description="Least best cosine that is an answer.")
 
 
+class EvaluateSettings(Group):
+    """How an org's golden questions guard what it publishes."""
+
+    gate: bool = Field(
+        True, description="Whether a crawl after which golden questions are answered worse is held until somebody decides."
+    )
+    tolerance: float = Field(
+        0.05, ge=0, le=1, description="How much of the score, from 0 to 1, a crawl may cost without being held."
+    )
+
+
 class WorkSettings(Group):
     """How work is shared, kept and taken back."""
 
@@ -291,6 +302,17 @@ class WorkSettings(Group):
     interval_floor_hours: int = Field(24, ge=1, description="Least hours between scheduled crawls.")
 
 
+class LimitSettings(Group):
+    """How much a key or an org may ask for. An org may have limits of its own; 0: no limit."""
+
+    key_requests_per_minute: int = Field(1_200, ge=0, description="Requests of one API key in a minute.")
+    org_requests_per_minute: int = Field(2_400, ge=0, description="Requests of one org's keys together in a minute.")
+    retrievals_per_minute: int = Field(1_200, ge=0, description="Briefings of one org in a minute.")
+    orgs: int = Field(10_000, ge=0, description="Orgs of one partner.")
+    datasources: int = Field(100, ge=0, description="Websites of one org.")
+    scenarios: int = Field(2_000, ge=0, description="Training scenarios of one org.")
+
+
 class ApiSettings(Group):
     """Where and how the HTTP API is served."""
 
@@ -305,6 +327,44 @@ class ApiSettings(Group):
         default=False,
         description="Serve http on an address that others reach, because something before it ends TLS. "
         "Without this word, and without a certificate, such an address is refused: keys would travel unprotected.",
+    )
+
+
+class WebhookSettings(Group):
+    """How receivers are told of what happens."""
+
+    key: SecretStr | None = Field(
+        None,
+        min_length=32,
+        description="What signing secrets are made from, the same in every process; losing it ends them all. "
+        "Empty: a file in the data directory, where the database is there too.",
+    )
+    timeout: PositiveSpan = Field(timedelta(seconds=10), description="A receiver that takes longer has failed.")
+    retry_delays: Annotated[tuple[PositiveSpan, ...], NoDecode, BeforeValidator(_split)] = Field(
+        tuple(timedelta(seconds=s) for s in (5, 300, 1_800, 7_200, 18_000, 36_000, 50_400, 72_000, 86_400)),
+        min_length=1,
+        description="Waits before a message is sent again, comma-separated; after the last it is given up.",
+    )
+    disable_after: PositiveSpan = Field(
+        timedelta(days=5), description="A receiver that has taken nothing for so long is told no more."
+    )
+    overlap: Span = Field(
+        timedelta(hours=24), description="How long messages are signed with the secret before, too, once it is rotated."
+    )
+    keep_log: PositiveSpan = Field(timedelta(days=30), description="How long deliveries can be looked up and replayed.")
+    per_org: int = Field(20, ge=0, description="Webhooks an org may have.")
+
+
+class MetricsSettings(Group):
+    """Where Prometheus reads a process."""
+
+    host: str = Field("127.0.0.1", min_length=1, description="The address that metrics are served on.")
+    port: int = Field(
+        0,
+        ge=0,
+        le=65_000,
+        description="The port that metrics are served on; 0: none. Of several workers started together each takes the "
+        "next one, and the API, where it is served with them, the first.",
     )
 
 
@@ -334,8 +394,12 @@ class Settings(BaseSettings):
     embed: EmbedSettings = EmbedSettings()
     upsert: UpsertSettings = UpsertSettings()
     retrieve: RetrieveSettings = RetrieveSettings()
+    evaluate: EvaluateSettings = EvaluateSettings()
     work: WorkSettings = WorkSettings()
     api: ApiSettings = ApiSettings()
+    webhooks: WebhookSettings = WebhookSettings()
+    limits: LimitSettings = LimitSettings()
+    metrics: MetricsSettings = MetricsSettings()
 
     @property
     def is_embedded(self) -> bool:

@@ -8,17 +8,21 @@ from importlib.metadata import version
 from typing import Any
 
 from anyio.to_thread import current_default_thread_limiter
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI
 
 from pipeline.api import failures
 from pipeline.api.caller import Callers
+from pipeline.api.limits import Allowances, limited
 from pipeline.api.models.errors import ErrorBody
 from pipeline.api.requests import Requests
-from pipeline.api.routes import operations, partner
+from pipeline.api.routes import operations, organisation, partner
 from pipeline.bootstrap import Services
 
-ROUTERS: tuple[APIRouter, ...] = (partner.router, operations.router)
-"""Each is served at the root, and under /v1 without standing in the document."""
+ROUTERS: tuple[APIRouter, ...] = (partner.router, organisation.router)
+"""What takes a key and is limited. Each is served at the root, and under /v1 without standing in the document."""
+
+OPEN_ROUTERS: tuple[APIRouter, ...] = (operations.router,)
+"""What anybody may ask."""
 
 ALIAS = "/v1"
 
@@ -59,10 +63,14 @@ def create_app(services: Services) -> FastAPI:
     )
     app.state.services = services
     app.state.callers = Callers(lambda text: services.keys.caller(text))  # noqa: PLW0108 - the database opens with the first call
+    app.state.allowances = Allowances(lambda wanted: services.limits.draw(wanted))  # noqa: PLW0108 - likewise
     failures.listen(app)
+    limits = [Depends(limited)]
     for router in ROUTERS:
+        app.include_router(router, dependencies=limits)
+    for router in OPEN_ROUTERS:
         app.include_router(router)
     for router in ROUTERS:
-        app.include_router(router, prefix=ALIAS, include_in_schema=False)
+        app.include_router(router, prefix=ALIAS, dependencies=limits, include_in_schema=False)
     app.add_middleware(Requests)
     return app

@@ -52,7 +52,10 @@ class Requests:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                MutableHeaders(scope=message)[REQUEST_ID] = request_id
+                answered = MutableHeaders(scope=message)
+                answered[REQUEST_ID] = request_id
+                if (standing := state.get("standing")) is not None:
+                    answered.update(standing.headers())
             await send(message)
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):

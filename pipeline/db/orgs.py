@@ -25,7 +25,7 @@ from sqlalchemy.orm import InstrumentedAttribute, Mapped, Session, mapped_column
 from pipeline.db import base
 from pipeline.db.base import Base, insert_into
 from pipeline.db.paging import Listed, Place, fetch
-from pipeline.errors import OrgNotFound
+from pipeline.errors import OrgExists, OrgNotFound
 
 
 class Org(Base):
@@ -109,6 +109,27 @@ def add(
     }
     statement = insert_into(session, Org).values(**row).on_conflict_do_nothing().returning(Org)
     return session.scalars(statement).one_or_none()
+
+
+def count_of_partner(session: Session, partner_id: UUID) -> int:
+    """How many orgs a partner has. Until the commit nobody else counts them."""
+    base.hold(session, [partner_id])
+    statement = select(func.count()).select_from(Org).where(Org.partner_id == partner_id, Org.erased_at.is_(None))
+    return session.scalars(statement).one()
+
+
+def check_external(session: Session, external_id: str | None, *, partner_id: UUID, org_id: UUID) -> None:
+    """Refuse an external_id that another of the partner's orgs has. Until the commit nobody else takes it.
+
+    Raises:
+        OrgExists: If there is such an org; its id is among the facts.
+    """
+    if external_id is None:
+        return
+    base.hold(session, [partner_id])
+    there = find_external(session, external_id, partner_id=partner_id)
+    if there is not None and there.id != org_id:
+        raise OrgExists(org=there.id, external_id=external_id)
 
 
 def of_partner(

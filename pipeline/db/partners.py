@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import NamedTuple
 from uuid import UUID
 
 from sqlalchemy import Text, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pipeline.db.base import Base
+from pipeline.db.orgs import Org
 from pipeline.errors import PartnerNotFound
 
 ACTIVE, INACTIVE = "active", "inactive"
@@ -29,13 +29,6 @@ class Partner(Base):
     """What orgs without instructions of their own answer by."""
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
-
-
-class Branding(NamedTuple):
-    """What an org shows of its partner."""
-
-    logo: str | None
-    app_name: str | None
 
 
 def get(session: Session, partner_id: UUID) -> Partner:
@@ -58,3 +51,10 @@ def find(session: Session, name: str) -> Partner | None:
 def listing(session: Session) -> list[Partner]:
     """Every partner, by name."""
     return list(session.scalars(select(Partner).order_by(Partner.name)))
+
+
+def instructions(session: Session, org: Org) -> str:
+    """What an org answers by: its own instructions, else its partner's default."""
+    if org.ai_instructions or org.partner_id is None:
+        return org.ai_instructions
+    return get(session, org.partner_id).default_instructions

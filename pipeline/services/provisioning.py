@@ -15,6 +15,7 @@ from pipeline.db.partners import Partner
 from pipeline.errors import InvalidInput, OrgExists
 from pipeline.services.clock import Clock
 from pipeline.services.keys import add_key
+from pipeline.services.limits import LimitService
 from pipeline.services.partner_orgs import org_of
 
 NAME_LIMIT = 200
@@ -66,9 +67,10 @@ class PartnerView:
 class ProvisioningService:
     """Makes partners, and orgs for them."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
+    def __init__(self, database: Database, limits: LimitService, clock: Clock) -> None:
         """Work on this database."""
         self._database = database
+        self._limits = limits
         self._clock = clock
 
     def add_partner(
@@ -95,12 +97,12 @@ class ProvisioningService:
                 updated_at=now,
             )
             session.add(partner)
-            return _partner_view(partner)
+            return partner_view(partner)
 
     def list_partners(self) -> list[PartnerView]:
         """Every partner, by name."""
         with self._database.read() as session:
-            return [_partner_view(partner) for partner in partners.listing(session)]
+            return [partner_view(partner) for partner in partners.listing(session)]
 
     def partner(self, partner_id: UUID) -> PartnerView:
         """The partner.
@@ -109,7 +111,7 @@ class ProvisioningService:
             PartnerNotFound: If there is none.
         """
         with self._database.read() as session:
-            return _partner_view(partners.get(session, partner_id))
+            return partner_view(partners.get(session, partner_id))
 
     def set_partner_status(self, partner_id: UUID, status: str) -> PartnerView:
         """Refuse every key of a partner and of its orgs, or take them again.
@@ -123,18 +125,20 @@ class ProvisioningService:
         with self._database.write() as session:
             partner = partners.get(session, partner_id)
             partner.status, partner.updated_at = status, self._clock()
-            return _partner_view(partner)
+            return partner_view(partner)
 
     def add_org(self, new: NewOrg, *, partner_id: UUID) -> OrgView:
         """A new org of the partner's, with a widget token that is shown this once.
 
         Raises:
             OrgExists: If the partner has one of this external_id; its id is among the facts.
+            QuotaReached: If the partner has as many as it may have.
             InvalidInput: If the name is empty or too long.
         """
         _check_name(new.name)
         now = self._clock()
         with self._database.write() as session:
+            self._limits.check_count("orgs", orgs.count_of_partner(session, partner_id), own={})
             org = orgs.add(
                 session,
                 name=new.name,
@@ -150,7 +154,7 @@ class ProvisioningService:
                 there = orgs.find_external(session, new.external_id or "", partner_id=partner_id)
                 raise OrgExists(org=there.id if there else None, external_id=new.external_id)
             token = add_key(session, api_keys.WIDGET, "widget", now=now, org_id=org.id)
-            return _org_view(org, widget_token=token.shown)
+            return org_view(org, widget_token=token.shown)
 
     def list_orgs(
         self, *, partner_id: UUID, limit: int = 20, after: Place | None = None, external_id: str | None = None
@@ -158,7 +162,7 @@ class ProvisioningService:
         """The partner's orgs, oldest first; with `external_id`, the one that is called so."""
         with self._database.read() as session:
             found = orgs.of_partner(session, partner_id, limit=limit, after=after, external_id=external_id)
-            return found.each(_org_view)
+            return found.each(org_view)
 
     def org(self, org_id: UUID, *, partner_id: UUID) -> OrgView:
         """The partner's org.
@@ -167,7 +171,7 @@ class ProvisioningService:
             OrgNotFound: If it has none of this id.
         """
         with self._database.read() as session:
-            return _org_view(org_of(session, org_id, partner_id=partner_id))
+            return org_view(org_of(session, org_id, partner_id=partner_id))
 
     def new_widget_token(self, org_id: UUID, *, partner_id: UUID) -> OrgView:
         """Another widget token; those before are refused from now on.
@@ -180,7 +184,7 @@ class ProvisioningService:
             org = org_of(session, org_id, partner_id=partner_id)
             api_keys.revoke_all(session, org.id, api_keys.WIDGET, now=now)
             token = add_key(session, api_keys.WIDGET, "widget", now=now, org_id=org.id)
-            return _org_view(org, widget_token=token.shown)
+            return org_view(org, widget_token=token.shown)
 
 
 def _check_name(name: str) -> None:
@@ -188,7 +192,8 @@ def _check_name(name: str) -> None:
         raise InvalidInput(field="name", allowed=f"1 to {NAME_LIMIT} characters")
 
 
-def _org_view(org: Org, *, widget_token: str | None = None) -> OrgView:
+def org_view(org: Org, *, widget_token: str | None = None) -> OrgView:
+    """An org's row as its partner sees it."""
     return OrgView(
         id=org.id,
         name=org.name,
@@ -203,7 +208,8 @@ def _org_view(org: Org, *, widget_token: str | None = None) -> OrgView:
     )
 
 
-def _partner_view(partner: Partner) -> PartnerView:
+def partner_view(partner: Partner) -> PartnerView:
+    """A partner's row as it is shown."""
     return PartnerView(
         id=partner.id,
         name=partner.name,

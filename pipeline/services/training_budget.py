@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from pipeline.db import orgs, scenarios
+from pipeline.db import orgs, partners, scenarios
 from pipeline.db.engine import Session
 from pipeline.db.scenarios import ActiveScenario
 from pipeline.errors import InstructionsTooLong
@@ -35,7 +35,7 @@ def check_room(
     Raises:
         InstructionsTooLong: Naming how many tokens they need.
     """
-    profile = orgs.get(session, org_id).ai_instructions
+    profile = partners.instructions(session, orgs.get(session, org_id))
     always = scenarios.published(session, org_id=org_id, kind=ScenarioType.BEHAVIORAL)
     for together in _worst_cases(always, now):
         text = _counted(profile, together, max_tokens=max_tokens)

@@ -11,6 +11,20 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S", description="What people call it.")]
 
 
+Website = Annotated[str | None, Field(max_length=2_048, examples=["https://www.example.com/"])]
+Language = Annotated[
+    str,
+    Field(
+        pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=35, description="A language tag.", examples=["en"]
+    ),
+]
+Instructions = Annotated[str, Field(max_length=20_000, description="How its agent answers.")]
+ExternalId = Annotated[
+    str | None,
+    Field(min_length=1, max_length=200, description="How you call it; unique among your orgs.", examples=["cus_42"]),
+]
+
+
 class Given(BaseModel):
     """What comes in: a field nobody knows is refused, so that a typo is noticed."""
 
@@ -21,15 +35,24 @@ class NewOrgBody(Given):
     """A customer."""
 
     name: Name = Field(examples=["Lumen & Oak"])
-    external_id: str | None = Field(
-        None, min_length=1, max_length=200, description="How you call it; unique among your orgs.", examples=["cus_42"]
-    )
-    website: str | None = Field(None, max_length=2_048, examples=["https://www.example.com/"])
-    language: str = Field("en", pattern=r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", max_length=35, examples=["en"])
-    ai_instructions: str = Field(
-        "", max_length=20_000, description="How its agent answers; empty: as the partner's default says."
+    external_id: ExternalId = None
+    website: Website = None
+    language: Language = "en"
+    ai_instructions: Instructions = Field(
+        "", description="How its agent answers; empty: as the partner's default says."
     )
     integrations: dict[str, JsonValue] = Field(default_factory=dict, description="Stored, and returned as it is.")
+
+
+class OrgChange(Given):
+    """What to set; a field that is not given stays as it is."""
+
+    name: Name = Field("", validate_default=False, examples=["Lumen & Oak"])
+    external_id: ExternalId = None
+    website: Website = None
+    language: Language = "en"
+    ai_instructions: Instructions = Field("", description="Empty: as the partner's default says. In force at once.")
+    integrations: dict[str, JsonValue] = Field(default_factory=dict)
 
 
 class OrgBody(BaseModel):
@@ -79,3 +102,25 @@ class KeyBody(BaseModel):
     expires_at: datetime | None
     revoked_at: datetime | None
     last_used_at: datetime | None = Field(description="Within a minute.")
+
+
+class PartnerBody(BaseModel):
+    """A partner, and what its orgs inherit."""
+
+    id: UUID
+    name: str
+    logo: str | None
+    app_name: str | None
+    default_instructions: str
+    created_at: datetime
+    updated_at: datetime
+
+
+class PartnerChange(Given):
+    """What to set; a field that is not given stays as it is."""
+
+    logo: str | None = Field(None, max_length=2_048, description="The address of a picture.")
+    app_name: str | None = Field(None, max_length=200, examples=["Oak Desk"])
+    default_instructions: str = Field(
+        "", max_length=4_000, description="What orgs without instructions of their own answer by."
+    )

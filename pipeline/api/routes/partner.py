@@ -9,12 +9,39 @@ from fastapi import APIRouter, Query, Response
 
 from pipeline.api.acts import AChange, ACreation
 from pipeline.api.caller import AServices, PartnerCaller
-from pipeline.api.models.partner import KeyBody, NewKeyBody, NewKeyShown, NewOrgBody, OrgBody
+from pipeline.api.models.partner import (
+    KeyBody,
+    NewKeyBody,
+    NewKeyShown,
+    NewOrgBody,
+    OrgBody,
+    OrgChange,
+    PartnerBody,
+    PartnerChange,
+)
 from pipeline.api.paging import APiece, Page, page_of
 from pipeline.services.keys import Caller, KeyView
-from pipeline.services.provisioning import NewOrg, OrgView
+from pipeline.services.provisioning import NewOrg, OrgView, PartnerView
 
 router = APIRouter(prefix="/partner/v1", tags=["partner"])
+
+
+@router.get("", summary="Show the partner")
+def show_partner(caller: PartnerCaller, services: AServices) -> PartnerBody:
+    """The partner whose key this is: its branding, and what its orgs inherit."""
+    return _shown(services.provisioning.partner(_partner(caller)))
+
+
+@router.patch("", summary="Change the partner")
+def change_partner(body: PartnerChange, caller: PartnerCaller, act: AChange, services: AServices) -> PartnerBody:
+    """Set what is given; orgs inherit it at once."""
+    values = body.model_dump(exclude_unset=True)
+    changed = act.change(
+        lambda: services.org_settings.change_partner(values, partner_id=_partner(caller)),
+        action="partner.change",
+        object_id=caller.partner_id,
+    )
+    return _shown(changed)
 
 
 @router.post("/orgs", status_code=201, response_model=OrgBody, summary="Make an org")
@@ -46,6 +73,31 @@ def list_orgs(
 def show_org(org_id: UUID, caller: PartnerCaller, services: AServices) -> OrgBody:
     """One org of the partner's."""
     return _org(services.provisioning.org(org_id, partner_id=_partner(caller)))
+
+
+@router.patch("/orgs/{org_id}", summary="Change an org")
+def change_org(org_id: UUID, body: OrgChange, caller: PartnerCaller, act: AChange, services: AServices) -> OrgBody:
+    """Set what is given; every change is kept in the org's history."""
+    values = body.model_dump(exclude_unset=True)
+    changed = act.change(
+        lambda: services.org_settings.change_for_partner(
+            org_id, values, partner_id=_partner(caller), key_id=caller.key_id
+        ),
+        action="org.change",
+        object_id=org_id,
+        org_id=org_id,
+    )
+    return _org(changed)
+
+
+@router.post("/orgs/{org_id}/widget-token", status_code=201, response_model=OrgBody, summary="Make a new widget token")
+def replace_widget_token(org_id: UUID, caller: PartnerCaller, act: ACreation, services: AServices) -> Response:
+    """Make another widget token, shown this once; those before are refused from now on."""
+    return act.create(
+        lambda: _org(services.provisioning.new_widget_token(org_id, partner_id=_partner(caller))),
+        action="widget_token.create",
+        org_id=org_id,
+    )
 
 
 @router.post("/orgs/{org_id}/api-keys", status_code=201, response_model=NewKeyShown, summary="Make an org key")
@@ -97,3 +149,7 @@ def _org(org: OrgView) -> OrgBody:
 
 def _key(key: KeyView) -> KeyBody:
     return KeyBody.model_validate(key, from_attributes=True)
+
+
+def _shown(partner: PartnerView) -> PartnerBody:
+    return PartnerBody.model_validate(partner, from_attributes=True)

@@ -1,0 +1,136 @@
+"""Requests a minute: each key and each org has a bucket; a portion of it is spent in this process."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from threading import Lock
+from typing import Annotated
+
+from fastapi import Depends, Request
+from starlette.concurrency import run_in_threadpool
+
+from pipeline.api.caller import any_caller
+from pipeline.errors import RateExceeded
+from pipeline.services.keys import Caller
+from pipeline.services.limits import Draw, Drawn
+
+SPENT_WITHIN_SECONDS = 1.0
+MOST_SUBJECTS = 50_000
+REFUSED_AT_MOST_SECONDS = 0.25
+"""How long an empty bucket is not looked into again: a flood of refused requests costs the database nothing."""
+
+
+@dataclass(slots=True)
+class _Portion:
+    tokens: int
+    left: int
+    until: float
+    next_in_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How a caller stands with the limit nearest to its end, for the answer's headers."""
+
+    name: str
+    per_minute: int
+    left: int
+    next_in_seconds: float
+
+    def headers(self) -> dict[str, str]:
+        """As the drafts of `RateLimit` headers write it: requests left, and seconds until there is one more."""
+        seconds = int(-(-self.next_in_seconds // 1)) if self.left == 0 else int(60 / max(1, self.per_minute)) or 1
+        return {
+            "RateLimit-Policy": f'"{self.name}";q={self.per_minute};w=60',
+            "RateLimit": f'"{self.name}";r={self.left};t={seconds}',
+        }
+
+
+class Allowances:
+    """Portions of buckets that this process may spend."""
+
+    def __init__(self, draw: Callable[[Draw], Drawn]) -> None:
+        """Take portions with `draw`, which asks the database."""
+        self._draw = draw
+        self._portions: OrderedDict[str, _Portion] = OrderedDict()
+        self._lock = Lock()
+
+    async def spend(self, name: str, wanted: Draw) -> Standing:
+        """Spend one token.
+
+        Raises:
+            RateExceeded: If there is none.
+        """
+        portion = self._from_portion(wanted.subject)
+        if portion is None:
+            portion = await run_in_threadpool(self._from_bucket, wanted)
+        standing = Standing(name, wanted.per_minute, portion.left, portion.next_in_seconds)
+        if portion.tokens < 0:
+            raise RateExceeded(
+                limit=f"{wanted.per_minute} a minute", of=name, retry_after=max(1.0, portion.next_in_seconds)
+            )
+        return standing
+
+    def _from_portion(self, subject: str) -> _Portion | None:
+        """One token of what is here; tokens of -1 mean that the bucket was empty a moment ago."""
+        with self._lock:
+            held = self._portions.get(subject)
+            if held is None or time.monotonic() >= held.until or held.tokens == 0:
+                return None
+            if held.tokens > 0:
+                held.tokens -= 1
+                held.left = max(0, held.left - 1)
+                return _Portion(0, held.left, held.until)
+            return _Portion(-1, 0, held.until, held.next_in_seconds)
+
+    def _from_bucket(self, wanted: Draw) -> _Portion:
+        now = time.monotonic()
+        drawn = self._draw(wanted)
+        with self._lock:
+            if drawn.had:
+                kept = _Portion(drawn.had - 1, drawn.left + drawn.had - 1, now + SPENT_WITHIN_SECONDS)
+            else:
+                pause = min(REFUSED_AT_MOST_SECONDS, drawn.next_in_seconds)
+                kept = _Portion(-1, 0, now + pause, drawn.next_in_seconds)
+            held = self._portions.get(wanted.subject)
+            if drawn.had and held is not None and held.tokens > 0 and held.until > now:
+                kept.tokens += held.tokens
+            self._portions[wanted.subject] = kept
+            while len(self._portions) > MOST_SUBJECTS:
+                self._portions.popitem(last=False)
+            return _Portion(0 if drawn.had else -1, kept.left, kept.until, kept.next_in_seconds)
+
+
+async def limited(request: Request, caller: Annotated[Caller, Depends(any_caller)]) -> None:
+    """Spend one request of the key's, and of its org's.
+
+    Raises:
+        RateExceeded: If one has none left.
+    """
+    await _spend(request, "key_requests_per_minute", f"key:{caller.key_id}", caller)
+    if caller.org is not None:
+        await _spend(request, "org_requests_per_minute", f"org:{caller.org.org_id}", caller)
+
+
+def per_org(name: str) -> Callable[[Request, Caller], Awaitable[None]]:
+    """A dependency: spend one of an org's limit of this name, such as `retrievals_per_minute`."""
+
+    async def limited_by_org(request: Request, caller: Annotated[Caller, Depends(any_caller)]) -> None:
+        if caller.org is not None:
+            await _spend(request, name, f"{name}:{caller.org.org_id}", caller)
+
+    return limited_by_org
+
+
+async def _spend(request: Request, name: str, subject: str, caller: Caller) -> None:
+    per_minute = request.app.state.services.limits.of(name, dict(caller.limits))
+    if not per_minute:
+        return
+    allowances: Allowances = request.app.state.allowances
+    standing = await allowances.spend(name, Draw(subject, per_minute))
+    nearest: Standing | None = getattr(request.state, "standing", None)
+    if nearest is None or standing.left < nearest.left:
+        request.state.standing = standing
