@@ -9,6 +9,7 @@ from sqlalchemy import ForeignKey, UniqueConstraint, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pipeline.db.base import Base, insert_into
+from pipeline.db.paging import Listed, Place, fetch
 from pipeline.errors import DirectoryNotFound
 
 
@@ -60,6 +61,13 @@ def listing(session: Session, *, org_id: UUID) -> list[ScenarioDirectory]:
     """The org's directories, by name."""
     statement = select(ScenarioDirectory).where(ScenarioDirectory.org_id == org_id).order_by(ScenarioDirectory.name)
     return list(session.scalars(statement))
+
+
+def page(session: Session, *, org_id: UUID, limit: int, after: Place | None) -> Listed[ScenarioDirectory]:
+    """Some of the org's directories, oldest first."""
+    statement = select(ScenarioDirectory).where(ScenarioDirectory.org_id == org_id)
+    at, row_id = ScenarioDirectory.created_at, ScenarioDirectory.id
+    return fetch(session, statement, at, row_id, limit=limit, after=after)
 
 
 def delete(session: Session, directory: ScenarioDirectory) -> None:

@@ -11,6 +11,7 @@ from sqlalchemy import ForeignKey, LargeBinary, Select, Text, UniqueConstraint, 
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pipeline.db.base import Base
+from pipeline.db.paging import Listed, Place, fetch
 from pipeline.errors import ScenarioNotFound, VersionNotFound
 from pipeline.model import ScenarioType
 
@@ -152,7 +153,29 @@ def listing(
     words: str = "",
 ) -> list[Scenario]:
     """The org's scenarios, oldest first; `words` stand in the title, the instruction or a draft of them."""
-    statement = select(Scenario).where(Scenario.org_id == org_id).order_by(Scenario.created_at, Scenario.id)
+    statement = _chosen(org_id, kind=kind, directory_id=directory_id, words=words)
+    return list(session.scalars(statement.order_by(Scenario.created_at, Scenario.id)))
+
+
+def page(
+    session: Session,
+    *,
+    org_id: UUID,
+    kind: ScenarioType | None = None,
+    directory_id: UUID | None = None,
+    words: str = "",
+    limit: int,
+    after: Place | None,
+) -> Listed[Scenario]:
+    """One piece of `listing`."""
+    statement = _chosen(org_id, kind=kind, directory_id=directory_id, words=words)
+    return fetch(session, statement, Scenario.created_at, Scenario.id, limit=limit, after=after)
+
+
+def _chosen(
+    org_id: UUID, *, kind: ScenarioType | None, directory_id: UUID | None, words: str
+) -> Select[Scenario]:
+    statement = select(Scenario).where(Scenario.org_id == org_id)
     if kind is not None:
         statement = statement.where(Scenario.type == kind)
     if directory_id is not None:
@@ -160,13 +183,20 @@ def listing(
     if words:
         texts = (Scenario.title, Scenario.content, Scenario.draft_title, Scenario.draft_content)
         statement = statement.where(_any_contains(texts, words))
-    return list(session.scalars(statement))
+    return statement
 
 
 def versions(session: Session, scenario_id: UUID) -> list[ScenarioVersion]:
     """Everything that was published of it, newest first."""
     statement = select(ScenarioVersion).where(ScenarioVersion.scenario_id == scenario_id)
     return list(session.scalars(statement.order_by(ScenarioVersion.number.desc())))
+
+
+def version_page(session: Session, scenario_id: UUID, *, limit: int, after: Place | None) -> Listed[ScenarioVersion]:
+    """One piece of `versions`."""
+    statement = select(ScenarioVersion).where(ScenarioVersion.scenario_id == scenario_id)
+    at, row_id = ScenarioVersion.created_at, ScenarioVersion.id
+    return fetch(session, statement, at, row_id, limit=limit, after=after, newest_first=True)
 
 
 def version(session: Session, scenario_id: UUID, number: int) -> ScenarioVersion:

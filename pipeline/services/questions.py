@@ -92,6 +92,15 @@ def check(question: Question, settings: RetrieveSettings) -> Asked:
     )
 
 
+def check_query(query: object) -> None:
+    """Refuse words that nothing can be looked for with.
+
+    Raises:
+        InvalidQuestion: Naming what was given and what is allowed.
+    """
+    _check_text("query", query, most=MESSAGE_LIMIT)
+
+
 def check_datasources(where: SearchFilter, known: Sequence[UUID]) -> None:
     """Refuse a filter for websites that the org does not have: an empty answer would look like ignorance.
 

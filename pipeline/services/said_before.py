@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Sequence
 from threading import Lock
+
+import numpy as np
 
 from pipeline.adapters.embedder.port import Embedder
 from pipeline.model import Vector
@@ -37,6 +40,16 @@ class SaidBefore:
         vector = embedder.encode_query(text)
         self.remember(text, vector)
         return vector
+
+    def vectors(self, texts: Sequence[str], embedder: Embedder) -> Vector:
+        """Vectors of texts, shape `(len(texts), dimension)`; those not remembered are computed together."""
+        with self._lock:
+            known = {text: self._vectors[_key(text)] for text in texts if _key(text) in self._vectors}
+        if missing := list(dict.fromkeys(text for text in texts if text not in known)):
+            for text, vector in zip(missing, embedder.encode_queries(missing), strict=True):
+                known[text] = vector
+                self.remember(text, vector)
+        return np.stack([known[text] for text in texts])
 
 
 def _key(text: str) -> bytes:

@@ -9,8 +9,10 @@ from uuid import UUID, uuid4
 from pipeline.adapters.embedder.port import Embedder
 from pipeline.db import orgs, scenario_directories, scenarios
 from pipeline.db.engine import Database, Session
+from pipeline.db.paging import Listed, Place
 from pipeline.db.scenarios import Scenario, ScenarioVersion, TriggerVector
-from pipeline.errors import InvalidScenario
+from pipeline.errors import InvalidScenario, ScenarioChanged, TemporaryError
+from pipeline.logs import get_logger
 from pipeline.model import OrgScope, ScenarioType
 from pipeline.services.clock import Clock
 from pipeline.services.training_budget import check_room
@@ -26,7 +28,7 @@ from pipeline.services.training_text import (
     view_of,
     waiting_text,
 )
-from pipeline.services.training_vectors import vectors_of
+from pipeline.services.training_vectors import Ahead, vectors_of
 from pipeline.settings import Settings
 
 __all__ = ["NewScenario", "ScenarioText", "ScenarioView", "TrainingService", "VersionView", "check"]
@@ -34,6 +36,8 @@ __all__ = ["NewScenario", "ScenarioText", "ScenarioView", "TrainingService", "Ve
 SOMEBODY = "unknown"
 PATIENCE = 5
 """How often publishing begins anew because the draft was changed while its vectors were computed."""
+
+log = get_logger(__name__)
 
 
 class TrainingService:
@@ -54,6 +58,7 @@ class TrainingService:
         self._clock = clock
         self._embedder = embedder
         self._matchers = matchers
+        self._ahead = Ahead()
 
     def add(
         self,
@@ -94,8 +99,30 @@ class TrainingService:
             if not new.is_draft:
                 self._publish(session, scenario, new.text, vectors, by=by, now=now)
         if learns and vectors:
-            self.learn(scope=scope)
+            self._learn_after(scope)
         return view_of(scenario)
+
+    def compute_ahead(self, new: NewScenario) -> None:
+        """Compute what adding or replacing with `new` will need, so that its transaction waits for no model.
+
+        Raises:
+            InvalidScenario: If a field is empty, too long, or does not fit the type.
+        """
+        check(new)
+        if not new.is_draft:
+            self._ahead.keep(new.text, self._vectors(new.text, kind=new.type))
+
+    def compute_ahead_of_publishing(self, scenario_id: UUID, *, scope: OrgScope) -> None:
+        """The same for publishing.
+
+        Raises:
+            ScenarioNotFound: If the org has no such scenario.
+        """
+        with self._database.read() as session:
+            scenario = scenarios.get(session, scenario_id, org_id=scope.org_id)
+            text, kind = waiting_text(scenario), scenario.type
+        if text is not None:
+            self._ahead.keep(text, self._vectors(text, kind=kind))
 
     def learn(self, *, scope: OrgScope) -> None:
         """Learn matching from what is published now, so that no question has to wait for it."""
@@ -123,6 +150,29 @@ class TrainingService:
             found = scenarios.listing(session, org_id=scope.org_id, kind=kind, directory_id=directory_id, words=words)
             return [view_of(scenario) for scenario in found]
 
+    def list_page(
+        self,
+        *,
+        scope: OrgScope,
+        kind: ScenarioType | None = None,
+        directory_id: UUID | None = None,
+        words: str = "",
+        limit: int = 20,
+        after: Place | None = None,
+    ) -> Listed[ScenarioView]:
+        """One piece of `list_scenarios`."""
+        with self._database.read() as session:
+            found = scenarios.page(
+                session,
+                org_id=scope.org_id,
+                kind=kind,
+                directory_id=directory_id,
+                words=words,
+                limit=limit,
+                after=after,
+            )
+            return found.each(view_of)
+
     def replace(
         self, scenario_id: UUID, new: NewScenario, *, scope: OrgScope, by: str = SOMEBODY, learns: bool = True
     ) -> ScenarioView:
@@ -135,30 +185,15 @@ class TrainingService:
             InvalidScenario: If a field is empty, too long, or does not fit the type.
             InstructionsTooLong: If what always applies would no longer fit into a briefing.
             ScenarioNotFound: If the org has no such scenario.
+            ScenarioChanged: If somebody else changed it meanwhile.
             DirectoryNotFound: If it is to be kept in a directory that is not there.
         """
         check(new)
-        now = self._clock()
         before = self.get(scenario_id, scope=scope)
-        is_new = before.is_draft or new.text != ScenarioText(before.title, before.content, before.triggers)
-        wants_vectors = is_new and not new.is_draft and before.type == new.type
-        vectors = self._vectors(new.text, kind=new.type) if wants_vectors else []
-        with self._database.write() as session:
-            scenario = scenarios.get(session, scenario_id, org_id=scope.org_id, to_change=True)
-            if view_of(scenario) != before:
-                raise InvalidScenario(scenario=scenario_id, problem="it was changed meanwhile; read it again")
-            turns = scenario.type != new.type
-            scenario.type = new.type
-            self._apply(session, scenario, new, now=now)
-            if turns or new.is_draft:
-                scenario.is_draft = True
-                self._set_text(scenario, new.text, now=now)
-            elif is_new:
-                self._publish(session, scenario, new.text, vectors, by=by, now=now)
-            self._check_room(session, scenario, now=now)
+        after = self._replace(before, new, scope=scope, by=by)
         if ScenarioType.SCENARIO_SPECIFIC in {before.type, new.type} and learns:
-            self.learn(scope=scope)
-        return view_of(scenario)
+            self._learn_after(scope)
+        return after
 
     def delete(self, scenario_id: UUID, *, scope: OrgScope) -> None:
         """Remove a scenario with all its versions; it applies to nothing from this commit on.
@@ -171,7 +206,7 @@ class TrainingService:
             was_matched = scenario.type == ScenarioType.SCENARIO_SPECIFIC and not scenario.is_draft
             scenarios.delete(session, scenario)
         if was_matched:
-            self.learn(scope=scope)
+            self._learn_after(scope)
 
     def put_draft(self, scenario_id: UUID, text: ScenarioText, *, scope: OrgScope) -> ScenarioView:
         """Keep an edit for later; what is published goes on as it is.
@@ -221,7 +256,7 @@ class TrainingService:
         else:
             raise InvalidScenario(scenario=scenario_id, problem="its draft changes faster than it can be published")
         if vectors:
-            self.learn(scope=scope)
+            self._learn_after(scope)
         return view_of(scenario)
 
     def versions(self, scenario_id: UUID, *, scope: OrgScope) -> list[VersionView]:
@@ -233,6 +268,18 @@ class TrainingService:
         with self._database.read() as session:
             scenarios.get(session, scenario_id, org_id=scope.org_id)
             return [version_view(version) for version in scenarios.versions(session, scenario_id)]
+
+    def version_page(
+        self, scenario_id: UUID, *, scope: OrgScope, limit: int = 20, after: Place | None = None
+    ) -> Listed[VersionView]:
+        """One piece of `versions`.
+
+        Raises:
+            ScenarioNotFound: If the org has no such scenario.
+        """
+        with self._database.read() as session:
+            scenarios.get(session, scenario_id, org_id=scope.org_id)
+            return scenarios.version_page(session, scenario_id, limit=limit, after=after).each(version_view)
 
     def roll_back(self, scenario_id: UUID, number: int, *, scope: OrgScope) -> ScenarioView:
         """Fill the draft with an old version's words; publishing it is another step.
@@ -248,6 +295,39 @@ class TrainingService:
             triggers = tuple(version.triggers) if has_triggers else ()
             self._keep_draft(scenario, ScenarioText(version.title, version.content, triggers))
             return view_of(scenario)
+
+    def _replace(self, before: ScenarioView, new: NewScenario, *, scope: OrgScope, by: str) -> ScenarioView:
+        """Make a scenario what `new` says, unless it is no longer what it was before."""
+        now = self._clock()
+        is_new = before.is_draft or new.text != ScenarioText(before.title, before.content, before.triggers)
+        wants_vectors = is_new and not new.is_draft and before.type == new.type
+        vectors = self._vectors(new.text, kind=new.type) if wants_vectors else []
+        with self._database.write() as session:
+            scenario = scenarios.get(session, before.id, org_id=scope.org_id, to_change=True)
+            if view_of(scenario) != before:
+                raise ScenarioChanged(scenario=before.id)
+            turns = scenario.type != new.type
+            scenario.type = new.type
+            self._apply(session, scenario, new, now=now)
+            if turns or new.is_draft:
+                scenario.is_draft = True
+                self._set_text(scenario, new.text, now=now)
+            elif is_new:
+                self._publish(session, scenario, new.text, vectors, by=by, now=now)
+            self._check_room(session, scenario, now=now)
+            return view_of(scenario)
+
+    def _learn_after(self, scope: OrgScope) -> None:
+        """Learn once the change is committed: now, or when the transaction it is a part of is."""
+
+        def soon() -> None:
+            try:
+                self.learn(scope=scope)
+            except TemporaryError as error:  # what was changed is changed: the next question learns for itself
+                log.warning("matching not learnt", org=str(scope.org_id), problem=str(error))
+
+        if not self._database.after_commit(soon):
+            self.learn(scope=scope)
 
     def _publish(
         self,
@@ -319,4 +399,6 @@ class TrainingService:
     def _vectors(self, text: ScenarioText, *, kind: str) -> list[tuple[str, bytes]]:
         if kind != ScenarioType.SCENARIO_SPECIFIC:
             return []
+        if (known := self._ahead.take(text)) is not None:
+            return known
         return vectors_of((text.title, *text.triggers), self._embedder())

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from pipeline.db import orgs, scenario_directories
 from pipeline.db.engine import Database
+from pipeline.db.paging import Listed, Place
 from pipeline.errors import InvalidScenario
 from pipeline.model import OrgScope
 from pipeline.services.clock import Clock
@@ -37,6 +38,12 @@ class DirectoryService:
         with self._database.read() as session:
             found = scenario_directories.listing(session, org_id=scope.org_id)
             return [directory_view(directory) for directory in found]
+
+    def list_page(self, *, scope: OrgScope, limit: int = 20, after: Place | None = None) -> Listed[DirectoryView]:
+        """Some of the org's directories, oldest first."""
+        with self._database.read() as session:
+            found = scenario_directories.page(session, org_id=scope.org_id, limit=limit, after=after)
+            return found.each(directory_view)
 
     def rename(self, directory_id: UUID, name: str, *, scope: OrgScope) -> DirectoryView:
         """Call a directory something else.
