@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
+from datetime import timedelta
+from functools import cache, cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 from uuid import UUID
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from pipeline.services.datasources import DatasourceService
     from pipeline.services.dead_letters import DeadLetterService
     from pipeline.services.erasure import ErasureService
+    from pipeline.services.evaluation import EvaluationService
+    from pipeline.services.exposition import ExpositionService
+    from pipeline.services.gatekeeping import Gatekeeper
     from pipeline.services.history import HistoryService
     from pipeline.services.idempotency import IdempotencyService
     from pipeline.services.indexing import IndexService
@@ -46,6 +50,7 @@ if TYPE_CHECKING:
     from pipeline.services.page_actions import PageActionService
     from pipeline.services.previewing import PreviewService
     from pipeline.services.provisioning import ProvisioningService
+    from pipeline.services.readiness import ReadinessService
     from pipeline.services.schedules import ScheduleService
     from pipeline.services.searching import SearchService
     from pipeline.services.training import TrainingService
@@ -53,6 +58,9 @@ if TYPE_CHECKING:
     from pipeline.services.training_exchange import ExchangeService
     from pipeline.services.training_lint import LintService
     from pipeline.services.training_matchers import Matchers
+    from pipeline.services.webhook_secrets import Secrets
+    from pipeline.services.webhook_sending import WebhookSender
+    from pipeline.services.webhooks import WebhookService
 
 
 class Services:
@@ -157,6 +165,21 @@ class Services:
         return OrgSettingService(self.database, self.clock)
 
     @cached_property
+    def readiness(self) -> ReadinessService:
+        """Whether each part answers."""
+        from pipeline.services.readiness import ReadinessService
+
+        nobody = OrgScope(UUID(int=0))
+        return ReadinessService(
+            {
+                "database": lambda: self.database.ping(),
+                "broker": self._hints_waiting,
+                "vectors": lambda: self.store().count(scope=nobody),
+                "model": self.embedder,
+            }
+        )
+
+    @cached_property
     def audit(self) -> AuditService:
         """Who did what."""
         from pipeline.services.audit import AuditService
@@ -245,6 +268,13 @@ class Services:
         )
 
     @cached_property
+    def exposition(self) -> ExpositionService:
+        """What Prometheus reads."""
+        from pipeline.services.exposition import ExpositionService
+
+        return ExpositionService(self.database, self.settings, self.clock)
+
+    @cached_property
     def schedules(self) -> ScheduleService:
         """When websites are crawled."""
         from pipeline.services.schedules import ScheduleService
@@ -293,19 +323,23 @@ class Services:
     @cached_property
     def answers(self) -> AnswerService:
         """Briefings."""
-        from pipeline.services.answers import AnswerService
+        return self._answers(self.briefings)
 
-        return AnswerService(
-            self.database,
-            self.settings,
-            self.clock,
-            embedder=self.shared_embedder,
-            store=self.store,
-            quick_store=self.quick_store,
-            sparse=self.sparse,
-            matchers=self.matchers,
-            archive=self.briefings,
-        )
+    @cached_property
+    def evaluation(self) -> EvaluationService:
+        """Golden questions, and how well they are answered; what is asked for them is not kept."""
+        from pipeline.services.briefings import BriefingArchive
+        from pipeline.services.evaluation import EvaluationService
+
+        unkept = BriefingArchive(self.database, self.clock, keep=timedelta(0))
+        return EvaluationService(self.database, self.clock, answers=lambda: self._answers(unkept))
+
+    @cached_property
+    def gatekeeper(self) -> Gatekeeper:
+        """Crawls scored before they end."""
+        from pipeline.services.gatekeeping import Gatekeeper
+
+        return Gatekeeper(self.database, self.settings, self.hints, self.clock, evaluation=self.evaluation)
 
     @cached_property
     def search(self) -> SearchService:
@@ -339,8 +373,36 @@ class Services:
         """The difference between rows and points."""
         return VerificationService(self.database, self.settings, self.clock, store=self.store)
 
+    @cached_property
+    def webhooks(self) -> WebhookService:
+        """Who is told of what happens."""
+        from pipeline.services.webhooks import WebhookService
+
+        return WebhookService(
+            self.database,
+            self.settings.webhooks,
+            self.clock,
+            secrets=self._webhook_secrets,
+            check=lambda url: self._receivers.check(url),  # noqa: PLW0108 - the client is made when first needed
+        )
+
+    @cached_property
+    def webhook_sender(self) -> WebhookSender:
+        """Tells them."""
+        from pipeline.services.webhook_sending import WebhookSender
+
+        return WebhookSender(
+            self.database,
+            self.settings.webhooks,
+            self.clock,
+            secrets=self._webhook_secrets,
+            receivers=lambda: self._receivers,
+        )
+
     def close(self) -> None:
         """Close what was opened here; what was given stays open."""
+        if "webhook_sender" in self.__dict__:
+            self.webhook_sender.close()
         if "briefings" in self.__dict__:
             self.briefings.close()
         if "_shared_embedder" in self.__dict__:
@@ -361,6 +423,21 @@ class Services:
         """Close."""
         self.close()
 
+    def _answers(self, archive: BriefingArchive) -> AnswerService:
+        from pipeline.services.answers import AnswerService
+
+        return AnswerService(
+            self.database,
+            self.settings,
+            self.clock,
+            embedder=self.shared_embedder,
+            store=self.store,
+            quick_store=self.quick_store,
+            sparse=self.sparse,
+            matchers=self.matchers,
+            archive=archive,
+        )
+
     def _hints_waiting(self) -> Mapping[str, int]:
         from pipeline.adapters.celery import broker_url, hints_waiting
 
@@ -371,6 +448,19 @@ class Services:
         from pipeline.adapters.previewer import Previewer
 
         return Previewer(self.settings)
+
+    @cached_property
+    def _webhook_secrets(self) -> Secrets:
+        from pipeline.adapters.webhook_key import webhook_key
+        from pipeline.services.webhook_secrets import Secrets
+
+        return Secrets(cache(lambda: webhook_key(self.settings)))
+
+    @cached_property
+    def _receivers(self) -> OutboundClient:
+        from pipeline.adapters.outbound import OutboundClient
+
+        return OutboundClient(self.settings.crawl, timeout=self.settings.webhooks.timeout, body_limit=2**10)
 
     @cached_property
     def _outbound(self) -> OutboundClient:

@@ -262,7 +262,8 @@ class EvaluateSettings(Group):
     """How an org's golden questions guard what it publishes."""
 
     gate: bool = Field(
-        True, description="Whether a crawl after which golden questions are answered worse is held until somebody decides."
+        default=True,
+        description="Whether a crawl after which golden questions are answered worse is held until somebody decides.",
     )
     tolerance: float = Field(
         0.05, ge=0, le=1, description="How much of the score, from 0 to 1, a crawl may cost without being held."
@@ -292,6 +293,9 @@ class WorkSettings(Group):
     )
     sweep_after: Span = Field(
         timedelta(minutes=5), description="Points of replaced versions are kept this long for running searches."
+    )
+    keep_history: PositiveSpan = Field(
+        timedelta(days=365), description="How long a text that serves no more can be looked up and brought back."
     )
     org_crawls: int = Field(4, ge=0, description="Crawls of one org that run at a time, more wait; 0: no limit.")
     org_pages_per_day: int = Field(

@@ -21,6 +21,7 @@ def run_crawl(*, crawl_id: str, org_id: str | None = None) -> None:
 def index_pages(*, org_id: str, limit: int | None = None) -> None:
     """Index up to `limit` waiting pages, of the org whose turn it is."""
     report = services().index.index_waiting(UUID(org_id), limit=limit or settings().work.index_batch, owner=identity())
+    services().gatekeeper.judge_waiting(UUID(org_id), owner=identity())
     if report.more:
         index_pages.delay(org_id=org_id, limit=limit)
 
@@ -29,3 +30,4 @@ def index_pages(*, org_id: str, limit: int | None = None) -> None:
 def tick(*, schedules: bool = True) -> None:
     """Start what is due, take back what is orphaned, end what is done."""
     services().upkeep.tick(schedules=schedules)
+    services().webhook_sender.start()

@@ -12,7 +12,9 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pipeline.db import datasources
 from pipeline.db.base import Base, insert_into
+from pipeline.db.crawls import RUNNING, Crawl
 from pipeline.db.datasources import Datasource
+from pipeline.db.golden_questions import GoldenQuestion
 from pipeline.db.page_versions import WAITING, PageVersion
 from pipeline.db.pages import Page, is_retrievable
 from pipeline.errors import BeingSwept
@@ -289,7 +291,13 @@ def _is_retired(before: datetime) -> tuple[ColumnElement[bool], ...]:
     is_live = exists().where(VersionChunk.chunk_id == ChunkRow.id, VersionChunk.version_id == Page.live_version)
     waits = exists().where(PageVersion.page_id == ChunkRow.page_id, PageVersion.state == WAITING)
     is_old = (ChunkRow.touched_at < before, Page.updated_at < before)
-    return (*is_old, ChunkRow.doomed_at.is_(None), ~is_live, ~waits)
+    return (*is_old, ChunkRow.doomed_at.is_(None), ~is_live, ~waits, ~_may_be_taken_back())
+
+
+def _may_be_taken_back() -> ColumnElement[bool]:
+    """Points of a website whose crawl is not judged yet: its pages may have to answer as before it."""
+    is_judged = exists().where(GoldenQuestion.org_id == Crawl.org_id)
+    return exists().where(Crawl.datasource_id == ChunkRow.datasource_id, Crawl.status.in_(RUNNING), is_judged)
 
 
 def doom(session: Session, ids: Sequence[UUID], *, before: datetime, now: datetime) -> dict[UUID, list[UUID]]:

@@ -11,6 +11,7 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Text,
+    case,
     delete,
     exists,
     false,
@@ -73,6 +74,10 @@ class Crawl(Leased, Base):
     held_pages: Mapped[int] = mapped_column(default=0)
     not_due_pages: Mapped[int] = mapped_column(default=0, server_default="0")
     """Pages that serve and were not looked at, because it was not their time yet."""
+    useful_attempt: Mapped[int] = mapped_column(default=0, server_default="0")
+    """The last of its attempts that wrote what became of a URL: only those since then tell against it."""
+    vanished: Mapped[int] = mapped_column(default=0, server_default="0")
+    """How many of those since then ended with their worker, which says less than the death of a spider alone."""
     limit_reached: Mapped[bool] = mapped_column(default=False)
     current_url: Mapped[str | None]
     error_message: Mapped[str | None] = mapped_column(Text)
@@ -116,6 +121,21 @@ def resume(crawl: Crawl) -> None:
     """A crawl that is held is not paused."""
     if (crawl.error_message or "").startswith(PAUSED):
         crawl.error_message = None
+
+
+VANISHINGS = 4
+"""So many workers may vanish for one spider that dies alone: a machine that is restarted is not the crawl's fault."""
+
+
+def is_hopeless(crawl: Crawl, *, attempts: int) -> bool:
+    """Whether so many attempts, the present one not counted, got it nowhere since one did."""
+    fruitless = crawl.attempts - min(crawl.useful_attempt, crawl.attempts)
+    return fruitless - crawl.vanished > attempts or crawl.vanished >= VANISHINGS * attempts
+
+
+def note_use(crawl: Crawl) -> None:
+    """Note that this attempt got the crawl on."""
+    crawl.useful_attempt, crawl.vanished = crawl.attempts, 0
 
 
 def get(session: Session, crawl_id: UUID, *, org_id: UUID) -> Crawl:
@@ -214,6 +234,7 @@ def claim(session: Session, crawl_id: UUID, *, now: datetime, lease: timedelta, 
             lease_until=now + lease,
             lease_owner=owner,
             attempts=Crawl.attempts + 1,
+            vanished=Crawl.vanished + case((Crawl.lease_token.is_not(None), 1), else_=0),
             updated_at=now,
         )
         .returning(Crawl)
@@ -322,6 +343,17 @@ def _has_none(*states: str) -> tuple[ColumnElement[bool], ...]:
     """Crawls that run, with nothing left to fetch and no page in these states."""
     unindexed = exists().where(PageVersion.crawl_id == Crawl.id, PageVersion.state.in_(states))
     return (Crawl.status == CrawlStatus.SCRAPING, Crawl.scraped_at.is_not(None), ~unindexed)
+
+
+def about_to_end(session: Session, crawl_ids: Sequence[UUID]) -> list[Crawl]:
+    """Those of the crawls that have nothing left to fetch or to index."""
+    return list(session.scalars(select(Crawl).where(*_has_none(WAITING, LATER), Crawl.id.in_(crawl_ids))))
+
+
+def any_running(session: Session, *, org_id: UUID) -> bool:
+    """Whether a crawl of the org has not ended."""
+    statement = select(Crawl.id).where(Crawl.org_id == org_id, Crawl.status.in_(RUNNING)).limit(1)
+    return session.scalar(statement) is not None
 
 
 def complete_scraped(session: Session, *, now: datetime, crawl_ids: Sequence[UUID]) -> list[Crawl]:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
-from sqlalchemy import Float, ForeignKey, Index, select, update
+from sqlalchemy import Float, ForeignKey, Index, delete, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pipeline.db.base import Base, CompressedText, insert_new
@@ -71,6 +70,12 @@ def claim(
     return session.scalars(statement).one_or_none()
 
 
+def any_due(session: Session, *, org_id: UUID | None) -> bool:
+    """Whether one is due, held or not: cheaper to ask than to claim."""
+    due = select(Evaluation.id).where(Evaluation.state == DUE)
+    return session.scalar((due if org_id is None else due.where(Evaluation.org_id == org_id)).limit(1)) is not None
+
+
 def held(session: Session, evaluation_id: UUID, *, token: UUID) -> Evaluation | None:
     """The evaluation, if this token holds it still; its row is locked until the commit."""
     where = (Evaluation.id == evaluation_id, Evaluation.lease_token == token, Evaluation.state == DUE)
@@ -95,10 +100,11 @@ def accept(session: Session, crawl_id: UUID) -> None:
     session.execute(statement.values(is_accepted=True).execution_options(synchronize_session=False))
 
 
-def forget(session: Session, ids: Sequence[UUID]) -> None:
-    """Delete these."""
-    for found in session.scalars(select(Evaluation).where(Evaluation.id.in_(ids))):
-        session.delete(found)
+def forget_older(session: Session, *, org_id: UUID, keep: int) -> None:
+    """Delete what the org has scored but for so many of the latest, and the last one that was accepted."""
+    kept = [one.id for one in (*scored(session, org_id=org_id, limit=keep), *accepted(session, org_id=org_id))]
+    where = (Evaluation.org_id == org_id, Evaluation.state == SCORED, Evaluation.id.not_in(kept))
+    session.execute(delete(Evaluation).where(*where).execution_options(synchronize_session=False))
 
 
 def _latest(session: Session, *where: object, limit: int) -> list[Evaluation]:

@@ -12,6 +12,12 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 from pipeline.db.base import Base, insert_into
 
 GONE, WITHDRAWN, FOLDED, EMPTIED, REPLACED = "gone", "withdrawn", "folded", "emptied", "replaced"
+WORSE = "worse"
+"""Its new text went live, and the org's golden questions were answered worse with it."""
+
+TEXTS = (REPLACED, WORSE)
+"""Kinds of change that bring a new text."""
+
 STAGED, HELD, REJECTED = "staged", "held", "rejected"
 
 

@@ -84,3 +84,29 @@ def at(session: Session, datasource_id: UUID, moment: datetime) -> dict[UUID, UU
         .order_by(ServedSpan.since)
     )
     return {row.page_id: row.version_id for row in session.execute(statement)}
+
+
+def before(session: Session, datasource_id: UUID, moment: datetime) -> dict[UUID, UUID]:
+    """For each page of the datasource that answered right before this moment: the version that did."""
+    statement = (
+        select(ServedSpan.page_id, ServedSpan.version_id)
+        .join(Page, Page.id == ServedSpan.page_id)
+        .where(
+            Page.datasource_id == datasource_id,
+            ServedSpan.since < moment,
+            or_(ServedSpan.until.is_(None), ServedSpan.until >= moment),
+        )
+        .order_by(ServedSpan.since)
+    )
+    return {row.page_id: row.version_id for row in session.execute(statement)}
+
+
+def changed_since(session: Session, datasource_id: UUID, moment: datetime) -> bool:
+    """Whether any page of the datasource answers otherwise than before this moment, or did meanwhile."""
+    statement = (
+        select(ServedSpan.id)
+        .join(Page, Page.id == ServedSpan.page_id)
+        .where(Page.datasource_id == datasource_id, or_(ServedSpan.since >= moment, ServedSpan.until >= moment))
+        .limit(1)
+    )
+    return session.scalar(statement) is not None

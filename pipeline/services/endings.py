@@ -14,8 +14,9 @@ from pipeline.db.crawls import Crawl
 from pipeline.db.datasources import Datasource
 from pipeline.db.engine import Session
 from pipeline.model import CrawlStatus
-from pipeline.services import holding, revisiting, sitewide
+from pipeline.services import gate, holding, revisiting, sitewide
 from pipeline.services.dead_letters import note_crawl
+from pipeline.services.webhooks import announce_end
 from pipeline.settings import Settings
 
 SPREAD = timedelta(hours=1)
@@ -24,7 +25,8 @@ SPREAD = timedelta(hours=1)
 def complete(session: Session, settings: Settings, *, now: datetime, crawl_ids: Sequence[UUID] = ()) -> list[Crawl]:
     """End crawls with nothing left to fetch or to index, all or those named. Twice is the same as once.
 
-    Before that, every page is what it is to be now that all are known.
+    Before that, every page is what it is to be now that all are known, and what an org's golden questions make of it
+    is scored.
     """
     scraped = crawls.scraped(session, crawl_ids=crawl_ids)
     undecided = [] if crawl_ids else crawls.left_undecided(session)
@@ -33,7 +35,8 @@ def complete(session: Session, settings: Settings, *, now: datetime, crawl_ids: 
     datasources.hold(session, {*scraped.values(), *undecided})
     for datasource_id in sorted({*scraped.values(), *undecided}):
         sitewide.decide(session, datasource_id, settings, now=now)
-    ended = crawls.complete_scraped(session, now=now, crawl_ids=list(scraped))
+    awaited = gate.awaited(session, list(scraped), settings, now=now)
+    ended = crawls.complete_scraped(session, now=now, crawl_ids=[found for found in scraped if found not in awaited])
     for crawl in ended:
         recount(session, crawl)
         settle(session, crawl, now=now)
@@ -66,6 +69,7 @@ def settle(session: Session, crawl: Crawl, *, now: datetime) -> None:
         revisiting.weigh(session, datasource)
         datasource.next_crawl_at = revisiting.next_crawl(session, datasource, at=at, now=now)
     frontier.forget(session, [old for old in crawls.ended(session, datasource.id) if old != crawl.id])
+    announce_end(session, crawl, now=now)
 
 
 def next_crawl_at(datasource: Datasource, *, now: datetime) -> datetime | None:

@@ -12,6 +12,7 @@ from pipeline.db import (
     chunks,
     crawls,
     datasources,
+    evaluations,
     held_changes,
     outbox,
     page_versions,
@@ -28,6 +29,7 @@ from pipeline.services import holding, sitewide
 from pipeline.services.clock import Clock
 from pipeline.services.hints import Hints, relay
 from pipeline.services.pages import find_page
+from pipeline.services.serving import make_live
 from pipeline.settings import Settings
 from pipeline.stages.chunk.repeats import repeatable
 
@@ -226,6 +228,8 @@ class HistoryService:
             if not count:
                 raise NothingHeld(crawl=crawl_id)
             crawl.updated_at = now
+            if is_approved:
+                evaluations.accept(session, crawl.id)
             holding.note_decision(session, crawl)
             sitewide.decide(session, crawl.datasource_id, self._settings, now=now)
         relay(self._database, self._hints)
@@ -241,7 +245,7 @@ class HistoryService:
             _keep_as_told(session, page, version, now=now)
             session.refresh(version)
             if version.indexed_at is not None and chunks.touch_whole(session, version.id, version.chunk_count, now=now):
-                _serve(session, page, version, now=now)
+                make_live(session, page, version, now=now)
             else:
                 page_versions.cut_anew(session, version)
                 outbox.put(session, outbox.INDEX, page.org_id, now=now)
@@ -260,15 +264,6 @@ class HistoryService:
             if not done.pages:
                 break
         return RolledBack(changed=report.changed + len(waiting) - left, left=report.left, waiting=left)
-
-
-def _serve(session: Session, page: Page, version: PageVersion, *, now: datetime) -> None:
-    if page.live_version is not None:
-        page_versions.retire(session, page.live_version, now=now)
-    version.retired_at = None
-    page.live_version, page.updated_at, page.target, page.detail = version.id, now, None, None
-    if not page.excluded:
-        page.status, page.reason = PageStatus.SYNCED, Reason.SYNCED
 
 
 def _keep_as_told(session: Session, page: Page, version: PageVersion, *, now: datetime) -> None:

@@ -19,12 +19,25 @@ from pipeline.db import crawls, frontier, held_changes, outbox, page_versions, p
 from pipeline.db.crawls import Crawl
 from pipeline.db.datasources import Datasource
 from pipeline.db.engine import Session
-from pipeline.db.held_changes import EMPTIED, FOLDED, GONE, HELD, REJECTED, REPLACED, STAGED, WITHDRAWN, HeldChange
+from pipeline.db.held_changes import (
+    EMPTIED,
+    FOLDED,
+    GONE,
+    HELD,
+    REJECTED,
+    REPLACED,
+    STAGED,
+    TEXTS,
+    WITHDRAWN,
+    WORSE,
+    HeldChange,
+)
 from pipeline.db.page_versions import PageVersion
 from pipeline.db.pages import Page
 from pipeline.logs import get_logger
 from pipeline.model import PageStatus, Reason
 from pipeline.services.harm import Replaced, least_harmed, worse
+from pipeline.services.webhooks import announce_hold
 from pipeline.settings import Settings
 from pipeline.stages.chunk.repeats import repeatable
 from pipeline.urls import url_key
@@ -38,6 +51,7 @@ TOLD = {
     FOLDED: "it would fold into another page",
     EMPTIED: "it would leave: it shows no text any more",
     REPLACED: "its text would be replaced by one that says little, or that many pages say",
+    WORSE: "with its new text the golden questions were answered worse",
 }
 """What would become of a held page."""
 
@@ -84,7 +98,7 @@ def stage(
 def known_text(session: Session, page: Page, text_hash: str) -> HeldChange | None:
     """The change to this very text that waits for a decision, or was rejected."""
     known = held_changes.get(session, page.id)
-    return known if known is not None and (known.kind, known.digest) == (REPLACED, text_hash) else None
+    return known if known is not None and known.kind in TEXTS and known.digest == text_hash else None
 
 
 def withdraw(session: Session, page: Page) -> None:
@@ -133,6 +147,7 @@ def decide(session: Session, crawl: Crawl, settings: Settings, *, now: datetime)
             _carry_out(session, change, now=now)
     if held:
         _tell(crawl, len(held), serving=serving)
+        announce_hold(session, crawl, held_pages=len(held), now=now)
     session.flush()
     del together
     return len(held)
@@ -153,7 +168,8 @@ def reject(session: Session, crawl: Crawl) -> int:
         page = session.get_one(Page, change.page_id)
         _set_aside(session, change)
         change.state, change.version_id = REJECTED, None
-        page.reason, page.detail = Reason.SYNCED, None
+        if page.live_version is not None:
+            page.reason, page.detail = Reason.SYNCED, None
         _note(session, change, page, frontier.DECLINED, Reason.HELD)
     return len(held)
 
@@ -246,7 +262,7 @@ def _carry_out(session: Session, change: HeldChange, *, now: datetime) -> None:
         return
     page.updated_at, page.detail = now, None
     reason = Reason(change.reason)
-    if change.kind == REPLACED:
+    if change.kind in TEXTS:
         page.reason = Reason.SYNCED
         if _release(session, page, change.version_id, now=now):
             _note(session, change, page, frontier.UPDATED, Reason.SYNCED)

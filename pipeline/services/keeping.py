@@ -8,19 +8,22 @@ from uuid import UUID, uuid4
 
 from pipeline.db import frontier, held_changes, page_versions, pages
 from pipeline.db.crawls import Crawl
+from pipeline.db.datasources import Datasource
 from pipeline.db.engine import Session
 from pipeline.db.frontier import FrontierEntry
 from pipeline.db.page_versions import PageVersion
 from pipeline.db.pages import Page
 from pipeline.model import Discovered, Document, Outcome, PageStatus, Reason
+from pipeline.rules import CrawlRules
 from pipeline.services import holding
 from pipeline.services.batch import Batch
 from pipeline.services.harm import Replaced
 from pipeline.services.revisiting import Looks
 from pipeline.services.sitewide import may_be_site_wide
+from pipeline.services.websites import rules_of
 from pipeline.settings import Settings
 from pipeline.stages.chunk.repeats import arrangement, repeatable
-from pipeline.urls import url_key
+from pipeline.urls import split, url_key
 
 GONE = (404, 410)
 TEMPORARY = (Reason.HTTP_ERROR, Reason.TOO_SLOW, Reason.ADDRESS_REFUSED, Reason.REDIRECT_LOOP, Reason.POISON)
@@ -54,6 +57,7 @@ class Keeper:
         self._outcomes = outcomes
         self._batch = Batch(session, crawl, outcomes, now=now)
         self._looks = Looks(session, crawl, settings, self._batch, now=now)
+        self._new_rules = _rules_since(session, crawl)
         self.kept_versions = 0
 
     def keep_all(self) -> None:
@@ -69,6 +73,16 @@ class Keeper:
         if entry is None or entry.state != frontier.LEASED or entry.lease_token != self._crawl.lease_token:
             return
         self._batch.discover(outcome.discovered)
+        if self._new_rules is not None and outcome.retry_at is None:
+            is_out = any(self._new_rules.excludes(split(url)) for url in (outcome.url, outcome.final_url) if url)
+            if not is_out and outcome.reason == Reason.EXCLUDED_RULE:
+                self._close(entry, frontier.DECLINED, Reason.EXCLUDED_RULE)
+                return
+            if is_out:
+                outcome = Outcome(outcome.url_key, outcome.url, outcome.fetched_at, reason=Reason.EXCLUDED_RULE)
+        self._keep_by_kind(entry, outcome)
+
+    def _keep_by_kind(self, entry: FrontierEntry, outcome: Outcome) -> None:
         if outcome.retry_at is not None and (outcome.untried or entry.attempts < self._settings.work.attempts):
             self._put_back(entry, outcome)
         elif outcome.document is not None and outcome.reason is None:
@@ -106,7 +120,8 @@ class Keeper:
             page.text_hash = document.text_hash
             self._note_fetch(page, outcome)
             self._done(entry, page, frontier.UNCHANGED, Reason.UNCHANGED)
-        elif self._was_taken_back(page, document):
+        elif self._was_taken_back(page, document) or self._was_worse(page, document):
+            page.fetched_at = outcome.fetched_at
             self._close(entry, frontier.DECLINED, Reason.HELD)
         else:
             self._add_version(entry, page, outcome, document)
@@ -116,6 +131,13 @@ class Keeper:
         if page.live_version is not None or page.reason != Reason.HELD:
             return False
         return holding.known_text(self._session, page, document.text_hash) is not None
+
+    def _was_worse(self, page: Page, document: Document) -> bool:
+        """Whether this very text served already and answered worse: it waits for a decision, or was rejected."""
+        if page.live_version is None:
+            return False
+        known = holding.known_text(self._session, page, document.text_hash)
+        return known is not None and known.kind == held_changes.WORSE
 
     def _move(self, entry: FrontierEntry, final_url: str) -> FrontierEntry | None:
         """Fold a redirected URL into where it led. None when that page is dealt with already."""
@@ -276,6 +298,8 @@ class Keeper:
         if reason in FOLDS:
             self._fold(entry, reason, target=outcome.final_url)
             return
+        if reason == Reason.OFF_SITE:
+            entry.target = outcome.final_url
         self._doubt_or_decline(entry, self._page(entry, url=outcome.url), reason, outcome)
 
     def _doubt_or_decline(self, entry: FrontierEntry, page: Page, reason: Reason, outcome: Outcome) -> None:
@@ -290,8 +314,6 @@ class Keeper:
             page.status, page.reason = PageStatus.ERROR, reason
             self._close(entry, frontier.FAILED, reason)
         else:
-        if reason == Reason.OFF_SITE:
-            entry.target = outcome.final_url
             self._decline(entry, page, reason)
 
     def _doubt(self, entry: FrontierEntry, page: Page, reason: Reason, outcome: Outcome) -> None:
@@ -371,6 +393,13 @@ class Keeper:
     def _close(self, entry: FrontierEntry, outcome: str, reason: Reason) -> None:
         entry.state, entry.outcome, entry.reason = frontier.DONE, outcome, reason
         entry.lease_token, entry.retry_at = None, None
+
+
+def _rules_since(session: Session, crawl: Crawl) -> CrawlRules | None:
+    """The rules of a website that somebody changed after its crawl began: its spider goes by those before."""
+    source = session.get_one(Datasource, crawl.datasource_id, populate_existing=True)
+    is_changed = crawl.started_at is not None and source.updated_at > crawl.started_at
+    return rules_of(source) if is_changed else None
 
 
 def fold_twins(session: Session, page: Page, *, crawl_id: UUID | None) -> None:

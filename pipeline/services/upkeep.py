@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from pipeline import metrics
 from pipeline.adapters.qdrant.port import VectorStore
 from pipeline.db import (
     briefings,
@@ -26,15 +27,19 @@ from pipeline.db import leases as row_leases
 from pipeline.db.crawls import Crawl
 from pipeline.db.datasources import Datasource
 from pipeline.db.engine import Database, Session
+from pipeline.db.evaluations import Evaluation
 from pipeline.db.page_versions import PageVersion
-from pipeline.errors import BrokerUnavailable, VectorStoreUnavailable
+from pipeline.errors import BrokerUnavailable, TemporaryError, VectorStoreUnavailable
 from pipeline.logs import get_logger
 from pipeline.model import CrawlTrigger, OrgScope
 from pipeline.services import endings, operations
 from pipeline.services.clock import Clock
 from pipeline.services.dead_letters import note_page
+from pipeline.services.erasure import ErasureService
 from pipeline.services.hints import Hints, relay
 from pipeline.services.keeping import set_aside
+from pipeline.services.removal import Removal
+from pipeline.services.retention import forget_texts
 from pipeline.settings import Settings
 
 log = get_logger(__name__)
@@ -64,6 +69,7 @@ class TickReport:
     parked: int = 0
     completed: int = 0
     swept: int = 0
+    removed: int = 0
 
 
 class UpkeepService:
@@ -78,10 +84,20 @@ class UpkeepService:
         self._hints = hints
         self._clock = clock
         self._store = store
+        self._removal = Removal(database, clock, store=store)
+        self._erasure = ErasureService(database, clock, store=store)
         self._sweep_due = self._report_due = datetime.min.replace(tzinfo=UTC)
 
     def tick(self, *, schedules: bool = True) -> TickReport:
         """One round of everything that is due; without `schedules`, no crawl is begun by the clock."""
+        with metrics.TICK_SECONDS.time():
+            report = self._round(schedules=schedules)
+        metrics.SWEPT.add_many(report.swept)
+        if report != TickReport():
+            log.info("upkeep", **{name: count for name, count in _counts(report) if count})
+        return report
+
+    def _round(self, *, schedules: bool) -> TickReport:
         started = self._start_due() if schedules else 0
         parked = self._park()
         with self._database.write() as session:
@@ -93,10 +109,9 @@ class UpkeepService:
             relayed=relay(self._database, self._hints),
             hinted=self._hint_orphans(),
             swept=self._sweep(),
+            removed=self._remove(),
         )
         self._report_unheard()
-        if report != TickReport():
-            log.info("upkeep", **{name: count for name, count in _counts(report) if count})
         return report
 
     def take_over(self) -> int:
@@ -107,7 +122,7 @@ class UpkeepService:
         with self._database.write() as session:
             hosts.leave_all(session)
             workers.forget(session, before=datetime.max.replace(tzinfo=UTC))
-            return sum(row_leases.end_all(session, table) for table in (Crawl, PageVersion))
+            return sum(row_leases.end_all(session, table) for table in (Crawl, PageVersion, Evaluation))
 
     def _start_due(self) -> int:
         """Begin each due crawl once, however many beats look, and once for all the times that were missed."""
@@ -149,6 +164,8 @@ class UpkeepService:
             waiting_orgs = {org_id: page_versions.waiting_hints(session, org_id) for org_id in waiting}
         told_crawls = self._tell(self._hints.crawl, idle)
         told_orgs = self._tell(self._hints.index, waiting_orgs)
+        metrics.REDELIVERIES.add_many(len(told_crawls), work="crawl")
+        metrics.REDELIVERIES.add_many(len(told_orgs), work="index")
         if told_crawls or told_orgs:
             with self._database.write() as session:
                 for crawl_id in told_crawls:
@@ -182,6 +199,15 @@ class UpkeepService:
             log.warning("broker away: hints wait")
         return told
 
+    def _remove(self) -> int:
+        """Remove some of what was deleted, for no longer than the time between two ticks: work goes on beside it."""
+        lasting = self._settings.work.tick / 4
+        try:
+            return self._removal.go_on(lasting=lasting) + self._erasure.go_on(lasting=lasting)
+        except TemporaryError as error:
+            log.warning("removal waits", problem=type(error).__name__)
+            return 0
+
     def _sweep(self) -> int:
         """Remove points that no version of a page needs any more, then their rows.
 
@@ -198,6 +224,7 @@ class UpkeepService:
             dead_letters.forget(session, before=now - LETTERS_KEPT)
             org_days.forget(session, before=now - DAYS_KEPT)
             briefings.forget(session, before=now - self._settings.retrieve.keep_briefings, limit=BRIEFINGS_AT_A_TIME)
+            forget_texts(session, before=now - self._settings.work.keep_history)
         before = now - self._settings.work.sweep_after
         with self._database.read() as session:
             retired = chunks.retired(session, before=before, limit=AT_A_TIME)
