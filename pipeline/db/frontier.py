@@ -47,6 +47,8 @@ class FrontierEntry(Base):
     lastmod: Mapped[str | None]
     state: Mapped[str] = mapped_column(default=WAITING)
     attempts: Mapped[int] = mapped_column(default=0)
+    deaths: Mapped[int] = mapped_column(default=0, server_default="0")
+    """How many spiders died with this URL in hand."""
     lease_token: Mapped[UUID | None]
     retry_at: Mapped[datetime | None]
     outcome: Mapped[str | None]
@@ -156,7 +158,7 @@ def take(session: Session, crawl_id: UUID, *, token: UUID, limit: int, now: date
 
 
 def reclaim(session: Session, crawl_id: UUID, *, token: UUID) -> int:
-    """Put back what an earlier holder of the crawl had leased. Returns how many URLs."""
+    """Put back what an earlier holder of the crawl had in hand as it died. Returns how many URLs."""
     statement = (
         update(FrontierEntry)
         .where(
@@ -164,13 +166,13 @@ def reclaim(session: Session, crawl_id: UUID, *, token: UUID) -> int:
             FrontierEntry.state == LEASED,
             FrontierEntry.lease_token != token,
         )
-        .values(state=WAITING, lease_token=None)
+        .values(state=WAITING, lease_token=None, deaths=FrontierEntry.deaths + 1)
     )
     return count_changed(session, statement)
 
 
 def put_back(session: Session, crawl_id: UUID, *, token: UUID) -> int:
-    """Put back what a holder has leased and never asked for. It counts as no attempt. Returns how many URLs."""
+    """Put back what a holder gives back unharmed. It counts as no attempt. Returns how many URLs."""
     statement = (
         update(FrontierEntry)
         .where(FrontierEntry.crawl_id == crawl_id, FrontierEntry.state == LEASED, FrontierEntry.lease_token == token)
@@ -217,17 +219,17 @@ def _waiting_of(crawl_id: UUID, host: str) -> Update:
     )
 
 
-def set_aside(session: Session, crawl_id: UUID, *, token: UUID, attempts: int) -> list[FrontierEntry]:
-    """Give up URLs that `attempts` earlier holders of the crawl had in hand when they ended. Returns them."""
+def set_aside(session: Session, crawl_id: UUID, *, token: UUID, deaths: int) -> list[FrontierEntry]:
+    """Give up URLs that so many earlier holders of the crawl had in hand as they died. Returns them."""
     statement = (
         update(FrontierEntry)
         .where(
             FrontierEntry.crawl_id == crawl_id,
             FrontierEntry.state == LEASED,
             FrontierEntry.lease_token != token,
-            FrontierEntry.attempts >= attempts,
+            FrontierEntry.deaths + 1 >= deaths,
         )
-        .values(state=DONE, outcome=FAILED, reason=Reason.POISON, lease_token=None)
+        .values(state=DONE, outcome=FAILED, reason=Reason.POISON, lease_token=None, deaths=FrontierEntry.deaths + 1)
         .returning(FrontierEntry)
         .execution_options(populate_existing=True, synchronize_session=False)
     )

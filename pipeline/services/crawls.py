@@ -195,8 +195,9 @@ class CrawlService:
         """Hold a crawl that needs a spider; None when it needs none, or somebody has it.
 
         The first claim seeds the frontier with the start page and every page kept so far; a later
-        one puts back what the spider before had leased. The last attempt leaves out what every spider
-        had in hand as it died: one page must not cost the others. A crawl that ends that one too fails.
+        one puts back what the spider before had leased, but for URLs that all but the last of the allowed
+        attempts died of: one page must not cost the others. A crawl whose spiders die, one after the other,
+        before they have written anything fails in the end.
         """
         with self._database.write() as session:
             return self._claim(session, crawl_id, owner=owner, now=self._clock())
@@ -216,8 +217,9 @@ class CrawlService:
             crawl.started_at = now
             datasource.last_crawl_started_at = now
             _seed(session, crawl, datasource, now=now)
-        if crawl.attempts == self._settings.work.attempts > 1:
-            given_up = frontier.set_aside(session, crawl_id, token=crawl.lease_token, attempts=crawl.attempts - 1)
+        if self._settings.work.attempts > 1:
+            deaths = self._settings.work.attempts - 1
+            given_up = frontier.set_aside(session, crawl_id, token=crawl.lease_token, deaths=deaths)
             for entry in given_up:
                 note_url(session, crawl, entry, now=now)
         frontier.reclaim(session, crawl_id, token=crawl.lease_token)
@@ -228,7 +230,7 @@ class CrawlService:
         """Why no spider shall take this crawl any more."""
         if datasource.deleted_at is not None:
             return "its website was deleted"
-        if crawl.attempts > self._settings.work.attempts:
+        if crawls.is_hopeless(crawl, attempts=self._settings.work.attempts):
             return crawl.error_message or "its spider ended too often"
         return None
 
@@ -250,6 +252,8 @@ class CrawlService:
             if not row_leases.release(session, Crawl, [claim.crawl_id], token=claim.token, burn=burn):
                 return
             hosts.leave(session, claim.token)
+            if not burn:
+                frontier.put_back(session, claim.crawl_id, token=claim.token)
             crawl = crawls.get(session, claim.crawl_id, org_id=claim.org_id)
             crawl.error_message = detail or crawl.error_message
             delays = self._settings.work.hint_delays

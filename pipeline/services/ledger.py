@@ -124,6 +124,8 @@ class DatabaseLedger:
             limit = self._limit(session, crawl)
             keeper = Keeper(session, crawl, self._settings, outcomes, now=now, page_limit=limit)
             keeper.keep_all()
+            if outcomes:
+                crawls.note_use(crawl)
             if keeper.kept_versions:
                 outbox.put(session, outbox.INDEX, crawl.org_id, now=now)
             url = outcomes[-1].url if outcomes else None
