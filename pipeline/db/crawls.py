@@ -345,6 +345,17 @@ def _has_none(*states: str) -> tuple[ColumnElement[bool], ...]:
     return (Crawl.status == CrawlStatus.SCRAPING, Crawl.scraped_at.is_not(None), ~unindexed)
 
 
+def about_to_end(session: Session, crawl_ids: Sequence[UUID]) -> list[Crawl]:
+    """Those of the crawls that have nothing left to fetch or to index."""
+    return list(session.scalars(select(Crawl).where(*_has_none(WAITING, LATER), Crawl.id.in_(crawl_ids))))
+
+
+def any_running(session: Session, *, org_id: UUID) -> bool:
+    """Whether a crawl of the org has not ended."""
+    statement = select(Crawl.id).where(Crawl.org_id == org_id, Crawl.status.in_(RUNNING)).limit(1)
+    return session.scalar(statement) is not None
+
+
 def complete_scraped(session: Session, *, now: datetime, crawl_ids: Sequence[UUID]) -> list[Crawl]:
     """End those of the crawls that have nothing left to fetch or to index. Doing it twice is the same as once."""
     statement = (
