@@ -157,6 +157,18 @@ def deleted(session: Session, *, limit: int) -> list[Datasource]:
     return list(session.scalars(statement))
 
 
+def urls(session: Session, *, org_id: UUID) -> list[str]:
+    """Where the org's datasources start, those deleted included."""
+    return list(session.scalars(select(Datasource.url).where(Datasource.org_id == org_id)))
+
+
+def urls_elsewhere(session: Session, *, org_id: UUID) -> list[str]:
+    """Where the datasources of all other orgs start."""
+    return list(
+        session.scalars(select(Datasource.url).where(Datasource.org_id != org_id, Datasource.deleted_at.is_(None)))
+    )
+
+
 def drop(session: Session, datasource_id: UUID) -> None:
     """Delete the row of a deleted datasource, with whatever still hangs on it."""
     statement = delete(Datasource).where(Datasource.id == datasource_id, Datasource.deleted_at.is_not(None))

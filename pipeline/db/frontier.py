@@ -11,7 +11,7 @@ from uuid import UUID
 from sqlalchemy import CursorResult, ForeignKey, Index, Update, delete, func, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from pipeline.db.base import Base, count_changed, insert_new
+from pipeline.db.base import ROWS_AT_A_TIME, Base, count_changed, insert_new
 from pipeline.db.crawls import Crawl
 from pipeline.model import CrawlProgress, Discovered, Reason
 
@@ -405,8 +405,9 @@ def reopen(session: Session, crawl_id: UUID, url_keys: Sequence[str]) -> int:
 def forget_urls(session: Session, datasource_id: UUID, url_keys: Sequence[str]) -> None:
     """Forget what crawls of the datasource noted of these URLs."""
     own = select(Crawl.id).where(Crawl.datasource_id == datasource_id)
-    statement = delete(FrontierEntry).where(FrontierEntry.crawl_id.in_(own), FrontierEntry.url_key.in_(url_keys))
-    session.execute(statement.execution_options(synchronize_session=False))
+    for first in range(0, len(url_keys), ROWS_AT_A_TIME):
+        noted = (FrontierEntry.crawl_id.in_(own), FrontierEntry.url_key.in_(url_keys[first : first + ROWS_AT_A_TIME]))
+        session.execute(delete(FrontierEntry).where(*noted).execution_options(synchronize_session=False))
 
 
 def forget_some(session: Session, crawl_id: UUID, *, limit: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
@@ -72,6 +73,12 @@ def forget(session: Session, *, now: datetime) -> None:
     is_asked = select(HostStake).where(HostStake.host == Host.host).exists()
     is_past = [or_(column.is_(None), column < now) for column in (Host.closed_until, Host.next_start)]
     session.execute(delete(Host).where(*is_past, ~is_asked))
+
+
+def forget_sites(session: Session, sites: Collection[str], *, now: datetime) -> None:
+    """Delete what is known of these hosts, but for those that somebody asks just now."""
+    is_asked = select(HostStake).where(HostStake.host == Host.host, HostStake.until >= now).exists()
+    session.execute(delete(Host).where(Host.host.in_(sites), ~is_asked))
 
 
 def leave_all(session: Session) -> None:

@@ -35,6 +35,11 @@ def unsent(session: Session, *, limit: int) -> list[OutboxHint]:
     return list(session.scalars(select(OutboxHint).order_by(OutboxHint.created_at, OutboxHint.id).limit(limit)))
 
 
+def forget(session: Session, target_id: UUID) -> None:
+    """Delete hints that speak of this."""
+    session.execute(delete(OutboxHint).where(OutboxHint.target_id == target_id))
+
+
 def sent(session: Session, ids: Sequence[UUID]) -> None:
     """Forget hints that left."""
     session.execute(delete(OutboxHint).where(OutboxHint.id.in_(ids)))

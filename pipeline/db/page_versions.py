@@ -26,7 +26,7 @@ from pipeline.db import datasources
 from pipeline.db.base import Base, CompressedText, count_changed
 from pipeline.db.leases import Leased, free
 from pipeline.db.orgs import Org
-from pipeline.db.pages import Page
+from pipeline.db.pages import IDS_AT_A_TIME, Page
 
 WAITING, INDEXED, SUPERSEDED, POISON = "waiting", "indexed", "superseded", "poison"
 LATER = "later"
@@ -144,9 +144,20 @@ def supersede_all(
     statement = update(PageVersion).where(PageVersion.org_id == org_id, PageVersion.state.in_((WAITING, LATER, HELD)))
     if datasource_id is not None:
         statement = statement.where(PageVersion.datasource_id == datasource_id)
-    if page_ids is not None:
-        statement = statement.where(PageVersion.page_id.in_(page_ids))
-    session.execute(statement.values(state=SUPERSEDED).execution_options(synchronize_session=False))
+    statement = statement.values(state=SUPERSEDED).execution_options(synchronize_session=False)
+    if page_ids is None:
+        session.execute(statement)
+        return
+    for first in range(0, len(page_ids), IDS_AT_A_TIME):
+        session.execute(statement.where(PageVersion.page_id.in_(page_ids[first : first + IDS_AT_A_TIME])))
+
+
+def move(session: Session, page_ids: Sequence[UUID], *, datasource_id: UUID) -> None:
+    """Give the versions of these pages to another datasource of the org."""
+    for first in range(0, len(page_ids), IDS_AT_A_TIME):
+        part = page_ids[first : first + IDS_AT_A_TIME]
+        statement = update(PageVersion).where(PageVersion.page_id.in_(part)).values(datasource_id=datasource_id)
+        session.execute(statement.execution_options(synchronize_session=False))
 
 
 def is_held(session: Session, *, org_id: UUID, now: datetime, datasource_id: UUID | None = None) -> bool:
@@ -329,6 +340,13 @@ def overworked(session: Session, *, attempts: int, now: datetime) -> list[PageVe
 
 def orphans(session: Session, *, now: datetime, limit: int) -> list[UUID]:
     """Orgs with pages that wait, that nobody holds, and whose next hint is due."""
+def still_held(session: Session, ids: Sequence[UUID], *, token: UUID, now: datetime) -> bool:
+    """Whether the holder of `token` may write points of any of these versions now. Locks nothing."""
+    held_ones = (PageVersion.id.in_(ids), PageVersion.lease_token == token, PageVersion.lease_until >= now)
+    statement = select(PageVersion.id).where(*held_ones, PageVersion.state == WAITING).limit(1)
+    return session.scalar(statement) is not None
+
+
     statement = (
         select(PageVersion.org_id)
         .where(

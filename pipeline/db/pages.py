@@ -138,6 +138,15 @@ def wake(session: Session, datasource_id: UUID, *, folded_into: str | None = Non
     session.execute(statement.values(**unknown).execution_options(synchronize_session="fetch"))
 
 
+def wake_folded(session: Session, datasource_id: UUID, urls: Sequence[str]) -> None:
+    """Have the next crawl read anew the pages that lead to one of these URLs."""
+    unknown = {"next_fetch_at": None, "etag": None, "last_modified": None, "body_hash": None}
+    for first in range(0, len(urls), IDS_AT_A_TIME):
+        folded = (Page.datasource_id == datasource_id, Page.target.in_(urls[first : first + IDS_AT_A_TIME]))
+        statement = update(Page).where(*folded).values(**unknown)
+        session.execute(statement.execution_options(synchronize_session="fetch"))
+
+
 def count_kept(session: Session, datasource_id: UUID) -> int:
     """How many pages of the datasource serve now, those excluded by hand left out."""
     serves = (Page.live_version.is_not(None), Page.excluded.is_(False))
@@ -250,6 +259,14 @@ def chosen(session: Session, conditions: Sequence[ColumnElement[bool]], *, ids: 
 def some(session: Session, datasource_id: UUID, *, limit: int) -> list[UUID]:
     """Some pages of the datasource, whatever became of them."""
     return list(session.scalars(select(Page.id).where(Page.datasource_id == datasource_id).limit(limit)))
+
+
+def move(session: Session, page_ids: Sequence[UUID], *, datasource_id: UUID) -> None:
+    """Give pages to another datasource of the org; what is counted of their old one is without them."""
+    for first in range(0, len(page_ids), IDS_AT_A_TIME):
+        part = page_ids[first : first + IDS_AT_A_TIME]
+        statement = update(Page).where(Page.id.in_(part)).values(datasource_id=datasource_id)
+        session.execute(statement.execution_options(synchronize_session=False))
 
 
 def drop(session: Session, page_ids: Sequence[UUID]) -> None:

@@ -37,6 +37,11 @@ def keep(session: Session, origin: str, status: int, body: bytes, *, expires_at:
     session.execute(statement.on_conflict_do_update(index_elements=[RobotsAnswer.origin], set_=values))
 
 
+def forget_all(session: Session) -> None:
+    """Delete every answer: each is asked for again when it is needed."""
+    session.execute(delete(RobotsAnswer))
+
+
 def forget(session: Session, *, now: datetime) -> None:
     """Delete answers that are not believed any more."""
     session.execute(delete(RobotsAnswer).where(RobotsAnswer.expires_at <= now))

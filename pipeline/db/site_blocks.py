@@ -55,6 +55,13 @@ def note_all(session: Session, noted: Sequence[tuple[Page, AbstractSet[int]]]) -
     insert_new(session, PageBlock, rows)
 
 
+def forget(session: Session, page_ids: Sequence[UUID]) -> None:
+    """Count these pages no more."""
+    for first in range(0, len(page_ids), ROWS_AT_A_TIME):
+        statement = delete(PageBlock).where(PageBlock.page_id.in_(page_ids[first : first + ROWS_AT_A_TIME]))
+        session.execute(statement.execution_options(synchronize_session=False))
+
+
 def site_wide(
     session: Session,
     datasource_id: UUID,

@@ -11,7 +11,8 @@ from pipeline.db import leases as row_leases
 from pipeline.db.crawls import Crawl
 from pipeline.db.datasources import Datasource
 from pipeline.db.engine import Database, Session
-from pipeline.errors import CrawlAlreadyRunning, LeaseLost
+from pipeline.db.paging import Listed, Place
+from pipeline.errors import CrawlAlreadyRunning, CrawlNotFound, LeaseLost
 from pipeline.model import CrawlStatus, CrawlTrigger, Discovered, OrgScope
 from pipeline.services import endings, holding, moving, revisiting
 from pipeline.services.clock import Clock
@@ -155,8 +156,15 @@ class CrawlService:
         stored = (source.include_paths, source.exclude_paths, source.extra_hosts)
         return new.subdomains == source.subdomains and [list(one) for one in given] == list(stored)
 
-    def start(self, datasource_id: UUID, *, scope: OrgScope, trigger: CrawlTrigger = CrawlTrigger.MANUAL) -> CrawlJob:
-        """Start a crawl: a row, and a hint that leaves after the commit.
+    def start(
+        self,
+        datasource_id: UUID,
+        *,
+        scope: OrgScope,
+        trigger: CrawlTrigger = CrawlTrigger.MANUAL,
+        only_due: bool = False,
+    ) -> CrawlJob:
+        """Start a crawl: a row, and a hint that leaves after the commit. With `only_due`, of pages whose time has come.
 
         Raises:
             CrawlAlreadyRunning: If one is running; its id is among the facts.
@@ -164,7 +172,7 @@ class CrawlService:
         now = self._clock()
         with self._database.write() as session:
             datasource = datasources.get(session, datasource_id, org_id=scope.org_id)
-            crawl = crawls.begin(session, datasource, trigger=trigger, now=now)
+            crawl = crawls.begin(session, datasource, trigger=trigger, now=now, only_due=only_due)
             if crawl is None:
                 running = crawls.running(session, datasource_id)
                 raise CrawlAlreadyRunning(crawl=running.id if running else None, datasource=datasource_id)
@@ -282,21 +290,51 @@ class CrawlService:
                 Failure(url=entry.url, reason=entry.reason or "", http_status=entry.http_status, detail=entry.detail)
                 for entry in failed
             )
-            return _job(crawl, chunks=chunks, embedded=embedded, pending=pending, refusals=refusals, failures=failures)
+            return job_view(
+                crawl, chunks=chunks, embedded=embedded, pending=pending, refusals=refusals, failures=failures
+            )
 
     def list_jobs(self, *, scope: OrgScope, limit: int = 20) -> list[CrawlJob]:
         """The org's crawls, newest first, without refusals and failures."""
         with self._database.read() as session:
             found = crawls.listing(session, org_id=scope.org_id, limit=limit)
             pending = page_versions.count_waiting_of(session, [crawl.id for crawl in found])
-            return [_job(crawl, pending=pending.get(crawl.id, 0)) for crawl in found]
+            return [job_view(crawl, pending=pending.get(crawl.id, 0)) for crawl in found]
 
     def list_running(self, *, scope: OrgScope) -> list[CrawlJob]:
         """The org's crawls that have not ended, oldest first, without refusals and failures."""
         with self._database.read() as session:
             found = backlog.running_crawls(session, org_id=scope.org_id)
             pending = page_versions.count_waiting_of(session, [crawl.id for crawl in found])
-            return [_job(crawl, pending=pending.get(crawl.id, 0)) for crawl in found]
+            return [job_view(crawl, pending=pending.get(crawl.id, 0)) for crawl in found]
+
+    def page_through(
+        self, datasource_id: UUID, *, scope: OrgScope, limit: int = 20, after: Place | None = None
+    ) -> Listed[CrawlJob]:
+        """Some of a website's crawls, newest first, without refusals and failures.
+
+        Raises:
+            DatasourceNotFound: If the org has no such website.
+        """
+        with self._database.read() as session:
+            datasources.get(session, datasource_id, org_id=scope.org_id)
+            found = crawls.page_through(session, datasource_id, limit=limit, after=after)
+            pending = page_versions.count_waiting_of(session, [crawl.id for crawl in found.items])
+            return found.each(lambda crawl: job_view(crawl, pending=pending.get(crawl.id, 0)))
+
+    def job_of(self, datasource_id: UUID, crawl_id: UUID, *, scope: OrgScope) -> CrawlJob:
+        """How a crawl of this website stands.
+
+        Raises:
+            DatasourceNotFound: If the org has no such website.
+            CrawlNotFound: If that has no such crawl.
+        """
+        with self._database.read() as session:
+            datasources.get(session, datasource_id, org_id=scope.org_id)
+        job = self.job(crawl_id, scope=scope)
+        if job.datasource_id != datasource_id:
+            raise CrawlNotFound(crawl=crawl_id)
+        return job
 
     def list_datasources(self, *, scope: OrgScope) -> list[Datasource]:
         """The org's websites, oldest first."""
@@ -329,7 +367,7 @@ def _seed(session: Session, crawl: Crawl, datasource: Datasource, *, now: dateti
     frontier.add(session, crawl.id, [start, *seen], now=now)
 
 
-def _job(
+def job_view(
     crawl: Crawl,
     *,
     chunks: int = 0,

@@ -192,8 +192,19 @@ class IndexService:
         with self._database.write() as session:
             chunks.mark_stored(session, [piece.id for piece in pieces], org_id=claim.scope.org_id)
 
+        self._check_held(claim)
     def _computed_elsewhere(self, claim: _Claim, texts: set[str], *, model: str) -> dict[str, UUID]:
         """Where the vectors are that others were computing, once they are done, or have lost their lease.
+
+    def _check_held(self, claim: _Claim) -> None:
+        """Write no point for pages that were deleted, or given to another, while their vectors were computed.
+
+        Raises:
+            LeaseLost: If none of them is held any more.
+        """
+        with self._database.read() as session:
+            if not page_versions.still_held(session, claim.ids, token=claim.token, now=self._clock()):
+                raise LeaseLost(pages=len(claim.ids))
 
         Whoever waits has stored its own first, so two never wait for each other.
         """

@@ -15,9 +15,11 @@ from pipeline.model import OrgScope, PageStatus, Reason
 from pipeline.services import sitewide
 from pipeline.services.clock import Clock
 from pipeline.services.reasons import Why, explain
+from pipeline.services.serving import rule_out
+from pipeline.services.websites import rules_of
 from pipeline.settings import Settings
 from pipeline.stages.chunk.repeats import excerpts
-from pipeline.urls import canonical, url_key
+from pipeline.urls import canonical, split, url_key
 
 SITE_WIDE = "on most pages of the site"
 """Why a block of the text is in none of the page's chunks."""
@@ -223,6 +225,10 @@ class PageService:
             page.excluded, page.updated_at = excluded, self._clock()
             if excluded:
                 page.status, page.reason = PageStatus.EXCLUDED, Reason.EXCLUDED_MANUALLY
+            elif detail := rules_of(datasources.get(session, page.datasource_id, org_id=scope.org_id)).excluded_by(
+                split(page.url)
+            ):
+                rule_out(session, page, now=page.updated_at, detail=detail)
             elif page.live_version is not None:
                 page.status, page.reason = PageStatus.SYNCED, Reason.SYNCED
             else:

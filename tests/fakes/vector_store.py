@@ -95,7 +95,9 @@ class MemoryStore:
         return len(self._of(scope))
 
     def erase(self, *, scope: OrgScope) -> None:
-        """Forget every point of the org."""
+        """Forget every point of the org; a store that was never prepared has none."""
+        if self._identity is None:
+            return
         self.delete([point.id for point in self._of(scope)], scope=scope)
 
     def close(self) -> None:

@@ -156,8 +156,11 @@ class EdgeStore:
     def erase(self, *, scope: OrgScope) -> None:
         """Remove every point of the org, and every byte of it: what is left is copied into new files.
 
-        Keeps all others waiting meanwhile, about a second per 10,000 points that are left.
+        Keeps all others waiting meanwhile, about a second per 10,000 points that are left. A store that was
+        never made has nothing to forget.
         """
+        if self._identity is None and not self._path.exists():
+            return
         self._remove(only(scope), at_most=0)
         self._rebuild()
 

@@ -33,6 +33,9 @@ SLICE = 256
 SLICE_OF_IDS = 2_048
 """Ids in one message."""
 
+COPYING = timedelta(minutes=10)
+"""How long an owner that copies its store may be silent."""
+
 
 class RemoteStore:
     """The vector store of a process beside the owner. Safe to share between threads, and after a fork.
@@ -109,8 +112,8 @@ class RemoteStore:
         return int(self._call({"call": "count", "org": str(scope.org_id)}).head["count"])
 
     def erase(self, *, scope: OrgScope) -> None:
-        """Remove every point of the org."""
-        self._call({"call": "erase", "org": str(scope.org_id)})
+        """Remove every point of the org. The owner copies all others: it may take minutes."""
+        self._call({"call": "erase", "org": str(scope.org_id)}, patience=COPYING)
 
     def close(self) -> None:
         """Close the connections that no call is using."""
@@ -119,31 +122,34 @@ class RemoteStore:
                 connection.close()
             self._idle.clear()
 
-    def _call(self, head: dict[str, object], arrays: Sequence[wire.Array] = ()) -> Message:
+    def _call(
+        self, head: dict[str, object], arrays: Sequence[wire.Array] = (), *, patience: timedelta | None = None
+    ) -> Message:
         """Ask the owner once; once more on a new connection if the kept one had been closed."""
+        seconds = (patience or self._timeout).total_seconds()
         try:
-            return _unless_error(self._exchange(Message(head, arrays)))
+            return _unless_error(self._exchange(Message(head, arrays), seconds=seconds))
         except TimeoutError as error:
-            seconds = self._timeout.total_seconds()
             raise VectorStoreUnavailable(socket=self._path, problem=f"no answer in {seconds:g} s") from error
         except (OSError, ValueError) as error:
             raise VectorStoreUnavailable(socket=self._path, problem=str(error)) from error
 
-    def _exchange(self, message: Message) -> Message:
+    def _exchange(self, message: Message, *, seconds: float) -> Message:
         kept = self._take()
         if kept is not None:
             try:
-                return self._ask(kept, message)
+                return self._ask(kept, message, seconds=seconds)
             except TimeoutError:
                 raise
             except ConnectionError:  # the owner was restarted since
                 self.close()
-        return self._ask(self._connect(), message)
+        return self._ask(self._connect(), message, seconds=seconds)
 
-    def _ask(self, connection: socket.socket, message: Message) -> Message:
+    def _ask(self, connection: socket.socket, message: Message, *, seconds: float) -> Message:
         """One call on this connection, which is kept only if the answer came whole."""
         answer = None
         try:
+            connection.settimeout(seconds)
             wire.send(connection, message)
             answer = wire.receive(connection)
         finally:

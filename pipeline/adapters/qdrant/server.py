@@ -176,8 +176,11 @@ class ServerStore:
             return client.count(self._collection, count_filter=_filter(scope), exact=True).count
 
     def erase(self, *, scope: OrgScope) -> None:
-        """Remove every point of the org."""
-        self._remove(_filter(scope))
+        """Remove every point of the org. A collection that was never made has nothing to forget."""
+        with self._server() as client:
+            is_there = self._describe(client) is not None
+        if is_there:
+            self._remove(_filter(scope))
 
     def close(self) -> None:
         """Close the connections."""
