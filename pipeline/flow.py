@@ -13,6 +13,7 @@ from uuid import UUID
 from pipeline.adapters.embedder.port import Embedder, Tokenizer
 from pipeline.adapters.qdrant.port import VectorStore
 from pipeline.adapters.qdrant.sparse import Bm25Encoder
+from pipeline.metrics import EMBED_BATCH_SECONDS
 from pipeline.model import Chunk, OrgScope, Point, Vector
 from pipeline.settings import Settings
 from pipeline.stages.chunk import chunk
@@ -93,7 +94,8 @@ def vectors(
     copies = store.vectors(set(same_text.values()), scope=scope) if same_text else {}
     found = {text_hash: copies[chunk_id] for text_hash, chunk_id in same_text.items() if chunk_id in copies}
     new = {piece.chunk.text_hash: piece.chunk for piece in pieces if piece.chunk.text_hash not in found}
-    computed = embedder.encode_documents([piece.embedded_text for piece in new.values()])
+    with EMBED_BATCH_SECONDS.time():
+        computed = embedder.encode_documents([piece.embedded_text for piece in new.values()])
     found.update(zip(new, computed, strict=True))
     return found, set(new)
 

@@ -24,6 +24,14 @@ Labels = tuple[str, ...]
 
 Queue = Literal["crawl", "index", "upkeep"]
 Work = Literal["crawl", "index"]
+CrawlState = Literal["pending", "scraping", "held"]
+Letter = Literal["page", "crawl", "url"]
+SpiderEnd = Literal["finished", "temporary", "lease_lost", "stopped", "died"]
+Quantile = Literal["0.5", "0.9", "0.99", "1"]
+QUEUES: tuple[Queue, ...] = get_args(Queue)
+CRAWL_STATES: tuple[CrawlState, ...] = get_args(CrawlState)
+LETTERS: tuple[Letter, ...] = get_args(Letter)
+QUANTILES: tuple[Quantile, ...] = get_args(Quantile)
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """Upper ends of the classes of a histogram of times."""
@@ -136,7 +144,7 @@ def _lease(work: Work, state: Literal["held", "expired"]) -> Labels:
     return (work, state)
 
 
-def _crawl_status(status: Literal["pending", "scraping", "held"]) -> Labels:
+def _crawl_status(status: CrawlState) -> Labels:
     return (status,)
 
 
@@ -144,11 +152,11 @@ def _outcome(outcome: str) -> Labels:
     return (outcome,)
 
 
-def _quantile(quantile: Literal["0.5", "0.9", "0.99", "1"]) -> Labels:
+def _quantile(quantile: Quantile) -> Labels:
     return (quantile,)
 
 
-def _letter(kind: Literal["page", "crawl", "url"]) -> Labels:
+def _letter(kind: Letter) -> Labels:
     return (kind,)
 
 
@@ -160,7 +168,7 @@ def _indexed(result: Literal["indexed", "given_back", "failed"]) -> Labels:
     return (result,)
 
 
-def _spider(end: Literal["finished", "temporary", "lease_lost", "stopped", "died"]) -> Labels:
+def _spider(end: SpiderEnd) -> Labels:
     return (end,)
 
 
@@ -168,7 +176,7 @@ def _hint(queue: Queue, result: Literal["sent", "not_sent"]) -> Labels:
     return (queue, result)
 
 
-def _answer(result: Literal["whole", "degraded", "failed"]) -> Labels:
+def _answer(result: Literal["whole", "degraded"]) -> Labels:
     return (result,)
 
 
@@ -244,10 +252,10 @@ CHUNKS = Counter(
     _chunk,
 )
 EMBED_BATCH_SECONDS = Histogram("sitewise_embed_batch_seconds", "Seconds to embed the new texts of one batch.", _plain)
-ANSWERS = Counter("sitewise_briefings_total", "Questions, by whether the briefing was whole.", _answer)
+ANSWERS = Counter("sitewise_briefings_total", "Briefings given, whole or without a part that did not answer.", _answer)
 ANSWER_SECONDS = Histogram("sitewise_briefing_seconds", "Seconds from a question to its briefing.", _plain)
 HTTP_REQUESTS = Counter(
-    "sitewise_http_requests_total", "HTTP requests, by route template; `none` where no route fits.", _request
+    "sitewise_http_requests_total", "HTTP requests, by route template; `(none)` where no route fits.", _request
 )
 HTTP_SECONDS = Histogram("sitewise_http_request_seconds", "Seconds from request to the end of its answer.", _route)
 

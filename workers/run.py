@@ -51,6 +51,7 @@ def options_of(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--beat", action="store_true", help="also send the schedule's ticks (harmless when doubled)")
     parser.add_argument("--no-schedules", action="store_true", help="beat starts no crawl that is due")
+    parser.add_argument("--place", type=int, default=0, help="added to the port of metrics, where one is set")
     parser.add_argument("--watch-stdin", action="store_true", help="end when standard input closes")
     return parser.parse_args(arguments)
 
@@ -93,14 +94,15 @@ def _run(options: argparse.Namespace) -> int:
         concurrency=options.concurrency or CRAWLS_AT_A_TIME,
         beat=options.beat,
         scheduled_crawls=not options.no_schedules,
+        place=options.place,
     )
 
 
 def _supervise(processes: Sequence[tuple[str, list[str]]]) -> int:
     told = Told()
     programs = [
-        Program(name=f"{queue}-{place}", command=worker_command(queue, *extra))
-        for place, (queue, extra) in enumerate(processes, start=1)
+        Program(name=f"{queue}-{number}", command=worker_command(queue, *extra, f"--place={number - 1}"))
+        for number, (queue, extra) in enumerate(processes, start=1)
     ]
     with Supervisor(programs):
         told.wait()

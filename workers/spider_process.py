@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import Protocol, Self
 from uuid import UUID
 
+from pipeline import metrics
 from pipeline.errors import DatabaseUnavailable, LeaseLost
 from pipeline.logs import get_logger
 from pipeline.owner.processes import kill_group, wait_without_reaping
@@ -108,6 +109,9 @@ def run(
         if end is End.LEASE_LOST and watch.wait(FAREWELL_SECONDS):
             end = End.BY_ITSELF
         status = watch.stop(grace=0 if end is End.LEASE_LOST else GRACE_SECONDS)
+    metrics.SPIDERS.add(end=_told_apart(end, status))
+    if status == LEASE_LOST or end is End.LEASE_LOST:
+        metrics.LEASES_LOST.add(work="crawl")
     log.info(
         "spider ended",
         crawl=str(claim.crawl_id),
@@ -189,6 +193,14 @@ class Watch:
         wait_without_reaping(self._child)
         self._has_ended.set()
         self.wake.set()
+
+
+def _told_apart(end: End, status: int) -> metrics.SpiderEnd:
+    """How a spider ended, as it is counted."""
+    if end is not End.BY_ITSELF:
+        return "lease_lost" if end is End.LEASE_LOST else "stopped"
+    ends: dict[int, metrics.SpiderEnd] = {FINISHED: "finished", TEMPORARY: "temporary", LEASE_LOST: "lease_lost"}
+    return ends.get(status, "died")
 
 
 def _told(status: int) -> str:

@@ -7,13 +7,16 @@ import os
 import socket
 import threading
 import warnings
+from contextlib import AbstractContextManager, nullcontext
 
 from celery import signals
 from celery.beat import ScheduleEntry, Scheduler, SchedulingError, Service
 from celery.exceptions import SecurityWarning
 
-from pipeline.adapters.celery import CRAWL_QUEUE, INDEX_QUEUE
+from pipeline.adapters.celery import CRAWL_QUEUE, INDEX_QUEUE, UPKEEP_QUEUE
+from pipeline.adapters.scraping import ScrapeServer
 from pipeline.logs import get_logger
+from pipeline.metrics import exposition
 from pipeline.settings import Settings
 from workers import spider_process
 from workers.app import app, configure
@@ -24,11 +27,14 @@ from workers.watchdog import Watchdog
 log = get_logger(__name__)
 
 
-def work(queue: str, settings: Settings, *, concurrency: int, beat: bool, scheduled_crawls: bool) -> int:
+def work(
+    queue: str, settings: Settings, *, concurrency: int, beat: bool, scheduled_crawls: bool, place: int = 0
+) -> int:
     """Take hints from this queue until told to end (SIGTERM, SIGINT). Returns the exit status.
 
     Told once, it begins nothing new, ends its spiders without counting an attempt, and finishes the
     batch it embeds. Told twice, it ends at once: leases run out and the work is taken up elsewhere.
+    Metrics, where a port is set for them, are served `place` ports after it.
     """
     configure(settings, scheduled_crawls=scheduled_crawls)
     _keep_our_logging()
@@ -48,11 +54,19 @@ def work(queue: str, settings: Settings, *, concurrency: int, beat: bool, schedu
     )
     log.info("worker started", queue=queue)
     presence = Presence(queue, sends_ticks=beat, operations=services().operations)
-    with presence, Watchdog(queue, worker, due_rows(queue)):
+    with _scraped(queue, settings, place), presence, Watchdog(queue, worker, due_rows(queue)):
         worker.start()
     services().close()
     log.info("worker ended", queue=queue)
     return int(worker.exitcode or 0)
+
+
+def _scraped(queue: str, settings: Settings, place: int) -> AbstractContextManager[object]:
+    """Metrics of this process; the worker of upkeep also tells how the whole installation stands."""
+    if not settings.metrics.port:
+        return nullcontext()
+    render = services().exposition.render if queue == UPKEEP_QUEUE else exposition
+    return ScrapeServer(render, host=settings.metrics.host, port=settings.metrics.port + place)
 
 
 def _warm(queue: str) -> None:

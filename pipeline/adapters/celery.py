@@ -5,19 +5,21 @@ from __future__ import annotations
 import threading
 import time
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
 from pipeline.adapters.sockets import socket_path
 from pipeline.errors import BrokerUnavailable
+from pipeline.metrics import HINTS, Queue
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
     from celery import Celery
 
-CRAWL_TASK, CRAWL_QUEUE = "crawl.run", "crawl"
-INDEX_TASK, INDEX_QUEUE = "index.pages", "index"
-UPKEEP_TASK, UPKEEP_QUEUE = "upkeep.tick", "upkeep"
+CRAWL_TASK, INDEX_TASK, UPKEEP_TASK = "crawl.run", "index.pages", "upkeep.tick"
+CRAWL_QUEUE: Final = "crawl"
+INDEX_QUEUE: Final = "index"
+UPKEEP_QUEUE: Final = "upkeep"
 
 BROKER_SOCKET = "broker"
 
@@ -67,7 +69,7 @@ class CeleryHints:
                 self._celery.close()
                 self._celery = None
 
-    def _send(self, task: str, queue: str, facts: dict[str, str]) -> None:
+    def _send(self, task: str, queue: Queue, facts: dict[str, str]) -> None:
         """Publish once. After a failure none is tried for a while: a hundred hints do not wait a hundred times."""
         from kombu.exceptions import KombuError, OperationalError  # noqa: PLC0415 - Celery is slow to import
 
@@ -75,8 +77,10 @@ class CeleryHints:
             raise BrokerUnavailable(problem="it did not answer a moment ago")
         try:
             self._app().send_task(task, kwargs=facts, queue=queue, ignore_result=True, retry=False)
+            HINTS.add(queue=queue, result="sent")
         except (OperationalError, KombuError, OSError) as error:
             self._silent_until = time.monotonic() + self._timeout.total_seconds()
+            HINTS.add(queue=queue, result="not_sent")
             raise BrokerUnavailable(problem=str(error) or type(error).__name__) from error
 
     def _app(self) -> Celery:

@@ -6,13 +6,19 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, func, select
+from sqlalchemy import ColumnElement, func, literal, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from pipeline.db.crawls import RUNNING, Crawl, has_room, is_due
 from pipeline.db.leases import Leased, free
 from pipeline.db.outbox import OutboxHint
 from pipeline.db.page_versions import PageVersion, is_waiting_state
+from pipeline.metrics import Work
+
+COUNTED_UP_TO = 10_000
+"""Rows that wait are counted so far: who looks every few seconds needs no more."""
+
+LOOKED_AT, ORGS_NAMED = 2_000, 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +39,17 @@ class Leases:
 
 
 def due_crawls(session: Session, *, now: datetime, most_of_org: int) -> tuple[int, Due | None]:
-    """How many crawls may be taken now, and the one that waits longest."""
+    """How many crawls may be taken now, counted up to a limit, and the one that waits longest."""
     return _counted(session, Crawl.id, Crawl.created_at, is_due(now) & has_room(now, most_of_org))
 
 
 def due_pages(session: Session, *, attempts: int, now: datetime) -> tuple[int, Due | None]:
-    """How many page versions may be taken now, and the org of the one that waits longest."""
+    """How many page versions may be taken now, counted up to a limit, and the org of the one that waits longest."""
     return _counted(session, PageVersion.org_id, PageVersion.created_at, _page_is_due(now, attempts))
 
 
 def unsent_hints(session: Session) -> tuple[int, Due | None]:
-    """How many hints have not left, and the oldest."""
+    """How many hints have not left, counted up to a limit, and the oldest."""
     return _counted(session, OutboxHint.target_id, OutboxHint.created_at, OutboxHint.created_at.is_not(None))
 
 
@@ -62,11 +68,47 @@ def oldest_unsent_hint(session: Session) -> Due | None:
     return _oldest(session, OutboxHint.target_id, OutboxHint.created_at, OutboxHint.created_at.is_not(None))
 
 
-def leases(session: Session, table: type[Leased], *, now: datetime) -> Leases:
-    """How a table's leases stand."""
-    held = select(func.count(), func.min(table.lease_until)).where(table.lease_until >= now)
+def crawl_leases(session: Session, *, now: datetime) -> Leases:
+    """How the leases of crawls stand."""
+    return _leases(session, Crawl, Crawl.status.in_(RUNNING), now=now)
+
+
+def page_leases(session: Session, *, now: datetime) -> Leases:
+    """How the leases of page versions stand."""
+    return _leases(session, PageVersion, is_waiting_state(), now=now)
+
+
+def longest_waiting_orgs(
+    session: Session, *, attempts: int, most_of_org: int, now: datetime
+) -> list[tuple[Work, UUID, datetime]]:
+    """The ten orgs whose crawl, or whose page, waits longest: `crawl` or `index`, the org, and since when.
+
+    Only the oldest rows are looked at, so an org that fills them all hides those behind it.
+    """
+    due_crawls = _by_org(session, Crawl.org_id, Crawl.created_at, is_due(now) & has_room(now, most_of_org))
+    due_texts = _by_org(session, PageVersion.org_id, PageVersion.created_at, _page_is_due(now, attempts))
+    found: list[tuple[Work, UUID, datetime]] = [("crawl", *row) for row in due_crawls]
+    found += [("index", *row) for row in due_texts]
+    return sorted(found, key=lambda row: row[2])[:ORGS_NAMED]
+
+
+def _by_org(
+    session: Session,
+    org_id: InstrumentedAttribute[UUID],
+    since: InstrumentedAttribute[datetime],
+    which: ColumnElement[bool],
+) -> list[tuple[UUID, datetime]]:
+    oldest = select(org_id, since.label("since")).where(which).order_by(since).limit(LOOKED_AT).subquery()
+    first = func.min(oldest.c.since)
+    statement = select(oldest.c.org_id, first).group_by(oldest.c.org_id).order_by(first).limit(ORGS_NAMED)
+    return [(row[0], row[1]) for row in session.execute(statement)]
+
+
+def _leases(session: Session, table: type[Leased], worked_on: ColumnElement[bool], *, now: datetime) -> Leases:
+    """Leases stand on rows that are `worked_on` alone, and an index knows those."""
+    held = select(func.count(), func.min(table.lease_until)).where(worked_on, table.lease_until >= now)
     count, next_end = session.execute(held).one()
-    expired = session.scalar(select(func.count()).where(table.lease_until < now))
+    expired = session.scalar(select(func.count()).where(worked_on, table.lease_until < now))
     return Leases(held=count, expired=expired or 0, next_end=next_end)
 
 
@@ -86,7 +128,8 @@ def _counted(
     since: InstrumentedAttribute[datetime],
     which: ColumnElement[bool],
 ) -> tuple[int, Due | None]:
-    return session.scalar(select(func.count()).where(which)) or 0, _oldest(session, target, since, which)
+    some = select(literal(1)).where(which).limit(COUNTED_UP_TO).subquery()
+    return session.scalar(select(func.count()).select_from(some)) or 0, _oldest(session, target, since, which)
 
 
 def _oldest(

@@ -59,7 +59,7 @@ def note(session: Session, letter: dict[str, object], *, now: datetime) -> None:
 
 def listing(session: Session, *, org_id: UUID, cause: str | None = None, limit: int | None = None) -> list[DeadLetter]:
     """The org's dead letters that stand, the latest first; with `cause`, those of that cause or fingerprint."""
-    statement = select(DeadLetter).where(DeadLetter.org_id == org_id, _stands())
+    statement = select(DeadLetter).where(DeadLetter.org_id == org_id, is_standing())
     if cause is not None:
         statement = statement.where(or_(DeadLetter.cause == cause, DeadLetter.fingerprint == cause))
     return list(session.scalars(statement.order_by(DeadLetter.last_seen_at.desc(), DeadLetter.id).limit(limit)))
@@ -80,7 +80,7 @@ def get(session: Session, letter_id: UUID, *, org_id: UUID) -> DeadLetter:
 
 def stands(session: Session, letter: DeadLetter) -> bool:
     """Whether nothing has been done about it, and nothing newer has taken its place."""
-    return session.scalar(select(DeadLetter.id).where(DeadLetter.id == letter.id, _stands())) is not None
+    return session.scalar(select(DeadLetter.id).where(DeadLetter.id == letter.id, is_standing())) is not None
 
 
 def count(session: Session, *, org_id: UUID) -> int:
@@ -104,7 +104,7 @@ def forget(session: Session, *, before: datetime) -> None:
     session.execute(delete(DeadLetter).where(DeadLetter.redriven_at < before))
 
 
-def _stands() -> ColumnElement[bool]:
+def is_standing() -> ColumnElement[bool]:
     """Not put back, and its page has no newer text, or its website no later crawl that went well or goes on."""
     newer, died = aliased(PageVersion), aliased(PageVersion)
     replaced = exists().where(died.id == DeadLetter.work_id, newer.page_id == died.page_id, newer.number > died.number)

@@ -45,6 +45,7 @@ class Owner:
         settings: What is set; children get exactly these.
         beat: Whether datasources that are due are crawled meanwhile. Orphaned work is taken back either way.
         log_dir: A folder for the children's log lines; without one they go to this process's stderr.
+        serves: Whether the HTTP API is one of the children, where the settings say.
 
     Raises:
         DataDirectoryBusy: On entering, if another process owns the directory.
@@ -53,9 +54,12 @@ class Owner:
         BrokerUnavailable: If the embedded broker does not start.
     """
 
-    def __init__(self, settings: Settings, *, beat: bool = False, log_dir: Path | None = None) -> None:
+    def __init__(
+        self, settings: Settings, *, beat: bool = False, log_dir: Path | None = None, serves: bool = False
+    ) -> None:
         self._settings = settings
         self._beat = beat
+        self._serves = serves
         self._log_dir = log_dir
         self._open = ExitStack()
         self._supervisors: list[Supervisor] = []
@@ -81,7 +85,7 @@ class Owner:
 
     @property
     def pids(self) -> dict[str, int]:
-        """The processes that run now, by name: `broker`, `crawl`, `index` and `upkeep`."""
+        """The processes that run now, by name: `broker`, `crawl`, `index`, `upkeep` and `api`."""
         return {name: pid for supervisor in self._supervisors for name, pid in supervisor.pids.items()}
 
     @contextmanager
@@ -97,15 +101,32 @@ class Owner:
             yield
 
     def _workers(self) -> list[Program]:
-        """One process a queue; where nothing is due by the clock, ticks still take back what is orphaned."""
+        """One process a queue; where nothing is due by the clock, ticks still take back what is orphaned.
+
+        Their metrics follow those of the process that owns them.
+        """
         schedules = [] if self._beat else ["--no-schedules"]
         indexers = self._settings.work.index_processes or min(os.cpu_count() or 1, MOST_INDEXERS)
         return [
-            self._worker("crawl"),
-            self._worker("index"),
-            *(self._worker("index", name=f"index-{number}") for number in range(2, indexers + 1)),
-            self._worker("upkeep", "--beat", *schedules, start_after_seconds=UPKEEP_AFTER_SECONDS),
+            self._worker("crawl", "--place=1"),
+            self._worker("index", "--place=2"),
+            *(self._worker("index", f"--place={n + 1}", name=f"index-{n}") for n in range(2, indexers + 1)),
+            self._worker(
+                "upkeep",
+                "--beat",
+                *schedules,
+                f"--place={indexers + 2}",
+                start_after_seconds=UPKEEP_AFTER_SECONDS,
+            ),
         ]
+
+    def _api(self) -> Program:
+        return Program(
+            name="api",
+            command=[sys.executable, "-m", "pipeline.api", "--watch-stdin"],
+            environment=environment_of(self._settings),
+            log_file=self._log_file("api"),
+        )
 
     def _worker(self, queue: str, *options: str, name: str | None = None, start_after_seconds: float = 0.0) -> Program:
         return Program(

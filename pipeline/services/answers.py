@@ -9,11 +9,12 @@ from uuid import UUID, uuid4
 
 import numpy as np
 
+from pipeline import metrics
 from pipeline.adapters.embedder.port import Embedder
 from pipeline.adapters.embedder.shared import SharedEmbedder
 from pipeline.adapters.qdrant.port import VectorStore
 from pipeline.adapters.qdrant.sparse import Bm25Encoder
-from pipeline.db import chunks, datasources, orgs, pages, scenarios
+from pipeline.db import chunks, datasources, orgs, pages, partners, scenarios
 from pipeline.db.chunks import LiveChunk
 from pipeline.db.engine import Database
 from pipeline.db.scenarios import ActiveScenario
@@ -126,12 +127,19 @@ class AnswerService:
             TemporaryError: If the database is away; if it does not degrade, the store or the model.
         """
         asked = check(question, self._settings.retrieve)
-        if not degrades:
-            return self._brief(asked, scope=scope, trace=question.trace, lacking=None)
+        with metrics.ANSWER_SECONDS.time():
+            if degrades:
+                briefing = self._brief_with_what_answers(asked, scope=scope, trace=question.trace)
+            else:
+                briefing = self._brief(asked, scope=scope, trace=question.trace, lacking=None)
+        metrics.ANSWERS.add(result="degraded" if briefing.degraded else "whole")
+        return briefing
+
+    def _brief_with_what_answers(self, asked: Asked, *, scope: OrgScope, trace: bool) -> Briefing:
         lacking = frozenset(part for part, outage in self._outages.items() if outage.is_on())
         while True:
             try:
-                briefing = self._brief(asked, scope=scope, trace=question.trace, lacking=lacking)
+                briefing = self._brief(asked, scope=scope, trace=trace, lacking=lacking)
             except _NO_MODEL as error:
                 lacking |= {self._miss(Part.MODEL, error)}
             except VectorStoreUnavailable as error:
@@ -226,7 +234,7 @@ class AnswerService:
             if embedder is not None:
                 matcher = self._matchers.current(session, specific, scope=scope, embedder=embedder)
             return _Org(
-                profile=org.ai_instructions,
+                profile=partners.instructions(session, org),
                 published=published,
                 drafts=scenarios.drafts(session, org_id=scope.org_id),
                 matcher=matcher,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from pipeline import flow
+from pipeline import flow, metrics
 from pipeline.adapters.embedder.port import Embedder
 from pipeline.adapters.qdrant.port import VectorStore
 from pipeline.adapters.qdrant.sparse import Bm25Encoder
@@ -105,14 +105,18 @@ class IndexService:
             with Heartbeat(lambda: self._renew(claim), every=lease / 3):
                 chunk_count, embedded = self._index(claim)
         except LeaseLost:
+            metrics.LEASES_LOST.add(work="index")
             raise
         except (TemporaryError, SetupError):
             self._give_back(claim, burn=False)
+            metrics.PAGES_INDEXED.add_many(len(claim.texts), result="given_back")
             raise
         except Exception as error:  # noqa: BLE001 - one page must not stop the others: it is logged, tried alone, parked
             self._give_back(claim, burn=True, problem=f"{type(error).__name__}: {error}")
             log.error("pages not indexed", pages=len(claim.texts), error=type(error).__name__)  # noqa: TRY400 - a trace shows customer text
+            metrics.PAGES_INDEXED.add_many(len(claim.texts), result="failed")
             return IndexReport(more=self._is_more())
+        metrics.PAGES_INDEXED.add_many(len(claim.texts), result="indexed")
         return IndexReport(pages=len(claim.texts), chunks=chunk_count, embedded=embedded, more=self._is_more())
 
     def _is_more(self) -> bool:
@@ -172,7 +176,11 @@ class IndexService:
             computed |= self._write(claim, theirs, same_text=same_text)
         self._publish(claim, cut, computed=flow.owners(pieces, computed))
         relay(self._database, self._hints)
-        return sum(len(page.chunks) for page in cut), len(computed)
+        chunk_count = sum(len(page.chunks) for page in cut)
+        metrics.CHUNKS.add_many(len(computed), how="embedded")
+        metrics.CHUNKS.add_many(len(pieces) - len(computed), how="copied")
+        metrics.CHUNKS.add_many(chunk_count - len(pieces), how="kept")
+        return chunk_count, len(computed)
 
     def _without_repeats(self, claim: _Claim) -> list[PageText]:
         """The claimed texts, each with what it leaves to another page of its website."""
@@ -184,17 +192,9 @@ class IndexService:
         """Write the points of these chunks. Returns the texts whose vectors were computed for that."""
         store, scope = self._store(), claim.scope
         dense, computed = flow.vectors(pieces, same_text=same_text, embedder=self._embedder(), store=store, scope=scope)
+        self._check_held(claim)
         flow.upsert(pieces, dense, sparse=self._sparse(), store=store, scope=scope, batch=self._settings.upsert.batch)
         return computed
-
-    def _note_stored(self, claim: _Claim, pieces: Sequence[Wanted]) -> None:
-        """Let others copy these vectors before the pages are live: one of them may be waiting."""
-        with self._database.write() as session:
-            chunks.mark_stored(session, [piece.id for piece in pieces], org_id=claim.scope.org_id)
-
-        self._check_held(claim)
-    def _computed_elsewhere(self, claim: _Claim, texts: set[str], *, model: str) -> dict[str, UUID]:
-        """Where the vectors are that others were computing, once they are done, or have lost their lease.
 
     def _check_held(self, claim: _Claim) -> None:
         """Write no point for pages that were deleted, or given to another, while their vectors were computed.
@@ -205,6 +205,14 @@ class IndexService:
         with self._database.read() as session:
             if not page_versions.still_held(session, claim.ids, token=claim.token, now=self._clock()):
                 raise LeaseLost(pages=len(claim.ids))
+
+    def _note_stored(self, claim: _Claim, pieces: Sequence[Wanted]) -> None:
+        """Let others copy these vectors before the pages are live: one of them may be waiting."""
+        with self._database.write() as session:
+            chunks.mark_stored(session, [piece.id for piece in pieces], org_id=claim.scope.org_id)
+
+    def _computed_elsewhere(self, claim: _Claim, texts: set[str], *, model: str) -> dict[str, UUID]:
+        """Where the vectors are that others were computing, once they are done, or have lost their lease.
 
         Whoever waits has stored its own first, so two never wait for each other.
         """

@@ -12,9 +12,7 @@ from uuid import UUID, uuid4
 from pipeline.adapters.qdrant.port import VectorStore
 from pipeline.db import backlog, dead_letters, workers
 from pipeline.db.backlog import Due
-from pipeline.db.crawls import Crawl
 from pipeline.db.engine import Database, Session
-from pipeline.db.page_versions import PageVersion
 from pipeline.db.workers import Worker
 from pipeline.errors import SitewiseError
 from pipeline.model import OrgScope
@@ -73,7 +71,7 @@ class WorkerView:
 
 @dataclass(frozen=True, slots=True)
 class QueueView:
-    """One queue: rows that may be taken now, hints that lie at the broker, and who listens.
+    """One queue: rows that may be taken now, counted up to 10,000, hints that lie at the broker, and who listens.
 
     `hints` is None where the broker does not answer.
     """
@@ -184,8 +182,8 @@ class OperationsService:
             live = [worker for worker in listed if not worker.is_silent]
             queues = tuple(_queues(session, live, hints, self._settings.work, now=now))
             held = {
-                CRAWL: backlog.leases(session, Crawl, now=now),
-                INDEX: backlog.leases(session, PageVersion, now=now),
+                CRAWL: backlog.crawl_leases(session, now=now),
+                INDEX: backlog.page_leases(session, now=now),
             }
             dead = dead_letters.count(session, org_id=scope.org_id)
         ticks = [worker.took_at for worker in live if worker.queue == UPKEEP and worker.took_at]
