@@ -334,7 +334,8 @@ class UnsafeSettings(SetupError):
     """The HTTP API would be unsafe as it is set up, so it does not start."""
 
     remedy = (
-        "Give it a certificate, or set SITEWISE_API__PLAIN_HTTP_IN_PUBLIC=true where something before it ends TLS."
+        "Use a password of your own and give the API a certificate, or set SITEWISE_API__PLAIN_HTTP_IN_PUBLIC=true "
+        "where something before it ends TLS."
     )
 
 

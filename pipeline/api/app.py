@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from importlib.metadata import version
@@ -15,10 +16,16 @@ from pipeline.api.caller import Callers
 from pipeline.api.limits import Allowances, limited
 from pipeline.api.models.errors import ErrorBody
 from pipeline.api.requests import Requests
-from pipeline.api.routes import operations, organisation, partner
+from pipeline.api.routes import operations, organisation, partner, retrieval, training
+from pipeline.api.watch import DatabaseWatch
 from pipeline.bootstrap import Services
 
-ROUTERS: tuple[APIRouter, ...] = (partner.router, organisation.router)
+ROUTERS: tuple[APIRouter, ...] = (
+    partner.router,
+    organisation.router,
+    training.router,
+    retrieval.router,
+)
 """What takes a key and is limited. Each is served at the root, and under /v1 without standing in the document."""
 
 OPEN_ROUTERS: tuple[APIRouter, ...] = (operations.router,)
@@ -42,10 +49,14 @@ FAILURES: dict[int | str, dict[str, Any]] = {
 
 @asynccontextmanager
 async def _bounded(app: FastAPI) -> AsyncIterator[None]:
-    """As many threads as the settings say: each may hold a database connection."""
+    """As many threads as the settings say, since each may hold a database connection; and a watch on the database."""
     services: Services = app.state.services
+    watch: DatabaseWatch | None = app.state.watch
     current_default_thread_limiter().total_tokens = services.settings.api.threads
+    watching = None if watch is None else asyncio.create_task(watch.run())
     yield
+    if watching is not None:
+        watching.cancel()
 
 
 def create_app(services: Services) -> FastAPI:
@@ -64,6 +75,8 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     app.state.callers = Callers(lambda text: services.keys.caller(text))  # noqa: PLW0108 - the database opens with the first call
     app.state.allowances = Allowances(lambda wanted: services.limits.draw(wanted))  # noqa: PLW0108 - likewise
+    is_file = services.settings.database.url is None
+    app.state.watch = None if is_file else DatabaseWatch(lambda: services.database.ping())  # noqa: PLW0108 - likewise
     failures.listen(app)
     limits = [Depends(limited)]
     for router in ROUTERS:
@@ -72,5 +85,5 @@ def create_app(services: Services) -> FastAPI:
         app.include_router(router)
     for router in ROUTERS:
         app.include_router(router, prefix=ALIAS, dependencies=limits, include_in_schema=False)
-    app.add_middleware(Requests)
+    app.add_middleware(Requests, watch=app.state.watch)
     return app

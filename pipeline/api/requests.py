@@ -5,6 +5,7 @@ The line never holds a body, a query, a header's value or a secret.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import time
 from uuid import uuid4
@@ -13,7 +14,11 @@ import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from pipeline import metrics
+from pipeline.api import failures
 from pipeline.api.failures import answer
+from pipeline.api.watch import DatabaseWatch
+from pipeline.errors import DatabaseUnavailable
 from pipeline.logs import get_logger
 
 MOST_BODY_BYTES = 2**20
@@ -21,6 +26,11 @@ REQUEST_ID = "X-Request-ID"
 ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 QUIET = {"/healthz", "/readyz"}
 """Asked every few seconds by whoever watches: told of only when something is wrong."""
+
+NEEDS_NO_DATABASE = {"/healthz", "/readyz", "/openapi.json", "/docs"}
+
+METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
+"""Counted by name; whoever makes up others makes no series of them."""
 
 SERVER_ERROR = 500
 
@@ -30,9 +40,10 @@ log = get_logger(__name__)
 class Requests:
     """The outermost part of the app."""
 
-    def __init__(self, app: ASGIApp, *, most_body_bytes: int = MOST_BODY_BYTES) -> None:
-        """Stand around this app."""
+    def __init__(self, app: ASGIApp, *, watch: DatabaseWatch | None, most_body_bytes: int = MOST_BODY_BYTES) -> None:
+        """Stand around this app. While the watch finds no database, requests are refused."""
         self._app = app
+        self._watch = watch
         self._most_body_bytes = most_body_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -60,7 +71,7 @@ class Requests:
 
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
-                await self._carry_out(scope, headers, receive, sending)
+                await self._watched(scope, headers, receive, sending)
             except Exception:
                 log.exception("request broke")
                 if status:
@@ -68,6 +79,34 @@ class Requests:
                 await _broken()(scope, receive, sending)
             finally:
                 _tell(scope, status=status, seconds=time.perf_counter() - began)
+
+    async def _watched(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
+        """Carry a request out, unless the database is away or goes away meanwhile."""
+        if self._watch is None or scope["path"] in NEEDS_NO_DATABASE:
+            await self._carry_out(scope, headers, receive, send)
+            return
+        is_refused = is_begun = False
+
+        async def unless_refused(message: Message) -> None:
+            nonlocal is_begun
+            if not is_refused:
+                is_begun = True
+                await send(message)
+
+        work = asyncio.create_task(self._carry_out(scope, headers, receive, unless_refused))
+        away = asyncio.create_task(self._watch.away.wait())
+        try:
+            await asyncio.wait((work, away), return_when=asyncio.FIRST_COMPLETED)
+            if work.done() or is_begun:
+                await work
+                return
+            is_refused = True
+            _left_alone.add(work)
+            work.add_done_callback(_forget)
+            scope["state"]["code"] = failures.code_of(DatabaseUnavailable)
+            await failures.of_error(DatabaseUnavailable())(scope, receive, send)
+        finally:
+            away.cancel()
 
     async def _carry_out(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
         length = headers.get("content-length", "")
@@ -98,6 +137,16 @@ class Requests:
                 return b"".join(parts)
 
 
+_left_alone: set[asyncio.Task[None]] = set()
+"""Requests that were refused while their thread still waits for the database."""
+
+
+def _forget(work: asyncio.Task[None]) -> None:
+    _left_alone.discard(work)
+    if not work.cancelled() and (error := work.exception()) is not None:
+        log.warning("refused request ended", problem=type(error).__name__)
+
+
 def _given(body: bytes, receive: Receive) -> Receive:
     """Give a body once, then whatever comes."""
     waiting: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
@@ -121,6 +170,9 @@ def _tell(scope: Scope, *, status: int, seconds: float) -> None:
     state = scope.get("state", {})
     caller = state.get("caller")
     route = getattr(scope.get("route"), "path", None) or "(none)"
+    method = scope["method"] if scope["method"] in METHODS else "other"
+    metrics.HTTP_REQUESTS.add(method=method, route=route, status=str(status))
+    metrics.HTTP_SECONDS.observe(seconds, method=method, route=route)
     if route in QUIET and status < SERVER_ERROR:
         return
     facts: dict[str, object] = {"method": scope["method"], "route": route, "status": status}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import ipaddress
+import logging
 import socket
 import threading
 from types import TracebackType
@@ -12,8 +12,9 @@ from typing import Self
 import uvicorn
 from fastapi import FastAPI
 
-from pipeline.errors import PortInUse, UnsafeSettings
-from pipeline.settings import ApiSettings
+from pipeline.errors import PortInUse
+from pipeline.owner.safety import check_safe
+from pipeline.settings import ApiSettings, Settings
 
 BACKLOG = 2_048
 GRACE_SECONDS = 5
@@ -27,18 +28,18 @@ class Server:
 
     Args:
         app: What answers.
-        settings: Where it listens.
+        settings: Where it listens, among all that must be safe for that.
 
     Raises:
         UnsafeSettings: If keys would travel unprotected.
         PortInUse: If another program listens there.
     """
 
-    def __init__(self, app: FastAPI, settings: ApiSettings) -> None:
+    def __init__(self, app: FastAPI, settings: Settings) -> None:
         check_safe(settings)
-        self._settings = settings
-        self._socket = _listening(settings.host, settings.port)
-        self._uvicorn = uvicorn.Server(_configuration(app, settings))
+        self._settings = settings.api
+        self._socket = _listening(settings.api.host, settings.api.port)
+        self._uvicorn = uvicorn.Server(_configuration(app, settings.api))
         self._thread = threading.Thread(target=self._serve, name="api", daemon=True)
 
     @property
@@ -61,29 +62,9 @@ class Server:
         self._socket.close()
 
     def _serve(self) -> None:
+        logging.getLogger("uvicorn").setLevel(logging.WARNING)  # its steps are ours to tell
         with asyncio.Runner(loop_factory=self._uvicorn.config.get_loop_factory()) as runner:
             runner.run(self._uvicorn.serve(sockets=[self._socket]))
-
-
-def check_safe(settings: ApiSettings) -> None:
-    """Refuse to listen where others reach it without TLS, unless that is said to be meant.
-
-    Raises:
-        UnsafeSettings: If it would, or if half of a certificate is set.
-    """
-    if (settings.tls_certificate is None) != (settings.tls_key is None):
-        raise UnsafeSettings(setting="SITEWISE_API__TLS_CERTIFICATE", problem="it needs SITEWISE_API__TLS_KEY too")
-    if is_local(settings.host) or settings.tls_certificate is not None or settings.plain_http_in_public:
-        return
-    raise UnsafeSettings(setting="SITEWISE_API__HOST", problem="API keys would travel unprotected")
-
-
-def is_local(host: str) -> bool:
-    """Whether only programs of this machine reach this address."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _configuration(app: FastAPI, settings: ApiSettings) -> uvicorn.Config:

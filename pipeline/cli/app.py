@@ -16,11 +16,13 @@ from pipeline.cli import (
     asking,
     crawling,
     dead,
+    evaluating,
     history,
     interrupts,
     jobs,
     looking,
     operating,
+    partners,
     running,
     scheduling,
     training,
@@ -85,6 +87,7 @@ app.command()(operating.workers)
 app.command()(looking.why)
 app.command()(looking.verify)
 app.command()(running.up)
+app.command()(running.serve)
 app.command()(running.settings)
 looking.page_app.command("history")(history.history)
 looking.page_app.command("rollback")(history.rollback)
@@ -94,7 +97,10 @@ app.add_typer(scheduling.schedule_app, name="schedule")
 app.add_typer(dead.dead_app, name="dead")
 training.training_app.add_typer(training_files.files_app)
 app.add_typer(training.training_app, name="training")
+app.add_typer(evaluating.evaluate_app, name="evaluate")
 app.add_typer(running.db_app, name="db")
+app.add_typer(partners.partner_app, name="partner")
+app.add_typer(partners.key_app, name="key")
 
 
 def run() -> NoReturn:

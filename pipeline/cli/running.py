@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import socket
-from typing import Annotated
+import sys
+from typing import Annotated, NoReturn
 
 import typer
 
@@ -12,60 +14,92 @@ from pipeline.cli.crawling import model_identity
 from pipeline.cli.output import out, print_json, print_line, say, styled
 from pipeline.cli.session import chosen, prepare_directory
 from pipeline.errors import PortInUse
+from pipeline.settings import Settings
 
 db_app = typer.Typer(help="The database's tables.", no_args_is_help=True)
 
 PROBE_SECONDS = 5.0
 
+Port = Annotated[
+    int | None,
+    typer.Option(min=1, max=65_535, help="The port of the HTTP API [default: 8000].", show_default=False),
+]
+Host = Annotated[str | None, typer.Option(help="The address it listens on [default: 127.0.0.1].", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def up(
-    *,
-    port: Annotated[int, typer.Option(min=1, max=65_535, help="Kept for the HTTP API, which comes later.")] = 8_000,
-) -> None:
-    """Run workers and re-crawls here until Ctrl-C.
+def up(*, port: Port = None, host: Host = None) -> None:
+    """Run the HTTP API, workers and re-crawls here until Ctrl-C.
 
     Exit status: 0 when told to end, 1 failure.
     """
     from pipeline.bootstrap import open_services  # noqa: PLC0415 - heavy; usage errors come first
     from pipeline.owner.owner import Owner  # noqa: PLC0415
+    from pipeline.owner.safety import check_safe  # noqa: PLC0415
     from pipeline.owner.told import Told  # noqa: PLC0415
 
-    settings = chosen.settings()
+    settings = serving_settings(chosen.settings(), host=host, port=port)
+    check_safe(settings)
     chosen.set_up_logging(quiet=False)
-    check_port(port)
+    check_port(settings.api.port, settings.api.host)
     identity = model_identity(settings)
     prepare_directory(settings, grows=True)
     told = Told(then=_listen_no_more)
     with open_services(settings) as services:
         services.orgs.ensure(chosen.org)
-        with Owner(settings, beat=True):
+        with Owner(settings, beat=True, serves=True):
             services.store().prepare(identity)
             if settings.database.url is None:
                 services.upkeep.take_over()
             say(f"Workers and schedule are up in {settings.data_dir}. Ctrl-C ends them; nothing is lost.")
-            say(f"There is no HTTP API yet: port {port} stays unused.")
+            say(f"The HTTP API: {address(settings)}/docs; `sitewise partner create` makes its first key.")
             while not told.wait(PROBE_SECONDS):
                 prepare_directory(settings, grows=True)
             say("Ending …")
     say("Ended.")
 
 
+def serve(*, port: Port = None, host: Host = None) -> NoReturn:
+    """Serve the HTTP API alone, beside workers that run elsewhere, until Ctrl-C.
+
+    Exit status: 0 when told to end, 1 failure.
+    """
+    from pipeline.owner.environment import environment_of  # noqa: PLC0415 - heavy; usage errors come first
+    from pipeline.owner.safety import check_safe  # noqa: PLC0415
+
+    settings = serving_settings(chosen.settings(), host=host, port=port)
+    check_safe(settings)
+    check_port(settings.api.port, settings.api.host)
+    os.execve(sys.executable, [sys.executable, "-m", "pipeline.api"], environment_of(settings))  # noqa: S606 - our own program
+
+
+def serving_settings(settings: Settings, *, host: str | None, port: int | None) -> Settings:
+    """The settings with the options above them."""
+    given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    return settings.model_copy(update={"api": settings.api.model_copy(update=given)})
+
+
+def address(settings: Settings) -> str:
+    """Where the API answers."""
+    host = f"[{settings.api.host}]" if ":" in settings.api.host else settings.api.host
+    return f"{'https' if settings.api.tls_certificate else 'http'}://{host}:{settings.api.port}"
+
+
 def _listen_no_more() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)  # a second Ctrl-C does not wait
 
 
-def check_port(port: int) -> None:
+def check_port(port: int, host: str = "127.0.0.1") -> None:
     """Refuse a port of this machine that somebody listens on.
 
     Raises:
         PortInUse: If it cannot be had.
     """
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", port))
+            probe.bind((host, port))
         except OSError as error:
             raise PortInUse(port=port, problem=error.strerror or "cannot be had") from error
 

@@ -10,7 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 from sqlalchemy.orm import Session, sessionmaker
@@ -101,6 +101,15 @@ class Database:
                 self._here.unit = None
         for act in unit.afterwards:
             act()
+
+    def ping(self) -> None:
+        """Ask whether the database is there.
+
+        Raises:
+            DatabaseUnavailable: If it is not.
+        """
+        with self.read() as session:
+            session.execute(text("SELECT 1"))
 
     def after_commit(self, act: Callable[[], object]) -> bool:
         """Do something once `together` is committed. False, and nothing is done, outside of it."""

@@ -108,6 +108,7 @@ class Owner:
         schedules = [] if self._beat else ["--no-schedules"]
         indexers = self._settings.work.index_processes or min(os.cpu_count() or 1, MOST_INDEXERS)
         return [
+            *([self._api()] if self._serves else []),
             self._worker("crawl", "--place=1"),
             self._worker("index", "--place=2"),
             *(self._worker("index", f"--place={n + 1}", name=f"index-{n}") for n in range(2, indexers + 1)),

@@ -14,7 +14,6 @@ import httpx
 from pipeline.api.app import create_app
 from pipeline.api.serving import Server
 from pipeline.bootstrap import Services
-from pipeline.settings import ApiSettings
 from tests.fakes.knowledge import Knowledge
 
 ANSWER_SECONDS = 30.0
@@ -80,9 +79,9 @@ class ApiLab:
 @contextmanager
 def served(data_dir: Path, *, database_url: str | None = None, **settings: object) -> Iterator[ApiLab]:
     """The API on this directory's database, whose tables are there already. One a test module is enough."""
-    knowledge = Knowledge(data_dir, database_url=database_url, **settings)
+    knowledge = Knowledge(data_dir, database_url=database_url, **{"api": {"port": 0}, **settings})
     try:
-        with Server(create_app(knowledge.services), ApiSettings(port=0)) as server:
+        with Server(create_app(knowledge.services), knowledge.settings) as server:
             lab = ApiLab(knowledge, server)
             try:
                 yield lab
