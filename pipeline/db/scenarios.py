@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, LargeBinary, Select, Text, UniqueConstraint, event, or_, select
+from sqlalchemy import ForeignKey, LargeBinary, Select, Text, UniqueConstraint, event, func, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pipeline.db.base import Base
@@ -170,6 +170,11 @@ def page(
     """One piece of `listing`."""
     statement = _chosen(org_id, kind=kind, directory_id=directory_id, words=words)
     return fetch(session, statement, Scenario.created_at, Scenario.id, limit=limit, after=after)
+
+
+def count(session: Session, *, org_id: UUID) -> int:
+    """How many the org has."""
+    return session.scalar(select(func.count()).select_from(Scenario).where(Scenario.org_id == org_id)) or 0
 
 
 def _chosen(

@@ -173,6 +173,11 @@ class TrainingService:
             )
             return found.each(view_of)
 
+    def count(self, *, scope: OrgScope) -> int:
+        """How many scenarios the org has, drafts included."""
+        with self._database.read() as session:
+            return scenarios.count(session, org_id=scope.org_id)
+
     def replace(
         self, scenario_id: UUID, new: NewScenario, *, scope: OrgScope, by: str = SOMEBODY, learns: bool = True
     ) -> ScenarioView:
