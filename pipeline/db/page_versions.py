@@ -52,6 +52,18 @@ class PageVersion(Leased, Base):
         ),
         Index(
             "ix_page_versions_later",
+        Index(
+            "ix_page_versions_retired",
+            "retired_at",
+            sqlite_where=text("retired_at IS NOT NULL"),
+            postgresql_where=text("retired_at IS NOT NULL"),
+        ),
+        Index(
+            "ix_page_versions_unserved",
+            "created_at",
+            sqlite_where=text("state IN ('superseded', 'poison')"),
+            postgresql_where=text("state IN ('superseded', 'poison')"),
+        ),
             "datasource_id",
             sqlite_where=text("state = 'later'"),
             postgresql_where=text("state = 'later'"),
