@@ -16,13 +16,15 @@ from pipeline.api.caller import Callers
 from pipeline.api.limits import Allowances, limited
 from pipeline.api.models.errors import ErrorBody
 from pipeline.api.requests import Requests
-from pipeline.api.routes import operations, organisation, partner, retrieval, training
+from pipeline.api.routes import crawls, operations, organisation, pages, partner, retrieval, training
 from pipeline.api.watch import DatabaseWatch
 from pipeline.bootstrap import Services
 
 ROUTERS: tuple[APIRouter, ...] = (
     partner.router,
     organisation.router,
+    crawls.router,
+    pages.router,
     training.router,
     retrieval.router,
 )

@@ -32,6 +32,7 @@ STATUSES: Sequence[tuple[type[SitewiseError], int]] = (
     (errors.NotAllowed, 403),
     (errors.NotFound, 404),
     (errors.OrgExists, 409),
+    (errors.DatasourceExists, 409),
     (errors.CrawlAlreadyRunning, 409),
     (errors.CrawlUnfinished, 409),
     (errors.NothingHeld, 409),
@@ -93,8 +94,22 @@ def of_error(error: SitewiseError) -> Response:
     status = status_of(type(error))
     is_inside = status >= HTTPStatus.INTERNAL_SERVER_ERROR
     told = type(error)() if is_inside else error
-    details = None if is_inside else [Detail(field=name, given=_plain(fact)) for name, fact in error.facts.items()]
+    details = None if is_inside else _details(error.facts)
     return answer(status, code_of(type(error)), str(told), details=details, headers=_headers(status, error))
+
+
+def _details(facts: Mapping[str, object]) -> list[Detail]:
+    """The field that is wrong, with what was given and what is allowed; then each other fact."""
+    rest = {name: _plain(fact) for name, fact in facts.items() if name not in {"field", "given", "allowed"}}
+    field = facts.get("field")
+    if field is None:
+        return [Detail(field=name, given=_plain(fact)) for name, fact in facts.items()]
+    allowed = facts.get("allowed", facts.get("problem"))
+    given = next((facts[name] for name in ("given", "pattern", "url") if name in facts), None)
+    wrong = Detail(
+        field=str(field), given=_plain(given), allowed=None if allowed is None else str(_plain(allowed))
+    )
+    return [wrong, *(Detail(field=name, given=fact) for name, fact in rest.items())]
 
 
 def listen(app: FastAPI) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import ForeignKey, Index, Select, delete, select, text
+from sqlalchemy import ForeignKey, Index, Select, delete, func, select, text
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pipeline.db import base
@@ -122,6 +122,11 @@ def page_through(session: Session, *, org_id: UUID, limit: int, after: Place | N
     """Some of the org's datasources, oldest first."""
     statement = select(Datasource).where(Datasource.org_id == org_id, Datasource.deleted_at.is_(None))
     return fetch(session, statement, Datasource.created_at, Datasource.id, limit=limit, after=after)
+
+
+def count(session: Session, *, org_id: UUID) -> int:
+    """How many datasources the org has."""
+    return session.scalar(select(func.count()).select_from(kept(org_id).subquery())) or 0
 
 
 def find(session: Session, *, url_key: str, org_id: UUID) -> Datasource | None:

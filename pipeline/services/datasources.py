@@ -107,6 +107,20 @@ class DatasourceService:
         with self._database.read() as session:
             return _views(session, [datasources.get(session, datasource_id, org_id=scope.org_id)])[0]
 
+    def check(self, datasource_id: UUID, *, scope: OrgScope) -> None:
+        """Make sure that the org has this website.
+
+        Raises:
+            DatasourceNotFound: If it has not.
+        """
+        with self._database.read() as session:
+            datasources.get(session, datasource_id, org_id=scope.org_id)
+
+    def count(self, *, scope: OrgScope) -> int:
+        """How many websites the org has."""
+        with self._database.read() as session:
+            return datasources.count(session, org_id=scope.org_id)
+
     def page_through(self, *, scope: OrgScope, limit: int = 20, after: Place | None = None) -> Listed[DatasourceView]:
         """Some of the org's websites, oldest first."""
         with self._database.read() as session:

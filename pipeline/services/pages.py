@@ -180,6 +180,20 @@ class PageService:
                 versions=versions,
             )
 
+    def show_of(self, datasource_id: UUID, page_id: UUID, *, scope: OrgScope) -> PageDetail:
+        """A page of this website, with its text and versions.
+
+        Raises:
+            DatasourceNotFound: If the org has no such website.
+            PageNotFound: If that has no such page.
+        """
+        with self._database.read() as session:
+            datasources.get(session, datasource_id, org_id=scope.org_id)
+        detail = self.show(page_id, scope=scope)
+        if detail.page.datasource_id != datasource_id:
+            raise PageNotFound(page=page_id)
+        return detail
+
     def exclude(self, page_id: UUID, *, scope: OrgScope) -> None:
         """Stop answering from a page, from this commit on. Twice is the same as once.
 

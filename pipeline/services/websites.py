@@ -9,7 +9,7 @@ from typing import Any
 from pipeline.addresses import check_url
 from pipeline.browser import find_browser
 from pipeline.db.datasources import Datasource
-from pipeline.errors import AddressRefused, InvalidInput, InvalidUrl
+from pipeline.errors import AddressRefused, BrowserMissing, InvalidInput, InvalidUrl
 from pipeline.rules import CrawlRules, refuse_hopeless
 from pipeline.settings import Settings
 from pipeline.urls import canonical
@@ -104,12 +104,19 @@ def check_datasource(new: NewDatasource, settings: Settings) -> str:
     )
     refuse_hopeless(rules)
     if new.render_js != "never":
-        find_browser(settings.browser)
+        _check_browser(new, settings)
     for host in new.extra_hosts:
         check_url(f"https://{host.removeprefix('*.')}/", settings.crawl)
     for sitemap in new.sitemap_urls:
         _address(sitemap, settings, field="sitemap_urls")
     return url
+
+
+def _check_browser(new: NewDatasource, settings: Settings) -> None:
+    try:
+        find_browser(settings.browser)
+    except BrowserMissing as error:
+        raise BrowserMissing(field="render_js", given=new.render_js, **error.facts) from error
 
 
 def _address(given: str, settings: Settings, *, field: str) -> str:
@@ -118,9 +125,10 @@ def _address(given: str, settings: Settings, *, field: str) -> str:
         url = canonical(given)
         check_url(url, settings.crawl)
     except InvalidUrl as error:
-        raise InvalidUrl(**{"field": field, **error.facts}) from error
+        raise InvalidUrl(**{"field": field, "allowed": "an http or https address", **error.facts}) from error
     except AddressRefused as error:
-        raise AddressRefused(**{"field": field, "given": given, **error.facts}) from error
+        facts = {"field": field, "given": given, "allowed": "an address on the public internet"}
+        raise AddressRefused(**{**facts, **error.facts}) from error
     return url
 
 

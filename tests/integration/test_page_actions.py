@@ -55,13 +55,14 @@ def test_pages_are_chosen_by_what_is_in_them(knowledge: Knowledge) -> None:
 def test_one_foreign_page_among_many_and_nothing_happens(knowledge: Knowledge) -> None:
     """A page of nobody, of another website, or of another org is not found."""
     site = crawled(knowledge)
-    choice = PageChoice((*named(knowledge, "/").ids, uuid4()))
+    home = named(knowledge, "/")
+    choice = PageChoice((*home.ids, uuid4()))
+    other = knowledge.services.orgs.ensure("other")
 
     with pytest.raises(PageNotFound):
         act(knowledge, EXCLUDE, choice)
     with pytest.raises(DatasourceNotFound):
-        other = knowledge.services.orgs.ensure("other")
-        knowledge.services.page_actions.act(EXCLUDE, site.id, named(knowledge, "/"), scope=other)
+        knowledge.services.page_actions.act(EXCLUDE, site.id, home, scope=other)
     with pytest.raises(InvalidInput, match="at most 1000"):
         act(knowledge, EXCLUDE, PageChoice(tuple(uuid4() for _ in range(1_001))))
 

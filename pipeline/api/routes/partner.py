@@ -9,6 +9,7 @@ from fastapi import APIRouter, Query, Response
 
 from pipeline.api.acts import AChange, ACreation
 from pipeline.api.caller import AServices, PartnerCaller
+from pipeline.api.models.crawls import AcceptedBody
 from pipeline.api.models.partner import (
     KeyBody,
     NewKeyBody,
@@ -20,6 +21,7 @@ from pipeline.api.models.partner import (
     PartnerChange,
 )
 from pipeline.api.paging import APiece, Page, page_of
+from pipeline.model import OrgScope
 from pipeline.services.keys import Caller, KeyView
 from pipeline.services.provisioning import NewOrg, OrgView, PartnerView
 
@@ -88,6 +90,21 @@ def change_org(org_id: UUID, body: OrgChange, caller: PartnerCaller, act: AChang
         org_id=org_id,
     )
     return _org(changed)
+
+
+@router.delete("/orgs/{org_id}", status_code=202, summary="Erase an org")
+def erase_org(org_id: UUID, caller: PartnerCaller, act: AChange, services: AServices) -> AcceptedBody:
+    """Forget an org for good: its keys, crawls and answers end now; its rows, vectors and texts follow.
+
+    There is no way back. That it was erased stays in the audit.
+    """
+
+    def erase() -> None:
+        services.provisioning.org(org_id, partner_id=_partner(caller))
+        services.erasure.request(OrgScope(org_id))
+
+    act.change(erase, action="org.erase", object_id=org_id, org_id=org_id)
+    return AcceptedBody(id=org_id, status="erasing")
 
 
 @router.post("/orgs/{org_id}/widget-token", status_code=201, response_model=OrgBody, summary="Make a new widget token")
