@@ -1,0 +1,1 @@
+"""A parser that dies of some pages: put this folder on PYTHONPATH, and every parsing child runs it."""
