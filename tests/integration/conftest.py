@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.knowledge import Knowledge
+from tests.lab.api import ApiLab, served
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.needs("postgres"))])
@@ -19,3 +20,12 @@ def knowledge(request: pytest.FixtureRequest, sqlite_template: Path, tmp_path: P
     base = Knowledge(tmp_path, database_url=url)
     yield base
     base.services.close()
+
+
+@pytest.fixture(scope="module")
+def lab(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiLab]:
+    """The HTTP API at a real socket, with one partner; one for all tests of a module."""
+    data_dir = tmp_path_factory.mktemp("api")
+    shutil.copytree(sqlite_template, data_dir, dirs_exist_ok=True)
+    with served(data_dir) as lab:
+        yield lab

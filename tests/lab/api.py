@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import httpx
 
@@ -17,6 +17,8 @@ from pipeline.bootstrap import Services
 from tests.fakes.knowledge import Knowledge
 
 ANSWER_SECONDS = 30.0
+UNLIMITED = {"key_requests_per_minute": 0, "org_requests_per_minute": 0, "retrievals_per_minute": 0}
+"""The lab's clock stands still: a bucket would never fill again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +59,11 @@ class ApiLab:
         """Another key of a partner's."""
         return self.services.keys.for_partner(partner_id, name="lab").shown or ""
 
+    def other_partner(self) -> httpx.Client:
+        """A client of a new partner's."""
+        made = self.services.provisioning.add_partner(f"Partner {uuid4().hex}")
+        return self.client(self.new_partner_key(made.id))
+
     def org_key(self, org_id: UUID, *scopes: str) -> str:
         """A key of this org's; one that may do everything, if no scopes are named."""
         made = self.services.keys.for_org(org_id, name="lab", scopes=scopes or None, partner_id=self.partner_id)
@@ -79,7 +86,7 @@ class ApiLab:
 @contextmanager
 def served(data_dir: Path, *, database_url: str | None = None, **settings: object) -> Iterator[ApiLab]:
     """The API on this directory's database, whose tables are there already. One a test module is enough."""
-    knowledge = Knowledge(data_dir, database_url=database_url, **{"api": {"port": 0}, **settings})
+    knowledge = Knowledge(data_dir, database_url=database_url, **{"api": {"port": 0}, "limits": UNLIMITED, **settings})
     try:
         with Server(create_app(knowledge.services), knowledge.settings) as server:
             lab = ApiLab(knowledge, server)
