@@ -13,7 +13,15 @@ from time import monotonic
 from typing import Protocol
 
 from pipeline.addresses import check_url
-from pipeline.errors import AddressRefused, ExtractionFailed, InvalidUrl, PageTooComplex, PageTooSlow
+from pipeline.errors import (
+    AddressRefused,
+    ExtractionFailed,
+    InvalidUrl,
+    PageTooComplex,
+    PageTooSlow,
+    ParserEnded,
+    SitewiseError,
+)
 from pipeline.model import Discovered, Document, FrontierUrl, Outcome, Reason
 from pipeline.settings import Settings
 from pipeline.urls import canonical, split, url_key
@@ -78,12 +86,16 @@ class Refused(Exception):
 
 
 class TryLater(Exception):
-    """A host is busy or broken for now; how long it wants to be left alone, the pace was told."""
+    """A host is busy or broken for now; how long it wants to be left alone, the pace was told.
 
-    def __init__(self, detail: str, status: int) -> None:
+    Or a page ended its parser: once may be chance, so it is tried again before it is taken for poison.
+    """
+
+    def __init__(self, detail: str, status: int, *, reason: Reason = Reason.HTTP_ERROR) -> None:
         super().__init__(detail)
         self.detail = detail
         self.status = status
+        self.reason = reason
 
 
 @dataclass(slots=True)
@@ -251,12 +263,21 @@ class Visitor:
 
         try:
             return await asyncio.get_running_loop().run_in_executor(self.executor, parse)
+        except ParserEnded as error:
+            raise self._poisonous(error, answer) from error
         except PageTooComplex as error:
             raise Refused(Reason.TOO_COMPLEX, str(error), status=answer.status) from error
         except PageTooSlow as error:
+            if error.facts.get("seconds") == self.settings.extract.timeout.total_seconds():
+                raise self._poisonous(error, answer) from error
             raise Refused(Reason.TOO_SLOW, str(error), status=answer.status) from error
         except ExtractionFailed as error:
             raise Refused(Reason.NOT_HTML, str(error), status=answer.status) from error
+
+    @staticmethod
+    def _poisonous(error: SitewiseError, answer: Answer) -> TryLater:
+        """A page that ended its parser, or kept it busy until that was stopped."""
+        return TryLater(f"{type(error).__name__}: {error}", answer.status, reason=Reason.POISON)
 
     def _judged(
         self, taken: FrontierUrl, answer: Answer, document: Document, outcome: Outcome, refusal: Reason | None
@@ -313,7 +334,7 @@ class _Setback:
 
 def _setback(failed: TryLater | NoRobots | FetchFailed) -> _Setback:
     if isinstance(failed, TryLater):
-        return _Setback(Reason.HTTP_ERROR, failed.detail, failed.status)
+        return _Setback(failed.reason, failed.detail, failed.status)
     if isinstance(failed, NoRobots):
         return _Setback(failed.reason, failed.detail, asked=failed.asked, is_final=failed.is_final)
     return _Setback(failed.reason, failed.detail, is_final=not failed.is_temporary)

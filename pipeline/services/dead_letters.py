@@ -142,8 +142,10 @@ def note_crawl(session: Session, crawl: Crawl, datasource: Datasource, *, now: d
     dead_letters.note(session, letter | _diagnosis(CRAWL, crawl.error_message), now=now)
 
 
-def note_url(session: Session, crawl: Crawl, entry: FrontierEntry, *, now: datetime) -> None:
-    """Write a dead letter for a URL that every spider of a crawl had in hand as it ended."""
+def note_url(
+    session: Session, crawl: Crawl, entry: FrontierEntry, *, now: datetime, problem: str | None = None
+) -> None:
+    """Write a dead letter for a URL that ended its parsers, or that one spider after the other died of."""
     letter = {
         "org_id": crawl.org_id,
         "datasource_id": crawl.datasource_id,
@@ -153,17 +155,17 @@ def note_url(session: Session, crawl: Crawl, entry: FrontierEntry, *, now: datet
         "url": entry.url,
         "attempts": entry.attempts,
     }
-    dead_letters.note(session, letter | _diagnosis(URL, crawl.error_message), now=now)
+    dead_letters.note(session, letter | _diagnosis(URL, problem or crawl.error_message), now=now)
 
 
 def cause_of(kind: str, problem: str | None) -> str:
     """A word for why work died: the error's name where there was one."""
-    if kind == URL:
-        return SPIDER_ENDED
     if kind == CRAWL:
         return SPIDER_ENDED if (problem or "").startswith("its spider") else UNREADABLE
     named = _ERROR.match(problem or "")
-    return named.group(1) if named else WORKER_ENDED
+    if named:
+        return named.group(1)
+    return SPIDER_ENDED if kind == URL else WORKER_ENDED
 
 
 def fingerprint_of(kind: str, cause: str, problem: str | None) -> str:

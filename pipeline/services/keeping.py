@@ -17,6 +17,7 @@ from pipeline.model import Discovered, Document, Outcome, PageStatus, Reason
 from pipeline.rules import CrawlRules
 from pipeline.services import holding
 from pipeline.services.batch import Batch
+from pipeline.services.dead_letters import note_url
 from pipeline.services.harm import Replaced
 from pipeline.services.revisiting import Looks
 from pipeline.services.sitewide import may_be_site_wide
@@ -300,6 +301,8 @@ class Keeper:
             return
         if reason == Reason.OFF_SITE:
             entry.target = outcome.final_url
+        if reason == Reason.POISON:
+            note_url(self._session, self._crawl, entry, now=self._now, problem=outcome.detail)
         self._doubt_or_decline(entry, self._page(entry, url=outcome.url), reason, outcome)
 
     def _doubt_or_decline(self, entry: FrontierEntry, page: Page, reason: Reason, outcome: Outcome) -> None:
