@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, LargeBinary, delete, select
+from sqlalchemy import ForeignKey, LargeBinary, delete, func, select
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pipeline.db.base import Base, insert_into
+from pipeline.errors import RequestInFlight
+
+LOCK_NOT_AVAILABLE = "55P03"
+"""What PostgreSQL says when another held a row for too long."""
 
 
 class IdempotentAnswer(Base):
@@ -26,9 +31,20 @@ class IdempotentAnswer(Base):
 
 
 def claim(
-    session: Session, key_id: UUID, idempotency_key: str, *, request_sha256: bytes, nonce: bytes, now: datetime
+    session: Session,
+    key_id: UUID,
+    idempotency_key: str,
+    *,
+    request_sha256: bytes,
+    nonce: bytes,
+    now: datetime,
+    patience: timedelta,
 ) -> bool:
-    """Be the first to ask with this key. Waits for another who is just asking; False if that one was first."""
+    """Be the first to ask with this key. Waits for another who is just asking; False if that one was first.
+
+    Raises:
+        RequestInFlight: If that one takes longer than `patience`. SQLite waits as for any writer.
+    """
     row = {
         "key_id": key_id,
         "idempotency_key": idempotency_key,
@@ -38,8 +54,25 @@ def claim(
         "sealed": b"",
         "created_at": now,
     }
-    statement = insert_into(session, IdempotentAnswer).values(**row).on_conflict_do_nothing()
-    return session.scalar(statement.returning(IdempotentAnswer.key_id)) is not None
+    insert = insert_into(session, IdempotentAnswer).values(**row).on_conflict_do_nothing()
+    statement = insert.returning(IdempotentAnswer.key_id)
+    if session.get_bind().dialect.name == "sqlite":
+        return session.scalar(statement) is not None
+    _wait_for_locks(session, patience)
+    try:
+        is_first = session.scalar(statement) is not None
+    except OperationalError as error:
+        if getattr(error.orig, "sqlstate", None) == LOCK_NOT_AVAILABLE:
+            raise RequestInFlight from error
+        raise
+    _wait_for_locks(session, timedelta(0))
+    return is_first
+
+
+def _wait_for_locks(session: Session, patience: timedelta) -> None:
+    """From now on in this transaction, wait so long for another's; without end for none."""
+    milliseconds = str(patience // timedelta(milliseconds=1))
+    session.execute(select(func.set_config("lock_timeout", milliseconds, True)))  # noqa: FBT003 - PostgreSQL's own: for this transaction only
 
 
 def find(session: Session, key_id: UUID, idempotency_key: str, *, since: datetime) -> IdempotentAnswer | None:

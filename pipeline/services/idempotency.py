@@ -20,6 +20,7 @@ from pipeline.errors import IdempotencyKeyReused, InvalidIdempotencyKey
 from pipeline.services.clock import Clock
 
 KEPT = timedelta(hours=24)
+PATIENCE = timedelta(seconds=5)
 LONGEST = 255
 NONCE_BYTES = 16
 
@@ -48,9 +49,10 @@ class Answered:
 class IdempotencyService:
     """Gives the same answer to the same request."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
-        """Keep answers in this database."""
+    def __init__(self, database: Database, clock: Clock, *, patience: timedelta = PATIENCE) -> None:
+        """Keep answers in this database; wait so long for another who asks the same at the same time."""
         self._database = database
+        self._patience = patience
         self._clock = clock
 
     def earlier(self, asked: Asked) -> Answered | None:
@@ -75,6 +77,7 @@ class IdempotencyService:
 
         Raises:
             IdempotencyKeyReused: If the key came with another request.
+            RequestInFlight: If the first takes too long to wait for.
         """
         now = self._clock()
         nonce = secrets.token_bytes(NONCE_BYTES)
@@ -82,7 +85,7 @@ class IdempotencyService:
             key = (asked.key_id, asked.idempotency_key)
             idempotent_answers.forget_one(session, *key, before=now - KEPT)
             is_first = idempotent_answers.claim(
-                session, *key, request_sha256=asked.request_sha256, nonce=nonce, now=now
+                session, *key, request_sha256=asked.request_sha256, nonce=nonce, now=now, patience=self._patience
             )
             row = session.get_one(IdempotentAnswer, key, populate_existing=True)
             if not is_first:
