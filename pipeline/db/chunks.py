@@ -4,11 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, ForeignKey, Index, Text, and_, delete, exists, func, or_, select, update
-from sqlalchemy.orm import Mapped, Session, mapped_column
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    ForeignKey,
+    Index,
+    Text,
+    and_,
+    delete,
+    event,
+    exists,
+    false,
+    func,
+    or_,
+    select,
+    text,
+    update,
+)
+from sqlalchemy.orm import Mapped, Mapper, Session, attributes, mapped_column
 
 from pipeline.db import datasources
 from pipeline.db.base import Base, insert_into
@@ -31,7 +47,10 @@ class ChunkRow(Base):
     """
 
     __tablename__ = "chunks"
-    __table_args__ = (Index("ix_chunks_same_text", "org_id", "model", "text_hash"),)
+    __table_args__ = (
+        Index("ix_chunks_same_text", "org_id", "model", "text_hash"),
+        Index("ix_chunks_spare", "touched_at", sqlite_where=text("spare = 1"), postgresql_where=text("spare")),
+    )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     org_id: Mapped[UUID] = mapped_column(ForeignKey("orgs.id", ondelete="CASCADE"))
@@ -43,7 +62,9 @@ class ChunkRow(Base):
     text_hash: Mapped[str]
     tokens: Mapped[int]
     stored: Mapped[bool] = mapped_column(default=False)
-    touched_at: Mapped[datetime] = mapped_column(index=True)
+    spare: Mapped[bool] = mapped_column(default=True, server_default=false())
+    """Whether no text that serves is known to need it: the sweep looks at these alone."""
+    touched_at: Mapped[datetime]
     """When an index task last wanted it: the sweep leaves young rows alone."""
     doomed_at: Mapped[datetime | None] = mapped_column(index=True)
     """When the sweep began to remove it: its point may go at any moment."""
@@ -85,7 +106,9 @@ def intend(session: Session, rows: Sequence[Mapping[str, object]], *, now: datet
         BeingSwept: If a point that is wanted again is just being removed.
     """
     for first in range(0, len(rows), ROWS_AT_A_TIME):
-        batch = [{**row, "stored": False, "touched_at": now} for row in rows[first : first + ROWS_AT_A_TIME]]
+        batch = [
+            {**row, "stored": False, "spare": True, "touched_at": now} for row in rows[first : first + ROWS_AT_A_TIME]
+        ]
         statement = insert_into(session, ChunkRow)
         session.execute(statement.on_conflict_do_update(index_elements=[ChunkRow.id], set_={"touched_at": now}), batch)
         ids = [row["id"] for row in batch]
@@ -151,7 +174,11 @@ def mark_stored(session: Session, ids: Iterable[UUID], *, org_id: UUID) -> None:
 
 
 def compose(session: Session, version_id: UUID, parts: Sequence[tuple[UUID, int, int]]) -> None:
-    """Write what a version consists of: chunk id, start and end, in order."""
+    """Write what a version that serves from here on consists of: chunk id, start and end, in order."""
+    before = select(VersionChunk.chunk_id).where(VersionChunk.version_id == version_id)
+    _set_spare(session, ChunkRow.id.in_(before), spare=True)
+    for part in _parts({chunk_id for chunk_id, _, _ in parts}):
+        _set_spare(session, ChunkRow.id.in_(part), spare=False)
     session.execute(delete(VersionChunk).where(VersionChunk.version_id == version_id))
     session.add_all(
         VersionChunk(version_id=version_id, position=position, chunk_id=chunk_id, start=start, end=end)
@@ -170,7 +197,27 @@ def touch_whole(session: Session, version_id: UUID, count: int, *, now: datetime
     there = session.execute(
         statement.returning(ChunkRow.stored, ChunkRow.doomed_at).execution_options(synchronize_session=False)
     ).all()
-    return places == count and all(stored and doomed_at is None for stored, doomed_at in there)
+    is_whole = places == count and all(stored and doomed_at is None for stored, doomed_at in there)
+    if is_whole:
+        _set_spare(session, ChunkRow.id.in_(own), spare=False)
+    return is_whole
+
+
+def _set_spare(session: Session, which: ColumnElement[bool], *, spare: bool) -> None:
+    statement = update(ChunkRow).where(which, ChunkRow.spare.is_(not spare)).values(spare=spare)
+    session.execute(statement.execution_options(synchronize_session=False))
+
+
+@event.listens_for(Page, "after_update")
+def _spare_what_served(mapper: Mapper[Any], connection: Connection, page: Page) -> None:
+    """Whoever makes a page say something else leaves the chunks of what it said to the sweep."""
+    del mapper
+    history = attributes.get_history(page, "live_version")
+    if not history.has_changes() or list(history.deleted) == [None]:
+        return
+    serving = select(VersionChunk.chunk_id).where(VersionChunk.version_id == page.live_version)
+    of_page = (ChunkRow.page_id == page.id, ChunkRow.spare.is_(False))
+    connection.execute(update(ChunkRow).where(*of_page, ChunkRow.id.not_in(serving)).values(spare=True))
 
 
 def live(
@@ -263,9 +310,11 @@ def retired(session: Session, *, before: datetime, limit: int) -> list[UUID]:
 
     Those whose removal began before then and never ended are among them.
     """
-    statement = select(ChunkRow.id).join(Page, Page.id == ChunkRow.page_id)
-    statement = statement.where(or_(ChunkRow.doomed_at < before, and_(*_is_retired(before))))
-    return list(session.scalars(statement.order_by(ChunkRow.touched_at, ChunkRow.id).limit(limit)))
+    began = select(ChunkRow.id).where(ChunkRow.doomed_at < before).order_by(ChunkRow.doomed_at)
+    unfinished = list(session.scalars(began.limit(limit)))
+    spare = select(ChunkRow.id).join(Page, Page.id == ChunkRow.page_id).where(ChunkRow.spare, *_is_retired(before))
+    oldest = spare.order_by(ChunkRow.touched_at).limit(limit - len(unfinished))
+    return unfinished + list(session.scalars(oldest))
 
 
 def retired_ids(session: Session, *, org_id: UUID, before: datetime) -> list[UUID]:

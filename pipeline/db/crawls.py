@@ -53,6 +53,8 @@ class Crawl(Leased, Base):
         ),
         Index("ix_crawls_status_lease_until", "status", "lease_until"),
         Index("ix_crawls_org_id", "org_id", "status", "lease_until"),
+        Index("ix_crawls_completed_at", "completed_at"),
+        Index("ix_crawls_held", "org_id", sqlite_where=text("held_pages > 0"), postgresql_where=text("held_pages > 0")),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
@@ -78,6 +80,8 @@ class Crawl(Leased, Base):
     """The last of its attempts that wrote what became of a URL: only those since then tell against it."""
     vanished: Mapped[int] = mapped_column(default=0, server_default="0")
     """How many of those since then ended with their worker, which says less than the death of a spider alone."""
+    not_modified_pages: Mapped[int] = mapped_column(default=0, server_default="0")
+    """Those among the unchanged whose site said so, and sent no body: counted as they come, no frontier keeps it."""
     limit_reached: Mapped[bool] = mapped_column(default=False)
     current_url: Mapped[str | None]
     error_message: Mapped[str | None] = mapped_column(Text)

@@ -11,6 +11,7 @@ from sqlalchemy import (
     ColumnElement,
     ForeignKey,
     Index,
+    Select,
     UniqueConstraint,
     exists,
     func,
@@ -22,6 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
+from pipeline import metrics
 from pipeline.db import datasources
 from pipeline.db.base import Base, CompressedText, count_changed
 from pipeline.db.leases import Leased, free
@@ -31,6 +33,8 @@ from pipeline.db.pages import IDS_AT_A_TIME, Page
 WAITING, INDEXED, SUPERSEDED, POISON = "waiting", "indexed", "superseded", "poison"
 LATER = "later"
 """Waits until its crawl has fetched everything: what is new in it may be new on every page."""
+FEW_ORGS = 500
+"""Up to so many orgs that wait, the one in turn is looked for among them alone; of more, one is near."""
 HELD = "held"
 """Waits for a decision: it would replace nearly all that its page says."""
 
@@ -51,8 +55,6 @@ class PageVersion(Leased, Base):
             postgresql_where=text("state = 'waiting'"),
         ),
         Index(
-            "ix_page_versions_later",
-        Index(
             "ix_page_versions_retired",
             "retired_at",
             sqlite_where=text("retired_at IS NOT NULL"),
@@ -64,6 +66,16 @@ class PageVersion(Leased, Base):
             sqlite_where=text("state IN ('superseded', 'poison')"),
             postgresql_where=text("state IN ('superseded', 'poison')"),
         ),
+        Index(
+            "ix_page_versions_org_waiting",
+            "org_id",
+            "attempts",
+            "created_at",
+            sqlite_where=text("state = 'waiting'"),
+            postgresql_where=text("state = 'waiting'"),
+        ),
+        Index(
+            "ix_page_versions_later",
             "datasource_id",
             sqlite_where=text("state = 'later'"),
             postgresql_where=text("state = 'later'"),
@@ -231,14 +243,26 @@ def cut_anew(session: Session, version: PageVersion) -> None:
 
 def org_in_turn(session: Session, *, now: datetime, attempts: int) -> UUID | None:
     """The org with claimable pages that was served least lately. Pages tried `attempts` times are not claimable."""
-    waiting = exists().where(
-        PageVersion.org_id == Org.id,
-        PageVersion.state == WAITING,
-        PageVersion.attempts < attempts,
-        free(PageVersion, now=now),
-    )
-    statement = select(Org.id).where(waiting).order_by(Org.turn, Org.id).limit(1)
-    return session.scalar(statement)
+    few = _some_orgs_that_wait(session, most=FEW_ORGS + 1)
+    if not few:
+        return None
+    claimable = (PageVersion.org_id == Org.id, is_waiting_state(), PageVersion.attempts < attempts)
+    waits = select(PageVersion.id).where(*claimable, free(PageVersion, now=now)).limit(1)
+    statement = select(Org.id).where(waits.scalar_subquery().is_not(None)).order_by(Org.turn, Org.id).limit(1)
+    return session.scalar(statement.where(Org.id.in_(few)) if len(few) <= FEW_ORGS else statement)
+
+
+def _some_orgs_that_wait(session: Session, *, most: int) -> list[UUID]:
+    """Orgs with waiting pages, claimable or not: one step along an index for each, however many pages it has.
+
+    Most orgs wait for nothing most of the time, and stand in front: who waits is not looked for among them.
+    """
+    first = select(PageVersion.org_id).where(is_waiting_state()).order_by(PageVersion.org_id).limit(1)
+    found = select(first.scalar_subquery().label("org_id")).cte("found", recursive=True)
+    behind = first.where(PageVersion.org_id > found.c.org_id).scalar_subquery()
+    found = found.union_all(select(behind).where(found.c.org_id.is_not(None)))
+    statement = select(found.c.org_id).where(found.c.org_id.is_not(None)).limit(most)
+    return list(session.scalars(statement))
 
 
 def claim(
@@ -249,39 +273,35 @@ def claim(
     A page that failed before is taken alone, after the others: it must not drag them down. One that
     was tried `attempts` times is not taken again; upkeep sets it aside.
     """
-    fresh = PageVersion.attempts == 0
-    again = PageVersion.attempts.between(1, attempts - 1)
-    return _claim_some(session, org_id, fresh, limit=limit, now=now, lease=lease, owner=owner) or _claim_some(
-        session, org_id, again, limit=1, now=now, lease=lease, owner=owner
-    )
+    fresh = _claimable(org_id, PageVersion.attempts == 0, now=now, limit=limit)
+    taken = _lease(session, fresh.with_only_columns(PageVersion.id), until=now + lease, owner=owner)
+    if taken:
+        return taken
+    again = _claimable(org_id, PageVersion.attempts.between(1, attempts - 1), now=now, limit=1)
+    one = session.execute(again).one_or_none()
+    if one is None:
+        return []
+    if one.lease_until is not None:
+        metrics.LEASES_EXPIRED.add(work="index")
+    return _lease(session, [one.id], until=now + lease, owner=owner)
 
 
-def _claim_some(
-    session: Session,
-    org_id: UUID,
-    which: ColumnElement[bool],
-    *,
-    limit: int,
-    now: datetime,
-    lease: timedelta,
-    owner: str,
-) -> list[PageVersion]:
-    waiting = (
-        select(PageVersion.id)
-        .where(
-            PageVersion.org_id == org_id,
-            PageVersion.state == WAITING,
-            free(PageVersion, now=now),
-            which,
-        )
+def _claimable(org_id: UUID, which: ColumnElement[bool], *, now: datetime, limit: int) -> Select[UUID, datetime | None]:
+    """Pages of the org that anybody may take, those that wait longest, locked; with the end of a lease that ran out."""
+    return (
+        select(PageVersion.id, PageVersion.lease_until)
+        .where(PageVersion.org_id == org_id, is_waiting_state(), free(PageVersion, now=now), which)
         .order_by(PageVersion.attempts, PageVersion.created_at, PageVersion.id)
         .limit(limit)
         .with_for_update(skip_locked=True)
     )
+
+
+def _lease(session: Session, ids: Select[UUID] | Sequence[UUID], *, until: datetime, owner: str) -> list[PageVersion]:
     statement = (
         update(PageVersion)
-        .where(PageVersion.id.in_(waiting))
-        .values(lease_token=uuid4(), lease_until=now + lease, lease_owner=owner, attempts=PageVersion.attempts + 1)
+        .where(PageVersion.id.in_(ids))
+        .values(lease_token=uuid4(), lease_until=until, lease_owner=owner, attempts=PageVersion.attempts + 1)
         .returning(PageVersion)
         .execution_options(populate_existing=True, synchronize_session=False)
     )
@@ -342,6 +362,13 @@ def held(session: Session, ids: Sequence[UUID], *, token: UUID) -> set[UUID]:
     return set(session.scalars(statement))
 
 
+def still_held(session: Session, ids: Sequence[UUID], *, token: UUID, now: datetime) -> bool:
+    """Whether the holder of `token` may write points of any of these versions now. Locks nothing."""
+    held_ones = (PageVersion.id.in_(ids), PageVersion.lease_token == token, PageVersion.lease_until >= now)
+    statement = select(PageVersion.id).where(*held_ones, PageVersion.state == WAITING).limit(1)
+    return session.scalar(statement) is not None
+
+
 def overworked(session: Session, *, attempts: int, now: datetime) -> list[PageVersion]:
     """Versions that ended their worker too often, and that nobody holds."""
     statement = select(PageVersion).where(
@@ -352,13 +379,6 @@ def overworked(session: Session, *, attempts: int, now: datetime) -> list[PageVe
 
 def orphans(session: Session, *, now: datetime, limit: int) -> list[UUID]:
     """Orgs with pages that wait, that nobody holds, and whose next hint is due."""
-def still_held(session: Session, ids: Sequence[UUID], *, token: UUID, now: datetime) -> bool:
-    """Whether the holder of `token` may write points of any of these versions now. Locks nothing."""
-    held_ones = (PageVersion.id.in_(ids), PageVersion.lease_token == token, PageVersion.lease_until >= now)
-    statement = select(PageVersion.id).where(*held_ones, PageVersion.state == WAITING).limit(1)
-    return session.scalar(statement) is not None
-
-
     statement = (
         select(PageVersion.org_id)
         .where(
