@@ -82,7 +82,7 @@ def answer(
     body = ErrorBody(
         statusCode=status,
         error=HTTPStatus(status).phrase,
-        message=message,
+        message=_sendable(message),
         code=code,
         details=list(details) if details else None,
     )
@@ -106,9 +106,7 @@ def _details(facts: Mapping[str, object]) -> list[Detail]:
         return [Detail(field=name, given=_plain(fact)) for name, fact in facts.items()]
     allowed = facts.get("allowed", facts.get("problem"))
     given = next((facts[name] for name in ("given", "pattern", "url") if name in facts), None)
-    wrong = Detail(
-        field=str(field), given=_plain(given), allowed=None if allowed is None else str(_plain(allowed))
-    )
+    wrong = Detail(field=str(field), given=_plain(given), allowed=None if allowed is None else str(_plain(allowed)))
     return [wrong, *(Detail(field=name, given=fact) for name, fact in rest.items())]
 
 
@@ -134,8 +132,13 @@ def _plain(value: object) -> JsonValue:
         return value
     if isinstance(value, datetime):
         return value.isoformat()
-    text = str(value) if isinstance(value, str | UUID) else repr(value)
+    text = _sendable(str(value) if isinstance(value, str | UUID) else repr(value))
     return text if len(text) <= GIVEN_LIMIT else text[:GIVEN_LIMIT] + "…"
+
+
+def _sendable(text: str) -> str:
+    """Half of a surrogate pair cannot be sent; it is shown as it would be typed."""
+    return text.encode("utf-8", "backslashreplace").decode()
 
 
 async def _on_sitewise_error(request: Request, error: Exception) -> Response:
@@ -155,7 +158,11 @@ async def _on_invalid_request(request: Request, error: Exception) -> Response:
         return answer(400, "invalid_json", "The body is not JSON. Send a JSON object, in UTF-8.")
     request.state.code = "invalid_request"
     details = [
-        Detail(field=".".join(map(str, problem["loc"])), given=_plain(problem.get("input")), allowed=problem["msg"])
+        Detail(
+            field=_sendable(".".join(map(str, problem["loc"]))),
+            given=_plain(problem.get("input")),
+            allowed=problem["msg"],
+        )
         for problem in problems
     ]
     names = ", ".join(dict.fromkeys(detail.field for detail in details))

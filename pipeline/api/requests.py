@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+import traceback
 from uuid import uuid4
 
 import structlog
@@ -72,8 +73,8 @@ class Requests:
         with structlog.contextvars.bound_contextvars(request_id=request_id):
             try:
                 await self._watched(scope, headers, receive, sending)
-            except Exception:
-                log.exception("request broke")
+            except Exception as error:  # whatever broke, the answer is a 500 and the log says where
+                log.error("request broke", problem=type(error).__name__, trace=_where(error))  # noqa: TRY400 - its message may hold what was sent
                 if status:
                     raise
                 await _broken()(scope, receive, sending)
@@ -139,6 +140,11 @@ class Requests:
 
 _left_alone: set[asyncio.Task[None]] = set()
 """Requests that were refused while their thread still waits for the database."""
+
+
+def _where(error: Exception) -> str:
+    """The lines of code that were passed; not the error's message, which may repeat what was sent."""
+    return "".join(traceback.format_tb(error.__traceback__))
 
 
 def _forget(work: asyncio.Task[None]) -> None:

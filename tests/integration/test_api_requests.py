@@ -1,0 +1,162 @@
+"""What is around every request: ids, limits of size, one form of failure, one line in the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import anyio
+import httpx
+import pytest
+import structlog
+
+from pipeline.api.app import create_app
+from pipeline.api.failures import STATUSES, code_of, status_of
+from pipeline.errors import SitewiseError
+from tests.lab.api import ApiLab
+
+ORGS = "/partner/v1/orgs"
+
+
+def test_a_request_id_is_given_back(lab: ApiLab) -> None:
+    """The caller's, if it can be one; else a new one."""
+    given = lab.anyone.get("/healthz", headers={"X-Request-ID": "abc-123"})
+    odd = lab.anyone.get("/healthz", headers={"X-Request-ID": "a b;c" * 40})
+    none = lab.anyone.get("/healthz")
+
+    assert given.headers["x-request-id"] == "abc-123"
+    assert odd.headers["x-request-id"] not in {"", "a b;c" * 40}
+    assert none.headers["x-request-id"] != odd.headers["x-request-id"]
+
+
+def test_a_body_over_a_mebibyte_is_refused(lab: ApiLab) -> None:
+    """Whether its length is told before or not; one of a mebibyte is read."""
+
+    def parts() -> Iterator[bytes]:
+        for _ in range(20):
+            yield b"x" * 100_000
+
+    told = lab.partner.post(ORGS, content=b"x" * (2**20 + 1))
+    untold = lab.partner.post(ORGS, content=parts())
+    fits = lab.partner.post(
+        ORGS, content=b'"' + b"x" * (2**20 - 2) + b'"', headers={"Content-Type": "application/json"}
+    )
+
+    assert (told.status_code, untold.status_code, fits.status_code) == (413, 413, 422)
+    assert told.json()["code"] == untold.json()["code"] == "body_too_large"
+
+
+def test_every_failure_has_one_form(lab: ApiLab) -> None:
+    """Whatever went wrong, and wherever."""
+    answers = {
+        400: lab.partner.post(ORGS, content=b"{", headers={"Content-Type": "application/json"}),
+        401: lab.anyone.get(ORGS),
+        403: lab.partner.get("/audit"),
+        404: lab.partner.get("/nowhere"),
+        405: lab.partner.put("/healthz"),
+        422: lab.partner.post(ORGS, json={"nam": "x", "language": 7}),
+    }
+
+    for status, answer in answers.items():
+        body = answer.json()
+        assert answer.status_code == body["statusCode"] == status
+        assert body.keys() - {"details"} == {"statusCode", "error", "message", "code"}
+        assert body["code"].replace("_", "").isalpha()
+    fields = {detail["field"]: detail for detail in answers[422].json()["details"]}
+    assert fields.keys() == {"body.name", "body.nam", "body.language"}
+    assert fields["body.language"]["given"] == 7
+
+
+@pytest.mark.parametrize(
+    "body", [b"\xff\xfe", b'{"name": "\\ud800"}', b'{"name": "a\\u0000b"}', b"[]", b"null", b'{"name": NaN}']
+)
+def test_odd_bodies_are_refused(lab: ApiLab, body: bytes) -> None:
+    """Bytes that are no text, halves of characters, zero bytes and other values break nothing."""
+    answer = lab.partner.post(ORGS, content=body, headers={"Content-Type": "application/json"})
+
+    assert answer.status_code in {201, 400, 422}
+
+
+def test_each_request_is_one_line(lab: ApiLab) -> None:
+    """Its template, status, time, key and org; never a body, a query or a key's secret."""
+    org = lab.org("Logged")
+    with structlog.testing.capture_logs() as lines:
+        lab.partner.get(f"{ORGS}/{org.id}", params={"token": "in-the-query"}, headers={"X-Request-ID": "line-1"})
+        org.http.put("/org/settings/draft", json={"ai_instructions": "in-the-body"})
+        lab.anyone.get("/healthz")
+
+    told = [line for line in lines if line["event"] == "request"]
+    assert [(line["method"], line["route"], line["status"]) for line in told] == [
+        ("GET", f"{ORGS}/{{org_id}}", 200),
+        ("PUT", "/org/settings/draft", 200),
+    ]
+    assert told[1]["org"] == str(org.id)
+    assert all(line["key"] and line["ms"] >= 0 for line in told)
+    assert not any(secret in str(lines) for secret in ("in-the-query", "in-the-body", org.key))
+
+
+def test_paths_are_served_under_v1_too(lab: ApiLab) -> None:
+    """The document names each once, at the root."""
+    paths = lab.anyone.get("/openapi.json").json()["paths"]
+
+    assert lab.partner.get(f"/v1{ORGS}").status_code == 200
+    assert not [path for path in paths if path.startswith("/v1/")]
+    assert ORGS in paths
+
+
+def test_the_document_is_openapi_3_1_and_shown(lab: ApiLab) -> None:
+    """With failures and keys described, and names that no two operations share."""
+    document = lab.anyone.get("/openapi.json").json()
+    operations = [operation for path in document["paths"].values() for operation in path.values()]
+
+    assert document["openapi"].startswith("3.1")
+    assert len({operation["operationId"] for operation in operations}) == len(operations)
+    assert all("summary" in operation for operation in operations)
+    assert lab.anyone.get("/docs").status_code == 200
+
+
+def test_readiness_names_each_part(lab: ApiLab) -> None:
+    """Without a broker and vectors it is degraded, and says so; it answers all the same."""
+    answer = lab.anyone.get("/readyz")
+
+    assert answer.status_code == 200
+    assert answer.json()["status"] == "degraded"
+    assert answer.json()["parts"].keys() == {"database", "broker", "vectors", "model"}
+    assert answer.json()["parts"]["database"] == "ok"
+    assert "sock" not in answer.text
+
+
+def test_what_breaks_is_told_without_its_inside(lab: ApiLab) -> None:
+    """A defect is a 500 in the one form: the log has the rest."""
+    app = create_app(lab.services)
+
+    def broken() -> None:
+        raise RuntimeError("the-inside")
+
+    app.add_api_route("/broken", broken)
+
+    async def ask() -> httpx.Response:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://lab") as client:
+            return await client.get("/broken")
+
+    with structlog.testing.capture_logs() as lines:
+        answer = anyio.run(ask)
+
+    assert answer.status_code == 500
+    assert answer.json()["code"] == "internal_error"
+    assert "the-inside" not in answer.text
+    assert [line["event"] for line in lines] == ["request broke", "request"]
+
+
+def test_every_failure_has_a_status_and_a_name_of_its_own() -> None:
+    """No two classes share a code, and what a caller cannot mend is never called its mistake."""
+    kinds = _below(SitewiseError)
+
+    codes = {code_of(kind) for kind in kinds}
+
+    assert len(codes) == len(kinds)
+    assert all(400 <= status_of(kind) < 600 for kind in kinds)
+    assert {kind for kind, _ in STATUSES} <= {SitewiseError, *kinds}
+
+
+def _below(kind: type[SitewiseError]) -> list[type[SitewiseError]]:
+    return [found for child in kind.__subclasses__() for found in (child, *_below(child))]
