@@ -11,6 +11,7 @@ from uuid import UUID
 
 from pipeline.adapters.celery import CRAWL_QUEUE, INDEX_QUEUE
 from pipeline.bootstrap import Services, open_services
+from pipeline.services.space import shortage
 from pipeline.settings import Settings, read_settings
 
 _opening = threading.Lock()
@@ -41,7 +42,9 @@ class Backlog:
         self._send = send
 
     def oldest(self) -> UUID | None:
-        """The crawl, or the org, that waits longest and is held by none."""
+        """The crawl, or the org, that waits longest and is held by none; none while there is no room for its work."""
+        if shortage(settings()):
+            return None
         due = services().operations.oldest_due(self._queue)
         return None if due is None else due.target
 

@@ -20,7 +20,7 @@ from typing import Protocol, Self
 from uuid import UUID
 
 from pipeline import metrics
-from pipeline.errors import DatabaseUnavailable, LeaseLost
+from pipeline.errors import DatabaseUnavailable, DiskFull, LeaseLost
 from pipeline.logs import get_logger
 from pipeline.owner.processes import kill_group, wait_without_reaping
 from pipeline.services.crawls import CrawlClaim
@@ -171,8 +171,8 @@ class Watch:
                 renew()
             except LeaseLost:
                 return End.LEASE_LOST
-            except DatabaseUnavailable:
-                log.warning("lease not renewed: database away")
+            except (DatabaseUnavailable, DiskFull) as error:
+                log.warning("lease not renewed", problem=str(error))
         return End.BY_ITSELF if self._has_ended.is_set() else End.WORKER_STOPS
 
     def wait(self, seconds: float) -> bool:

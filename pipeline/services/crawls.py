@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from pipeline import metrics
 from pipeline.db import backlog, crawls, datasources, frontier, hosts, orgs, outbox, page_versions, pages
 from pipeline.db import leases as row_leases
 from pipeline.db.crawls import Crawl
@@ -18,6 +19,8 @@ from pipeline.services import endings, holding, moving, revisiting
 from pipeline.services.clock import Clock
 from pipeline.services.dead_letters import note_url
 from pipeline.services.hints import Hints, relay
+from pipeline.services.space import shortage
+from pipeline.services.webhooks import announce_start
 from pipeline.services.websites import NewDatasource as NewDatasource  # noqa: PLC0414 - where callers look for it
 from pipeline.services.websites import check_datasource
 from pipeline.settings import Settings
@@ -184,8 +187,10 @@ class CrawlService:
     def claim_in_turn(self, hinted: UUID, *, owner: str) -> CrawlClaim | None:
         """Hold a crawl of the org whose turn it is, which need not be the one that a hint named.
 
-        An org with crawls enough that run is passed over. None when nothing may be taken.
+        An org with crawls enough that run is passed over. None when nothing may be taken, or there is no room for it.
         """
+        if shortage(self._settings):
+            return None
         most = self._settings.work.org_crawls
         now = self._clock()
         with self._database.write() as session:
@@ -197,6 +202,8 @@ class CrawlService:
             if crawl is None:
                 return None
             orgs.took_crawl_turn(session, crawl.org_id)
+            if crawl.lease_until is not None:
+                metrics.LEASES_EXPIRED.add(work="crawl")
             return self._claim(session, crawl.id, owner=owner, now=now)
 
     def claim(self, crawl_id: UUID, *, owner: str) -> CrawlClaim | None:
@@ -225,6 +232,7 @@ class CrawlService:
             crawl.started_at = now
             datasource.last_crawl_started_at = now
             _seed(session, crawl, datasource, now=now)
+            announce_start(session, crawl, now=now)
         if self._settings.work.attempts > 1:
             deaths = self._settings.work.attempts - 1
             given_up = frontier.set_aside(session, crawl_id, token=crawl.lease_token, deaths=deaths)
@@ -290,21 +298,15 @@ class CrawlService:
                 Failure(url=entry.url, reason=entry.reason or "", http_status=entry.http_status, detail=entry.detail)
                 for entry in failed
             )
-            return job_view(
+            job = job_view(
                 crawl, chunks=chunks, embedded=embedded, pending=pending, refusals=refusals, failures=failures
             )
+        return self._unless_full(job)
 
     def list_jobs(self, *, scope: OrgScope, limit: int = 20) -> list[CrawlJob]:
         """The org's crawls, newest first, without refusals and failures."""
         with self._database.read() as session:
             found = crawls.listing(session, org_id=scope.org_id, limit=limit)
-            pending = page_versions.count_waiting_of(session, [crawl.id for crawl in found])
-            return [job_view(crawl, pending=pending.get(crawl.id, 0)) for crawl in found]
-
-    def list_running(self, *, scope: OrgScope) -> list[CrawlJob]:
-        """The org's crawls that have not ended, oldest first, without refusals and failures."""
-        with self._database.read() as session:
-            found = backlog.running_crawls(session, org_id=scope.org_id)
             pending = page_versions.count_waiting_of(session, [crawl.id for crawl in found])
             return [job_view(crawl, pending=pending.get(crawl.id, 0)) for crawl in found]
 
@@ -335,6 +337,18 @@ class CrawlService:
         if job.datasource_id != datasource_id:
             raise CrawlNotFound(crawl=crawl_id)
         return job
+
+    def list_running(self, *, scope: OrgScope) -> list[CrawlJob]:
+        """The org's crawls that have not ended, oldest first, without refusals and failures."""
+        with self._database.read() as session:
+            found = backlog.running_crawls(session, org_id=scope.org_id)
+            pending = page_versions.count_waiting_of(session, [crawl.id for crawl in found])
+            return [self._unless_full(job_view(crawl, pending=pending.get(crawl.id, 0))) for crawl in found]
+
+    def _unless_full(self, job: CrawlJob) -> CrawlJob:
+        """The job; while there is no room for what it brings, paused. No row can say so: there is no room for it."""
+        short = None if job.has_ended else shortage(self._settings)
+        return job if short is None else replace(job, error_message=f"{crawls.PAUSED} there is room again: {short}")
 
     def list_datasources(self, *, scope: OrgScope) -> list[Datasource]:
         """The org's websites, oldest first."""
@@ -376,6 +390,7 @@ def job_view(
     refusals: dict[str, int] | None = None,
     failures: tuple[Failure, ...] = (),
 ) -> CrawlJob:
+    """A crawl as the outside sees it. `pending` pages wait to be indexed."""
     kept = crawl.new_pages + crawl.updated_pages + crawl.unchanged_pages + crawl.not_due_pages
     return CrawlJob(
         id=crawl.id,

@@ -25,6 +25,7 @@ from pipeline.services.clock import Clock
 from pipeline.services.heartbeat import Heartbeat
 from pipeline.services.hints import Hints, relay
 from pipeline.services.keeping import fold_twins, retire_moved
+from pipeline.services.space import shortage
 from pipeline.settings import Settings
 
 LOOK_AGAIN_SECONDS = 0.02
@@ -97,7 +98,7 @@ class IndexService:
             TemporaryError: If the model, the store or the database is away.
             SetupError: If the model is another than the store's, or cannot be loaded.
         """
-        claim = self._claim(org_id, limit=limit, owner=owner)
+        claim = None if shortage(self._settings) else self._claim(org_id, limit=limit, owner=owner)
         if claim is None:
             return IndexReport()
         lease = self._settings.work.index_lease

@@ -10,6 +10,7 @@ from threading import Event
 from typing import TYPE_CHECKING
 
 from pipeline.errors import SitewiseError
+from pipeline.services.crawls import NewDatasource
 from tests.chaos.deployment import knowledge, settings_for
 from tests.lab.embedded import Embedded
 from tests.lab.waiting import eventually
@@ -25,10 +26,11 @@ FULL_SECONDS = 20.0
 
 def full(url: str, *, pages: int) -> dict[str, object]:
     """Crawl, fill the disk mid-way, wait, make room; what was said meanwhile, and how it ended."""
-    with _disk() as folder:
+    with _disk() as folder, tempfile.TemporaryDirectory(prefix="chaos-logs-") as logs:
         settings = settings_for(folder)
-        with Embedded(folder, settings) as sitewise:
-            crawl = sitewise.start(url)
+        with Embedded(Path(logs), settings) as sitewise:
+            added = sitewise.services.crawls.add(NewDatasource(url=url, page_limit=pages), scope=sitewise.scope)
+            crawl = sitewise.services.crawls.start(added.id, scope=sitewise.scope)
             eventually(
                 lambda: sitewise.job(crawl).fetched_pages >= pages // 5, seconds=300, what="a fifth of the pages"
             )

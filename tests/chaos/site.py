@@ -58,8 +58,8 @@ def site(pages: int, *, poison: int = 0) -> Iterator[Running]:
 
 
 def poisoned(pages: int, poison: int) -> dict[str, str]:
-    """The paths that kill their parser, evenly spread, each with how."""
-    places = [number * pages // poison + 1 for number in range(poison)]
+    """The paths that kill their parser, evenly spread over pages that lead nowhere, each with how."""
+    places = [BRANCHES + 1 + number * (pages - BRANCHES - 1) // poison for number in range(poison)]
     return {f"/p/{place}": list(MARKS)[turn % len(MARKS)] for turn, place in enumerate(places)}
 
 
