@@ -8,10 +8,12 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 
+from pipeline.adapters.scraping import ScrapeServer
 from pipeline.api.app import create_app
 from pipeline.api.serving import Server
-from pipeline.bootstrap import open_services
+from pipeline.bootstrap import Services, open_services
 from pipeline.errors import SitewiseError
 from pipeline.logs import get_logger, set_up_logging
 from pipeline.owner.told import Told
@@ -40,12 +42,20 @@ def _serve() -> int:
     told = Told()
     with open_services(settings) as services:
         services.database.ping()
-        with Server(create_app(services), settings) as server:
+        with _scraped(services), Server(create_app(services), settings) as server:
             log.info("api started", url=server.url)
             threading.Thread(target=services.readiness.check, name="warms-up", daemon=True).start()
             told.wait()
         log.info("api ended")
     return 0
+
+
+def _scraped(services: Services) -> AbstractContextManager[object]:
+    """Metrics, on a port of their own where one is set: never beside the API, which others reach."""
+    where = services.settings.metrics
+    if not where.port:
+        return nullcontext()
+    return ScrapeServer(services.exposition.render, host=where.host, port=where.port)
 
 
 def _end_with_parent() -> None:

@@ -199,8 +199,7 @@ def test_a_sweep_looks_only_at_what_a_page_said_before(knowledge: Knowledge) -> 
     swept = [knowledge.services.upkeep.tick().swept, knowledge.services.upkeep.tick().swept]
 
     assert at_first == 0
-    assert after > 0
-    assert again == after
+    assert after > again > 0
     assert sum(swept) == again
     assert spare() == 0
     assert knowledge.services.verification.verify(scope=knowledge.org).is_clean
