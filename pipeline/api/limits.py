@@ -39,6 +39,7 @@ class Standing:
     per_minute: int
     left: int
     next_in_seconds: float
+    is_refused: bool = False
 
     def headers(self) -> dict[str, str]:
         """As the drafts of `RateLimit` headers write it: requests left, and seconds until there is one more."""
@@ -59,20 +60,12 @@ class Allowances:
         self._lock = Lock()
 
     async def spend(self, name: str, wanted: Draw) -> Standing:
-        """Spend one token.
-
-        Raises:
-            RateExceeded: If there is none.
-        """
+        """Spend one token, if there is one."""
         portion = self._from_portion(wanted.subject)
         if portion is None:
             portion = await run_in_threadpool(self._from_bucket, wanted)
-        standing = Standing(name, wanted.per_minute, portion.left, portion.next_in_seconds)
-        if portion.tokens < 0:
-            raise RateExceeded(
-                limit=f"{wanted.per_minute} a minute", of=name, retry_after=max(1.0, portion.next_in_seconds)
-            )
-        return standing
+        is_refused = portion.tokens < 0
+        return Standing(name, wanted.per_minute, portion.left, portion.next_in_seconds, is_refused=is_refused)
 
     def _from_portion(self, subject: str) -> _Portion | None:
         """One token of what is here; tokens of -1 mean that the bucket was empty a moment ago."""
@@ -126,11 +119,14 @@ def per_org(name: str) -> Callable[[Request, Caller], Awaitable[None]]:
 
 
 async def _spend(request: Request, name: str, subject: str, caller: Caller) -> None:
+    """Spend one of this limit, and keep how the caller stands for the answer's headers."""
     per_minute = request.app.state.services.limits.of(name, dict(caller.limits))
     if not per_minute:
         return
     allowances: Allowances = request.app.state.allowances
     standing = await allowances.spend(name, Draw(subject, per_minute))
     nearest: Standing | None = getattr(request.state, "standing", None)
-    if nearest is None or standing.left < nearest.left:
+    if nearest is None or standing.left < nearest.left or standing.is_refused:
         request.state.standing = standing
+    if standing.is_refused:
+        raise RateExceeded(limit=f"{per_minute} a minute", of=name, retry_after=max(1.0, standing.next_in_seconds))
