@@ -32,6 +32,8 @@ from pipeline.db import (
     schedule_runs,
     served_spans,
     site_blocks,
+    webhook_deliveries,
+    webhook_endpoints,
     workers,
 )
 from pipeline.db.base import Base
@@ -66,6 +68,8 @@ MODULES = (
     schedule_runs,
     served_spans,
     site_blocks,
+    webhook_deliveries,
+    webhook_endpoints,
     workers,
 )
 METADATA = Base.metadata
