@@ -72,13 +72,20 @@ def _scraped(queue: str, settings: Settings, place: int) -> AbstractContextManag
 def _warm(queue: str) -> None:
     """Open what the first hint will need.
 
+    The model of an index worker is loaded meanwhile where all pages are new. Where some are indexed, the
+    next crawl may well bring none: then it is only found, which costs a tenth, and loaded for the first text.
+
     Raises:
         SetupError: If it cannot be had: without its model a worker must not even claim a page.
     """
     opened = services()
     if queue == INDEX_QUEUE:
-        opened.embedder()
-        opened.sparse()
+        from pipeline.adapters.embedder.opening import identify  # noqa: PLC0415 - slow, and for this queue only
+
+        identify(opened.settings.embed, cache_dir=opened.settings.cache_dir)
+        if opened.index.is_first():
+            opened.embedder()
+            opened.sparse()
     else:
         opened.crawls  # noqa: B018 - a property that connects
 

@@ -408,6 +408,11 @@ def waiting_hints(session: Session, org_id: UUID) -> int:
     return session.scalar(statement) or 0
 
 
+def any_indexed(session: Session) -> bool:
+    """Whether any text is in the vector store, whole."""
+    return session.scalar(select(PageVersion.id).where(PageVersion.state == INDEXED).limit(1)) is not None
+
+
 def count_waiting(session: Session, *, org_id: UUID | None = None) -> int:
     """How many versions wait to be indexed."""
     statement = select(func.count()).where(PageVersion.state == WAITING)

@@ -120,6 +120,11 @@ class IndexService:
         metrics.PAGES_INDEXED.add_many(len(claim.texts), result="indexed")
         return IndexReport(pages=len(claim.texts), chunks=chunk_count, embedded=embedded, more=self._is_more())
 
+    def is_first(self) -> bool:
+        """Whether no text of anybody is indexed yet."""
+        with self._database.read() as session:
+            return not page_versions.any_indexed(session)
+
     def _is_more(self) -> bool:
         with self._database.read() as session:
             return self._in_turn(session, now=self._clock()) is not None
