@@ -21,6 +21,7 @@ from tests.chaos.deployment import end_all
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from random import Random
+    from uuid import UUID
 
     from tests.chaos.deployment import Deployment
 
@@ -66,10 +67,10 @@ def beats(
     }
 
 
-def _make_due(deployment: Deployment, websites: int, seconds: float) -> list[object]:
+def _make_due(deployment: Deployment, websites: int, seconds: float) -> list[UUID]:
     services = deployment.services
     now = system_clock()
-    made: list[object] = []
+    made: list[UUID] = []
     for number in range(websites):
         url = f"http://127.0.0.1:9/{number}/"
         source = services.crawls.add(NewDatasource(url=url, crawl_interval_hours=DAY_HOURS), scope=deployment.scope)
