@@ -20,6 +20,8 @@ from pipeline.db.engine import Database
 from pipeline.db.revision import upgrade
 from pipeline.errors import BrowserMissing
 from pipeline.settings import DatabaseSettings, read_settings
+from tests.lab.nursery import close_nurseries
+from tests.turns import ModulesTogether
 
 NOT_RUN: pytest.StashKey[Counter[str]] = pytest.StashKey()
 VARIABLES = {
@@ -72,10 +74,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:
-    """A parallel test process hands its count to the one that speaks."""
+    """What tests forked from ends with them. A parallel test process hands its count to the one that speaks."""
+    close_nurseries()
     if (output := getattr(session.config, "workeroutput", None)) is not None:
         missing = session.config.stash[NOT_RUN]
         output["not_run"] = dict(missing)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> ModulesTogether:
+    """Parallel test processes take whole modules, the longest first."""
+    return ModulesTogether(config, log)
 
 
 @pytest.hookimpl(optionalhook=True)

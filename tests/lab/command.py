@@ -1,4 +1,7 @@
-"""The `sitewise` command as a person runs it: in a process of its own, with an exit status and two streams."""
+"""The `sitewise` command as a person runs it: in a process of its own, with an exit status and two streams.
+
+A command that is run to its end is forked with its libraries loaded; one that is started, from nothing.
+"""
 
 from __future__ import annotations
 
@@ -11,12 +14,18 @@ import sys
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
+from tests.lab.nursery import Forked, nursery
 from tests.lab.waiting import eventually
 
-COMMAND = [sys.executable, "-m", "pipeline.cli"]
+MODULE = "pipeline.cli"
+COMMAND = [sys.executable, "-m", MODULE]
+LOADED = ("pipeline.cli.app", "pipeline.cli.watching", "pipeline.bootstrap", "pipeline.owner.owner", "alembic.command")
+"""What commands import, as far as it starts no thread."""
+
 PATIENCE_SECONDS = 120
 
 
@@ -36,8 +45,9 @@ class Finished:
 class Running:
     """A command at work. What it says on stderr is read as it comes."""
 
-    def __init__(self, child: subprocess.Popen[str]) -> None:
+    def __init__(self, child: subprocess.Popen[str] | Forked, *, out: IO[str] | None, err: IO[str] | None) -> None:
         self._child = child
+        self._out, self._err = out, err
         self._lines: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -63,16 +73,16 @@ class Running:
 
     def wait(self) -> Finished:
         """How it ended."""
-        out = self._child.stdout.read() if self._child.stdout else ""
+        out = self._out.read() if self._out else ""
         status = self._child.wait(PATIENCE_SECONDS)
         self._reader.join()
-        if self._child.stdout:
-            self._child.stdout.close()
+        if self._out:
+            self._out.close()
         return Finished(status, out, self.err)
 
     def _read(self) -> None:
-        if self._child.stderr is not None:
-            with self._child.stderr as lines:
+        if self._err is not None:
+            with self._err as lines:
                 self._lines.extend(lines)
 
 
@@ -110,15 +120,28 @@ class Sitewise:
             env=inherited | dict(settings or {}),
             preexec_fn=prepare,  # noqa: PLW1509 - only sets a limit, before any thread of the child
         )
-        return Running(child)
+        return Running(child, out=child.stdout, err=child.stderr)
 
     def run(
         self, *arguments: str, settings: Mapping[str, str] | None = None, file_limit: int | None = None
     ) -> Finished:
         """Run a command to its end. With a `file_limit`, no file it writes may become longer (bytes)."""
+        if file_limit is not None:
+            limit = partial(resource.setrlimit, resource.RLIMIT_FSIZE, (file_limit, file_limit))
+            return self.start(*arguments, prepare=limit, settings=settings).wait()
+        if any(name.startswith("PYTHON") for name in settings or ()):  # what Python reads when it starts
+            return self.start(*arguments, settings=settings).wait()
+        return self._forked(*arguments, settings=settings).wait()
 
-        def limit() -> None:
-            if file_limit is not None:
-                resource.setrlimit(resource.RLIMIT_FSIZE, (file_limit, file_limit))
-
-        return self.start(*arguments, prepare=limit if file_limit is not None else None, settings=settings).wait()
+    def _forked(self, *arguments: str, settings: Mapping[str, str] | None) -> Running:
+        (out, its_out), (err, its_err) = os.pipe(), os.pipe()
+        with Path(os.devnull).open() as nothing:
+            child = nursery(*LOADED).start(
+                MODULE,
+                arguments,
+                environment=self._environment | dict(settings or {}),
+                streams=(nothing.fileno(), its_out, its_err),
+            )
+        os.close(its_out)
+        os.close(its_err)
+        return Running(child, out=os.fdopen(out), err=os.fdopen(err))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -15,8 +14,16 @@ from typing import Self, cast
 
 from pipeline.crawling import CrawlLedger
 from tests.fakes.spider_child import AUTHKEY, LedgerServer
+from tests.lab.nursery import nursery
 
 LOOPBACK = {"SITEWISE_CRAWL__ALLOWED_ADDRESSES": "127.0.0.0/8,::1/128"}
+LOADED = ("spiders.run", "pipeline.adapters.parser_pool", "multiprocessing.managers", "psutil")
+"""What a spider imports before it knows which reactor it has."""
+
+UNWANTED = ("SITEWISE_CRAWL", "COVERAGE_")
+"""Settings of the tests' own environment that are not a spider's: nor is it measured, as unit tests see to that."""
+
+ENDS_SECONDS = 60
 Names = Mapping[str, Sequence[Sequence[str]]]
 
 _PORT = (
@@ -53,22 +60,23 @@ class SpiderProcess:
         self._names = names
         self._folder = TemporaryDirectory()
         self._said = Path(self._folder.name) / "stderr"
+        self._stdin: int | None = None
 
     def __enter__(self) -> Self:
         port = _serve(self._ledger)
-        clean = {name: value for name, value in os.environ.items() if not name.startswith("SITEWISE_CRAWL")}
-        with self._said.open("w") as said:
-            self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-                [sys.executable, "-m", "tests.fakes.spider_child", str(port), json.dumps(self._names)],
-                stdin=subprocess.PIPE,
-                stderr=said,
-                env=clean | self._settings,
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(UNWANTED)}
+        its_stdin, self._stdin = os.pipe()
+        with self._said.open("w") as said, os.fdopen(its_stdin) as stdin:
+            self.process = nursery(*LOADED, is_measured=False).start(
+                "tests.fakes.spider_child",
+                [str(port), json.dumps(self._names)],
+                environment=clean | self._settings,
+                streams=(stdin.fileno(), said.fileno(), said.fileno()),
             )
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        self.process.kill()
-        self.process.wait()
+        self.kill()
         self.orphan()
         self._folder.cleanup()
 
@@ -83,13 +91,14 @@ class SpiderProcess:
 
     def orphan(self) -> None:
         """Close the end of its standard input, as its parent's death does."""
-        if self.process.stdin is not None:
-            self.process.stdin.close()
+        if self._stdin is not None:
+            os.close(self._stdin)
+            self._stdin = None
 
     def kill(self) -> None:
         """End it as the kernel does when memory is short."""
         self.process.kill()
-        self.process.wait()
+        self.process.wait(ENDS_SECONDS)
 
 
 def crawl(
