@@ -22,6 +22,7 @@ from pipeline.cli import (
     jobs,
     looking,
     operating,
+    orgs,
     partners,
     running,
     scheduling,
@@ -99,6 +100,7 @@ training.training_app.add_typer(training_files.files_app)
 app.add_typer(training.training_app, name="training")
 app.add_typer(evaluating.evaluate_app, name="evaluate")
 app.add_typer(running.db_app, name="db")
+app.add_typer(orgs.org_app, name="org")
 app.add_typer(partners.partner_app, name="partner")
 app.add_typer(partners.key_app, name="key")
 

@@ -13,6 +13,9 @@ from pipeline.db.orgs import Org
 from pipeline.db.tables import METADATA
 from pipeline.errors import DatabaseUnavailable, DiskFull
 
+OrgTable = Table
+"""A table with rows of orgs."""
+
 SHARED = frozenset(
     {
         "background_vectors",
@@ -28,7 +31,7 @@ SHARED = frozenset(
 """Tables whose rows belong to no org. What of them may name one is forgotten by their own modules."""
 
 
-def tables() -> list[Table]:
+def tables() -> list[OrgTable]:
     """The tables with rows of orgs, those that refer to others before these."""
     return [table for table in reversed(METADATA.sorted_tables) if table is not Org.__table__ and is_of_orgs(table)]
 
@@ -53,15 +56,12 @@ def rows_of(table: Table, org_id: UUID) -> ColumnElement[bool]:
     raise LookupError(table.name)
 
 
-def delete_some(session: Session, org_id: UUID, *, limit: int) -> int:
-    """Delete up to `limit` rows of the org, of the first table that has any. Returns how many; 0 when none is left."""
-    for table in tables():
-        key = tuple_(*table.primary_key.columns)
-        some = select(*table.primary_key.columns).where(rows_of(table, org_id)).limit(limit)
-        result = session.execute(delete(table).where(key.in_(some)))
-        if isinstance(result, CursorResult) and result.rowcount:
-            return result.rowcount
-    return 0
+def delete_some(session: Session, table: OrgTable, org_id: UUID, *, limit: int) -> int:
+    """Delete up to `limit` of the org's rows in this table. Returns how many."""
+    key = tuple_(*table.primary_key.columns)
+    some = select(*table.primary_key.columns).where(rows_of(table, org_id)).limit(limit)
+    result = session.execute(delete(table).where(key.in_(some)))
+    return result.rowcount if isinstance(result, CursorResult) else 0
 
 
 def left(session: Session, org_id: UUID) -> list[str]:

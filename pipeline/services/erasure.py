@@ -87,12 +87,16 @@ class ErasureService:
                 return False
         with self._database.write() as session:
             _forget_shared(session, org_id, now=self._clock())
-        while time.monotonic() < end:
-            with self._database.write() as session:
-                orgs.hold(session, org_id)
-                if not erasing.delete_some(session, org_id, limit=ROWS_AT_A_TIME):
-                    return True
-        return False
+        for table in erasing.tables():
+            while self._delete_some(table, org_id) == ROWS_AT_A_TIME:
+                if time.monotonic() > end:
+                    return False
+        return True
+
+    def _delete_some(self, table: erasing.OrgTable, org_id: UUID) -> int:
+        with self._database.write() as session:
+            orgs.hold(session, org_id)
+            return erasing.delete_some(session, table, org_id, limit=ROWS_AT_A_TIME)
 
     def _finish(self, org_id: UUID) -> None:
         """Delete the org's own row. That it was erased, and when, stays in the audit, under its partner."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 from pipeline.db import orgs
 from pipeline.db.engine import Database
 from pipeline.db.orgs import Org
@@ -44,6 +46,15 @@ class OrgService:
         if org is None:
             raise OrgNotFound(org=name)
         return OrgScope(org.id)
+
+    def of_id(self, org_id: UUID) -> OrgScope:
+        """The org of this id, whoever's it is.
+
+        Raises:
+            OrgNotFound: If there is none.
+        """
+        with self._database.read() as session:
+            return OrgScope(orgs.get(session, org_id).id)
 
     def list_all(self) -> list[Org]:
         """Every org, by name."""

@@ -29,12 +29,14 @@ Answer = str | int | Reason
 class Knowledge:
     """Services on a database, with a vector store, an embedder, hints and a clock a test can look into."""
 
-    def __init__(self, data_dir: Path, *, database_url: str | None = None, **settings: object) -> None:
+    def __init__(
+        self, data_dir: Path, *, database_url: str | None = None, busy_timeout: float = 30, **settings: object
+    ) -> None:
         self.clock = SetClock()
         self.hints = RecordedHints()
         self.store = MemoryStore()
         self.embedder = WordEmbedder()
-        database = {"url": database_url}
+        database = {"url": database_url, "busy_timeout": busy_timeout}
         self.settings = Settings(data_dir=data_dir, database=database, **settings)  # type: ignore[arg-type] # pydantic reads the parts
         self.services = self.open()
         self.scope: OrgScope | None = None
