@@ -16,7 +16,7 @@ from pipeline.api.caller import Callers
 from pipeline.api.limits import Allowances, limited
 from pipeline.api.models.errors import ErrorBody
 from pipeline.api.requests import Requests
-from pipeline.api.routes import crawls, operations, organisation, pages, partner, retrieval, training
+from pipeline.api.routes import crawls, operations, organisation, pages, partner, retrieval, training, webhooks
 from pipeline.api.watch import DatabaseWatch
 from pipeline.bootstrap import Services
 
@@ -27,6 +27,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     pages.router,
     training.router,
     retrieval.router,
+    webhooks.router,
 )
 """What takes a key and is limited. Each is served at the root, and under /v1 without standing in the document."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from http import HTTPStatus
@@ -18,6 +17,7 @@ from starlette.exceptions import HTTPException
 from pipeline import errors
 from pipeline.api.models.errors import Detail, ErrorBody
 from pipeline.errors import SitewiseError
+from pipeline.errors import code_of as code_of  # noqa: PLC0414 - where routes look for it
 from pipeline.logs import get_logger
 
 JSON = "application/json"
@@ -42,6 +42,7 @@ STATUSES: Sequence[tuple[type[SitewiseError], int]] = (
     (errors.LimitReached, 429),
     (errors.InvalidInput, 422),
     (errors.BrowserMissing, 422),
+    (errors.WebhookKeyMissing, 503),
     (errors.TemporaryError, 503),
     (errors.PermanentError, 422),
     (errors.SitewiseError, 500),
@@ -58,11 +59,6 @@ BY_STATUS = {
 }
 
 log = get_logger(__name__)
-
-
-def code_of(kind: type[SitewiseError]) -> str:
-    """The stable name of a failure: its class's, in snake case."""
-    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
 
 
 def status_of(kind: type[SitewiseError]) -> int:
