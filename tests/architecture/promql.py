@@ -81,11 +81,11 @@ class Reader:
     def _unary(self) -> str:
         if self._peek()[1] == "-":
             self._take()
-        kind, token = self._peek()
+        kind, sign = self._peek()
         if kind == "number":
             self._take()
             return "scalar"
-        if token == "(":
+        if sign == "(":
             self._take()
             inner = self._expression()
             self._take(")")
