@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pipeline.adapters.embedder.port import Embedder
     from pipeline.adapters.embedder.shared import SharedEmbedder
     from pipeline.adapters.outbound import OutboundClient
+    from pipeline.adapters.parser_pool import ParserPool
     from pipeline.adapters.previewer import Previewer
     from pipeline.adapters.qdrant.port import VectorStore
     from pipeline.adapters.qdrant.sparse import Bm25Encoder
@@ -46,14 +47,17 @@ if TYPE_CHECKING:
     from pipeline.services.keys import KeyService
     from pipeline.services.limits import LimitService
     from pipeline.services.operations import OperationsService
+    from pipeline.services.orders import OrderService
     from pipeline.services.org_settings import OrgSettingService
     from pipeline.services.page_actions import PageActionService
     from pipeline.services.previewing import PreviewService
     from pipeline.services.provisioning import ProvisioningService
     from pipeline.services.readiness import ReadinessService
+    from pipeline.services.rereading import RereadingService
     from pipeline.services.schedules import ScheduleService
     from pipeline.services.searching import SearchService
     from pipeline.services.training import TrainingService
+    from pipeline.services.training_budget import RoomCheck
     from pipeline.services.training_directories import DirectoryService
     from pipeline.services.training_exchange import ExchangeService
     from pipeline.services.training_lint import LintService
@@ -141,7 +145,7 @@ class Services:
         """Partners, and orgs for them."""
         from pipeline.services.provisioning import ProvisioningService
 
-        return ProvisioningService(self.database, self.limits, self.clock)
+        return ProvisioningService(self.database, self.limits, self.clock, check=self._room_check)
 
     @cached_property
     def keys(self) -> KeyService:
@@ -162,7 +166,7 @@ class Services:
         """What orgs and partners set for themselves."""
         from pipeline.services.org_settings import OrgSettingService
 
-        return OrgSettingService(self.database, self.clock)
+        return OrgSettingService(self.database, self.clock, check=self._room_check)
 
     @cached_property
     def readiness(self) -> ReadinessService:
@@ -172,7 +176,7 @@ class Services:
         nobody = OrgScope(UUID(int=0))
         return ReadinessService(
             {
-                "database": lambda: self.database.ping(),
+                "database": lambda: self.database.ping(),  # noqa: PLW0108 - it is opened when it is first asked
                 "broker": self._hints_waiting,
                 "vectors": lambda: self.store().count(scope=nobody),
                 "model": self.embedder,
@@ -197,6 +201,15 @@ class Services:
     def crawls(self) -> CrawlService:
         """Websites and their crawls."""
         return CrawlService(self.database, self.settings, self.hints, self.clock)
+
+    @cached_property
+    def orders(self) -> OrderService:
+        """What other services ask for in messages."""
+        from pipeline.services.orders import OrderService
+
+        return OrderService(
+            self.database, datasources=self.datasources, crawls=self.crawls, limits=self.limits, audit=self.audit
+        )
 
     @cached_property
     def datasources(self) -> DatasourceService:
@@ -244,6 +257,20 @@ class Services:
             embedder=self.embedder,
             store=self.store,
             sparse=self.sparse,
+        )
+
+    @cached_property
+    def rereading(self) -> RereadingService:
+        """Stored pages, read again by a newer extractor."""
+        from pipeline.services.rereading import RereadingService
+
+        return RereadingService(
+            self.database,
+            self.settings,
+            self.hints,
+            self.clock,
+            parsers=self._parsers,
+            extractor=_extractor,
         )
 
     @cached_property
@@ -444,6 +471,17 @@ class Services:
         return hints_waiting(broker_url(self.settings), self.settings.broker.publish_timeout)
 
     @cached_property
+    def _room_check(self) -> RoomCheck:
+        from pipeline.services.training_budget import room_check
+
+        return room_check(self.settings, self.clock, self.shared_embedder)
+
+    def _parsers(self) -> ParserPool:
+        from pipeline.adapters.parser_pool import ParserPool
+
+        return ParserPool(self.settings.extract)
+
+    @cached_property
     def _previewer(self) -> Previewer:
         from pipeline.adapters.previewer import Previewer
 
@@ -503,6 +541,12 @@ class Services:
         from pipeline.adapters.qdrant.sparse import Bm25Encoder
 
         return Bm25Encoder()
+
+
+def _extractor() -> str:
+    from pipeline.stages.extract import EXTRACTOR
+
+    return EXTRACTOR
 
 
 def open_services(settings: Settings) -> Services:

@@ -74,7 +74,7 @@ class Act:
         def act() -> Answered:
             made = make()
             self._note(action, object_id=getattr(made, "id", None), org_id=org_id)
-            return Answered(status, made.model_dump_json().encode())
+            return Answered(int(status), made.model_dump_json().encode())
 
         with self._told(action):
             if self._asked is not None:

@@ -92,10 +92,6 @@ def forget_one(session: Session, key_id: UUID, idempotency_key: str, *, before: 
     )
 
 
-def forget(session: Session, *, before: datetime, limit: int) -> int:
-    """Drop answers that are too old. Returns how many."""
-    old = select(IdempotentAnswer).where(IdempotentAnswer.created_at < before).limit(limit)
-    found = list(session.scalars(old.with_for_update(skip_locked=True)))
-    for answer in found:
-        session.delete(answer)
-    return len(found)
+def forget(session: Session, *, before: datetime) -> None:
+    """Drop answers that are too old."""
+    session.execute(delete(IdempotentAnswer).where(IdempotentAnswer.created_at < before))

@@ -7,7 +7,7 @@ Together the processes never spend more than the bucket held; what one took and 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from pipeline.db import orgs, rate_buckets
@@ -73,15 +73,19 @@ class LimitService:
             )
         return Drawn(had, int(left), max(0.0, 1.0 - left) / per_second)
 
-    def check_room(self, name: str, have: int, *, scope: OrgScope) -> None:
-        """Refuse one more of what an org has `have` of already. Call it in the transaction that adds.
+    def check_room(self, name: str, count: Callable[[], int], *, scope: OrgScope) -> None:
+        """Refuse one more where an org has as many as it may. Call it in the transaction that adds.
+
+        Until the commit nobody else counts in this org, so of two who add the last one only one does.
 
         Raises:
             QuotaReached: If there are as many as may be.
         """
-        with self._database.read() as session:
+        with self._database.write() as session:
             own = orgs.get(session, scope.org_id).limits
-        self.check_count(name, have, own=own)
+            if self.of(name, own):
+                orgs.hold(session, scope.org_id)
+                self.check_count(name, count(), own=own)
 
     def check_count(self, name: str, have: int, *, own: Mapping[str, int]) -> None:
         """Likewise, where the org's own limits are known, or there are none."""

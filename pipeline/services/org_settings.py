@@ -18,6 +18,7 @@ from pipeline.model import OrgScope
 from pipeline.services.clock import Clock
 from pipeline.services.partner_orgs import org_of
 from pipeline.services.provisioning import NAME_LIMIT, OrgView, PartnerView, org_view, partner_view
+from pipeline.services.training_budget import RoomCheck
 
 INSTRUCTIONS_LIMIT = 20_000
 ORG_SETTINGS = frozenset({"name", "website", "language", "integrations"})
@@ -58,10 +59,11 @@ class ChangeView:
 class OrgSettingService:
     """Reads and changes settings of orgs and partners."""
 
-    def __init__(self, database: Database, clock: Clock) -> None:
-        """Work on this database."""
+    def __init__(self, database: Database, clock: Clock, *, check: RoomCheck) -> None:
+        """Work on this database; `check` refuses instructions that no briefing could hold."""
         self._database = database
         self._clock = clock
+        self._check = check
 
     def show(self, *, scope: OrgScope) -> SettingsView:
         """The org's settings.
@@ -122,6 +124,7 @@ class OrgSettingService:
 
         Raises:
             NothingToPublish: If there is no draft.
+            InstructionsTooLong: If they do not fit into a briefing, beside what else always applies.
         """
         with self._database.write() as session:
             org = orgs.get(session, scope.org_id)
@@ -167,6 +170,8 @@ class OrgSettingService:
         org_setting_changes.note(session, org.id, name, before=before, after=value, key_id=key_id, now=now)
         setattr(org, name, value)
         org.updated_at = now
+        if name == "ai_instructions":
+            self._check(session, org.id)
 
 
 def _check_known(values: Mapping[str, Any], known: frozenset[str]) -> None:

@@ -17,6 +17,7 @@ from pipeline.services.clock import Clock
 from pipeline.services.keys import add_key
 from pipeline.services.limits import LimitService
 from pipeline.services.partner_orgs import org_of
+from pipeline.services.training_budget import RoomCheck
 
 NAME_LIMIT = 200
 
@@ -67,11 +68,12 @@ class PartnerView:
 class ProvisioningService:
     """Makes partners, and orgs for them."""
 
-    def __init__(self, database: Database, limits: LimitService, clock: Clock) -> None:
-        """Work on this database."""
+    def __init__(self, database: Database, limits: LimitService, clock: Clock, *, check: RoomCheck) -> None:
+        """Work on this database; `check` refuses instructions that no briefing could hold."""
         self._database = database
         self._limits = limits
         self._clock = clock
+        self._check = check
 
     def add_partner(
         self, name: str, *, logo: str | None = None, app_name: str | None = None, default_instructions: str = ""
@@ -132,6 +134,7 @@ class ProvisioningService:
 
         Raises:
             OrgExists: If the partner has one of this external_id; its id is among the facts.
+            InstructionsTooLong: If its instructions do not fit into a briefing.
             QuotaReached: If the partner has as many as it may have.
             InvalidInput: If the name is empty or too long.
         """
@@ -153,6 +156,7 @@ class ProvisioningService:
             if org is None:
                 there = orgs.find_external(session, new.external_id or "", partner_id=partner_id)
                 raise OrgExists(org=there.id if there else None, external_id=new.external_id)
+            self._check(session, org.id)
             token = add_key(session, api_keys.WIDGET, "widget", now=now, org_id=org.id)
             return org_view(org, widget_token=token.shown)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from uuid import UUID
 
+from pipeline.adapters.embedder.shared import SharedEmbedder
 from pipeline.db import orgs, partners, scenarios
 from pipeline.db.engine import Session
 from pipeline.db.scenarios import ActiveScenario
@@ -13,9 +14,30 @@ from pipeline.errors import InstructionsTooLong
 from pipeline.model import Channel, ScenarioType
 from pipeline.retrieval import prompt
 from pipeline.retrieval.scenarios import behaviors
+from pipeline.services.clock import Clock
+from pipeline.settings import Settings
 
 SPECIAL_TOKENS = 16
 """More than any model puts around a text."""
+
+
+RoomCheck = Callable[[Session, UUID], None]
+"""Raises `InstructionsTooLong` if what always applies in an org does not fit into a briefing any more."""
+
+
+def room_check(settings: Settings, clock: Clock, embedder: Callable[[], SharedEmbedder]) -> RoomCheck:
+    """The check for these settings; the model is opened only where texts are not plainly short."""
+
+    def check(session: Session, org_id: UUID) -> None:
+        check_room(
+            session,
+            org_id=org_id,
+            now=clock(),
+            max_tokens=settings.retrieve.max_tokens,
+            count=lambda texts: embedder().tokenizer.count(texts),  # noqa: PLW0108 - the model is opened only if asked
+        )
+
+    return check
 
 
 def check_room(
@@ -61,7 +83,7 @@ def _counted(profile: str, together: Sequence[ActiveScenario], *, max_tokens: in
 
 
 def _worst_cases(always: Sequence[ActiveScenario], now: datetime) -> Iterator[list[ActiveScenario]]:
-    """Each set of scenarios that can meet in one briefing and is in no larger one seen before."""
+    """Each set of scenarios that can meet in one briefing, once; perhaps none at all, beside the profile."""
     starts = {scenario.start_time for scenario in always if scenario.start_time and scenario.start_time > now}
     everyone = {segment for scenario in always for segment in scenario.segments}
     seen: set[frozenset[UUID]] = set()
@@ -73,6 +95,6 @@ def _worst_cases(always: Sequence[ActiveScenario], now: datetime) -> Iterator[li
                 if scenario.is_in_force(moment) and scenario.reaches(channel=channel, segments=everyone)
             ]
             ids = frozenset(scenario.id for scenario in together)
-            if ids and ids not in seen:
+            if ids not in seen:
                 seen.add(ids)
                 yield together

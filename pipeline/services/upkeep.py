@@ -16,9 +16,11 @@ from pipeline.db import (
     datasources,
     dead_letters,
     hosts,
+    idempotent_answers,
     org_days,
     outbox,
     page_versions,
+    rate_buckets,
     robots,
     schedule_runs,
     workers,
@@ -32,7 +34,7 @@ from pipeline.db.page_versions import PageVersion
 from pipeline.errors import BrokerUnavailable, TemporaryError, VectorStoreUnavailable
 from pipeline.logs import get_logger
 from pipeline.model import CrawlTrigger, OrgScope
-from pipeline.services import endings, operations
+from pipeline.services import endings, idempotency, operations
 from pipeline.services.clock import Clock
 from pipeline.services.dead_letters import note_page
 from pipeline.services.erasure import ErasureService
@@ -54,6 +56,9 @@ LETTERS_KEPT = timedelta(days=30)
 
 DAYS_KEPT = timedelta(days=7)
 """How long what an org used of a day is kept."""
+
+BUCKETS_KEPT = timedelta(hours=1)
+"""A bucket nobody drew from for so long is full: it is as good as none."""
 
 REPORT_EVERY = timedelta(minutes=1)
 """How often a queue without a worker is told of."""
@@ -223,6 +228,8 @@ class UpkeepService:
             workers.forget(session, before=now - operations.FORGET_AFTER)
             dead_letters.forget(session, before=now - LETTERS_KEPT)
             org_days.forget(session, before=now - DAYS_KEPT)
+            idempotent_answers.forget(session, before=now - idempotency.KEPT)
+            rate_buckets.forget(session, before=now - BUCKETS_KEPT)
             briefings.forget(session, before=now - self._settings.retrieve.keep_briefings, limit=BRIEFINGS_AT_A_TIME)
             forget_texts(session, before=now - self._settings.work.keep_history)
         before = now - self._settings.work.sweep_after

@@ -114,9 +114,9 @@ def test_an_org_may_have_limits_of_its_own(knowledge: Knowledge) -> None:
 
     own = limits.set_own({"datasources": 2}, scope=scope)
     with pytest.raises(QuotaReached):
-        limits.check_room("datasources", 2, scope=scope)
+        limits.check_room("datasources", lambda: 2, scope=scope)
     limits.set_own({"datasources": None}, scope=scope)
-    limits.check_room("datasources", 2, scope=scope)
+    limits.check_room("datasources", lambda: 2, scope=scope)
 
     assert own == {"datasources": 2}
 

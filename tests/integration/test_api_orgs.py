@@ -105,6 +105,19 @@ def test_instructions_are_drafted_and_published(lab: ApiLab) -> None:
     assert again.json()["code"] == "nothing_to_publish"
 
 
+def test_instructions_that_fit_no_briefing_are_refused(lab: ApiLab) -> None:
+    """They are never cut, so they have to fit: when they are published, and when an org is made with them."""
+    org, long = lab.org("Long"), "word " * 3_900
+    org.http.put("/org/settings/draft", json={"ai_instructions": long})
+
+    published = org.http.post("/org/settings/publish")
+    made = lab.partner.post(ORGS, json={"name": "Long too", "ai_instructions": long})
+
+    assert (published.status_code, made.status_code) == (422, 422)
+    assert published.json()["code"] == made.json()["code"] == "instructions_too_long"
+    assert org.http.get("/org/settings").json()["draft_instructions"] == long
+
+
 def test_settings_are_validated(lab: ApiLab) -> None:
     """A wrong value is named, and nothing changes."""
     org = lab.org("Valid")

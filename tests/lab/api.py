@@ -86,7 +86,8 @@ class ApiLab:
 @contextmanager
 def served(data_dir: Path, *, database_url: str | None = None, **settings: object) -> Iterator[ApiLab]:
     """The API on this directory's database, whose tables are there already. One a test module is enough."""
-    knowledge = Knowledge(data_dir, database_url=database_url, **{"api": {"port": 0}, "limits": UNLIMITED, **settings})
+    chosen: dict[str, Any] = {"api": {"port": 0}, "limits": UNLIMITED, **settings}
+    knowledge = Knowledge(data_dir, database_url=database_url, **chosen)
     try:
         with Server(create_app(knowledge.services), knowledge.settings) as server:
             lab = ApiLab(knowledge, server)

@@ -39,7 +39,7 @@ def create_datasource(body: NewDatasourceBody, caller: Writer, act: ACreation, s
     scope, new = org_of(caller), _new(body)
 
     def make() -> DatasourceBody:
-        services.limits.check_room("datasources", services.datasources.count(scope=scope), scope=scope)
+        services.limits.check_room("datasources", lambda: services.datasources.count(scope=scope), scope=scope)
         return _shown(services.datasources.add(new, scope=scope, starts=body.auto_start_crawl))
 
     return act.create(make, action="datasource.create")

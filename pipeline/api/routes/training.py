@@ -42,7 +42,7 @@ def create_scenario(body: NewScenarioBody, caller: Writer, act: ACreation, servi
     services.training.compute_ahead(new)
 
     def make() -> ScenarioBody:
-        services.limits.check_room("scenarios", services.training.count(scope=scope), scope=scope)
+        services.limits.check_room("scenarios", lambda: services.training.count(scope=scope), scope=scope)
         return _scenario(services.training.add(new, scope=scope, by=_who(caller)))
 
     return act.create(make, action="scenario.create")
