@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable
 from typing import Self, TypeVar
 
@@ -31,6 +32,11 @@ class SitewiseError(Exception):
     ) -> tuple[Callable[[type[Self], dict[str, object]], Self], tuple[type[Self], dict[str, object]]]:
         """Celery and multiprocessing rebuild the error with its facts."""
         return _rebuild, (type(self), self.facts)
+
+
+def code_of(kind: type[SitewiseError]) -> str:
+    """The stable name of a failure: its class's, in snake case."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
 
 
 def _rebuild(kind: type[Failure], facts: dict[str, object]) -> Failure:

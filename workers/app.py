@@ -63,6 +63,7 @@ app.conf.update(
         CRAWL_TASK: {"queue": CRAWL_QUEUE},
         INDEX_TASK: {"queue": INDEX_QUEUE},
         UPKEEP_TASK: {"queue": UPKEEP_QUEUE},
+        "sitewise.v1.*": {"queue": UPKEEP_QUEUE},
     },
     task_create_missing_queues=False,
     task_default_queue=UPKEEP_QUEUE,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from pipeline.adapters.celery import CRAWL_TASK, INDEX_TASK, UPKEEP_TASK
+from pipeline.adapters.celery import ADD_WEBSITE_TASK, CRAWL_TASK, INDEX_TASK, START_CRAWL_TASK, UPKEEP_TASK
 from workers import spider_process
 from workers.app import Hint, app
 from workers.services import identity, services, settings
@@ -19,10 +19,10 @@ def run_crawl(*, crawl_id: str, org_id: str | None = None) -> None:
 
 @app.task(name=INDEX_TASK, base=Hint)  # type: ignore[untyped-decorator] # Celery has no types
 def index_pages(*, org_id: str, limit: int | None = None) -> None:
-    """Index up to `limit` waiting pages, of the org whose turn it is."""
+    """Index up to `limit` waiting pages, of the org whose turn it is; where none wait, read stored ones again."""
     report = services().index.index_waiting(UUID(org_id), limit=limit or settings().work.index_batch, owner=identity())
     services().gatekeeper.judge_waiting(UUID(org_id), owner=identity())
-    if report.more:
+    if report.more or (not report.pages and services().rereading.work(owner=identity())):
         index_pages.delay(org_id=org_id, limit=limit)
 
 
@@ -30,4 +30,17 @@ def index_pages(*, org_id: str, limit: int | None = None) -> None:
 def tick(*, schedules: bool = True) -> None:
     """Start what is due, take back what is orphaned, end what is done."""
     services().upkeep.tick(schedules=schedules)
+    services().rereading.hint()
     services().webhook_sender.start()
+
+
+@app.task(name=ADD_WEBSITE_TASK, base=Hint)  # type: ignore[untyped-decorator] # Celery has no types
+def add_website(**fields: object) -> None:
+    """Another service adds a website, as `POST /crawl` would."""
+    services().orders.add_website(fields)
+
+
+@app.task(name=START_CRAWL_TASK, base=Hint)  # type: ignore[untyped-decorator] # Celery has no types
+def start_crawl(**fields: object) -> None:
+    """Another service starts a crawl, as `POST /crawl/{id}/crawls` would."""
+    services().orders.start_crawl(fields)

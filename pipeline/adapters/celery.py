@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from celery import Celery
 
 CRAWL_TASK, INDEX_TASK, UPKEEP_TASK = "crawl.run", "index.pages", "upkeep.tick"
+ADD_WEBSITE_TASK, START_CRAWL_TASK = "sitewise.v1.add_website", "sitewise.v1.start_crawl"
+"""What other services may send, to the upkeep queue. A change of their fields is another version."""
+
 CRAWL_QUEUE: Final = "crawl"
 INDEX_QUEUE: Final = "index"
 UPKEEP_QUEUE: Final = "upkeep"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID, uuid4
 
@@ -32,6 +32,10 @@ class Deed:
     source: str | None = None
     """The address it came from."""
     request_id: str | None = None
+
+    def refused(self, code: str) -> Deed:
+        """The same, not done, for the failure of this code."""
+        return replace(self, result=code)
 
 
 @dataclass(frozen=True, slots=True)
