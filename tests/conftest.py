@@ -30,6 +30,9 @@ VARIABLES = {
     "qdrant": "SITEWISE_TEST_QDRANT_URL",
     "eval_data": "SITEWISE_EVAL_DATA",
 }
+COPIES_FILES = 15_00_00
+"""From this version on PostgreSQL has to be told to copy a template's files, which takes it a seventh of the time."""
+
 SERVICES = frozenset({"postgres", "redis", "qdrant", "browser"})
 
 
@@ -156,7 +159,9 @@ def postgres_database(*, template: str = "template1") -> Iterator[str]:
     server = os.environ[VARIABLES["postgres"]]
     name = f"test_{uuid4().hex}"
     with psycopg.connect(server.replace("+psycopg", ""), autocommit=True) as admin:
-        admin.execute(SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template)))
+        wanted = SQL("CREATE DATABASE {} TEMPLATE {}").format(Identifier(name), Identifier(template))
+        copied = SQL(" STRATEGY file_copy") if admin.info.server_version >= COPIES_FILES else SQL("")
+        admin.execute(wanted + copied)
         yield server.rpartition("/")[0] + f"/{name}"
         admin.execute(SQL("DROP DATABASE {} WITH (FORCE)").format(Identifier(name)))
 
