@@ -65,6 +65,8 @@ class Org(Base):
     """Likewise, for who is crawled next."""
     erased_at: Mapped[datetime | None]
     """When its erasure was asked for. From then on there is no such org; its rows follow."""
+    rereading_since: Mapped[datetime | None]
+    """Since when its stored pages are read again by a newer extractor; none when they are not."""
     created_at: Mapped[datetime]
     updated_at: Mapped[datetime]
 

@@ -87,6 +87,8 @@ class PageVersion(Leased, Base):
     org_id: Mapped[UUID] = mapped_column(ForeignKey("orgs.id", ondelete="CASCADE"))
     datasource_id: Mapped[UUID]
     crawl_id: Mapped[UUID | None]
+    derived_from: Mapped[UUID | None]
+    """The version whose stored HTML a newer extractor read again to make this one; none when it was fetched."""
     number: Mapped[int]
     state: Mapped[str] = mapped_column(default=WAITING)
     title: Mapped[str]
