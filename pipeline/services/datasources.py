@@ -81,9 +81,13 @@ class DatasourceService:
         now = self._clock()
         with self._database.write() as session:
             orgs.get(session, scope.org_id)
-            added = datasources.add(session, url=url, url_key=url_key(url), org_id=scope.org_id, now=now)
+            key = url_key(url)
+            there = datasources.formerly_at(session, url_key=key, org_id=scope.org_id)
+            added = None
+            if there is None:
+                added = datasources.add(session, url=url, url_key=key, org_id=scope.org_id, now=now)
             if added is None:
-                there = datasources.find(session, url_key=url_key(url), org_id=scope.org_id)
+                there = there or datasources.find(session, url_key=key, org_id=scope.org_id)
                 raise DatasourceExists(field="url", given=url, datasource=there.id if there else None)
             source = datasources.get(session, added, org_id=scope.org_id)
             _write(source, new)

@@ -7,7 +7,9 @@ from uuid import UUID
 
 import pytest
 
+from pipeline.errors import DatasourceExists
 from pipeline.model import CrawlStatus, FrontierUrl, Outcome, Reason, Verification
+from pipeline.services.crawls import NewDatasource
 from pipeline.services.ledger import DatabaseLedger
 from tests.fakes.knowledge import SITE, Answer, Knowledge, at, outcome, walk
 
@@ -92,6 +94,8 @@ def test_a_website_that_moved_is_followed(knowledge: Knowledge) -> None:
     assert between == f"{NEW}shipping"
     assert (why.is_known, why.url, why.known_as) == (True, at("/shipping"), f"{NEW}shipping")
     assert knowledge.add_site() == source
+    with pytest.raises(DatasourceExists):
+        knowledge.services.datasources.add(NewDatasource(SITE), scope=knowledge.org)
     assert knowledge.services.verification.verify(scope=knowledge.org) == Verification()
 
 
