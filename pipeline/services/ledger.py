@@ -202,9 +202,9 @@ class DatabaseLedger:
         """Say that nothing is left to fetch.
 
         What still waits is refused by the page limit. The crawl completes now, if nothing waits to be indexed.
+        Where the whole website has moved, it goes on there instead.
         """
         now = self._clock()
-        Where the whole website has moved, it goes on there instead.
         with self._database.write() as session:
             datasources.hold(session, [self._datasource(session)])
             crawl = self._fence(session, now)
@@ -214,8 +214,6 @@ class DatabaseLedger:
                 self._end(session, crawl, progress, now=now)
         relay(self._database, self._hints)
 
-    def _send_hints(self) -> None:
-        """Send hints now, or beside the next pages: those that are on their way wait in the outbox."""
     def _end(self, session: Session, crawl: Crawl, progress: CrawlProgress, *, now: datetime) -> None:
         frontier.refuse_waiting(session, self._crawl_id, reason=Reason.PAGE_LIMIT)
         counts = replace(self._counts(session, crawl), limit_reached=progress.limit_reached)
@@ -235,6 +233,8 @@ class DatabaseLedger:
             endings.recount(session, crawl)
             endings.complete(session, self._settings, now=now, crawl_ids=[crawl.id])
 
+    def _send_hints(self) -> None:
+        """Send hints now, or beside the next pages: those that are on their way wait in the outbox."""
         if self._sender is None:
             relay(self._database, self._hints)
         elif self._sending is None or self._sending.done():
