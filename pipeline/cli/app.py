@@ -24,6 +24,7 @@ from pipeline.cli import (
     operating,
     orgs,
     partners,
+    rederiving,
     running,
     scheduling,
     training,
@@ -96,6 +97,7 @@ app.add_typer(looking.page_app, name="page")
 app.add_typer(jobs.jobs_app, name="jobs")
 app.add_typer(scheduling.schedule_app, name="schedule")
 app.add_typer(dead.dead_app, name="dead")
+app.add_typer(rederiving.rederive_app, name="rederive")
 training.training_app.add_typer(training_files.files_app)
 app.add_typer(training.training_app, name="training")
 app.add_typer(evaluating.evaluate_app, name="evaluate")

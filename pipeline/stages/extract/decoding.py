@@ -49,6 +49,17 @@ def decode(html: bytes, content_type: str | None = None) -> str:
     return _clean(html.decode("windows-1252", "replace"))
 
 
+def tells_its_charset(html: bytes) -> bool:
+    """Whether the bytes alone say how they are read, with no need of the header they came with."""
+    if any(html.startswith(mark) for mark, _ in _BOMS) or _labels(html, None):
+        return True
+    try:
+        html.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return html.startswith(b"%PDF") or _is_mostly_utf8(html, error.start)
+    return True
+
+
 def _labels(html: bytes, content_type: str | None) -> list[str]:
     header = _HEADER.search(content_type or "")
     meta = _META.search(html, 0, _HEAD_BYTES)
