@@ -13,6 +13,7 @@ from fastapi import APIRouter, Depends, FastAPI
 
 from pipeline.api import failures
 from pipeline.api.caller import Callers
+from pipeline.api.document import describe
 from pipeline.api.limits import Allowances, limited
 from pipeline.api.models.errors import ErrorBody
 from pipeline.api.requests import Requests
@@ -88,5 +89,6 @@ def create_app(services: Services) -> FastAPI:
         app.include_router(router)
     for router in ROUTERS:
         app.include_router(router, prefix=ALIAS, dependencies=limits, include_in_schema=False)
+    describe(app)
     app.add_middleware(Requests, watch=app.state.watch)
     return app

@@ -21,7 +21,9 @@ HEAVY = {
 }
 
 
-@pytest.mark.parametrize("module", ["pipeline.cli", "pipeline.bootstrap", "pipeline.settings", "workers"])
+@pytest.mark.parametrize(
+    "module", ["pipeline.cli", "pipeline.client", "pipeline.bootstrap", "pipeline.settings", "workers"]
+)
 def test_importing_loads_nothing_heavy(module: str) -> None:
     """`sitewise --help` costs no model runtime, no crawler and no broker client."""
     script = f"import sys, {module}; print('\\n'.join(sys.modules))"
