@@ -155,7 +155,7 @@ async def _on_invalid_request(request: Request, error: Exception) -> Response:
     request.state.code = "invalid_request"
     details = [
         Detail(
-            field=_sendable(".".join(map(str, problem["loc"]))),
+            field=_sendable(_named(problem["loc"])),
             given=_plain(problem.get("input")),
             allowed=problem["msg"],
         )
@@ -163,6 +163,11 @@ async def _on_invalid_request(request: Request, error: Exception) -> Response:
     ]
     names = ", ".join(dict.fromkeys(detail.field for detail in details))
     return answer(422, "invalid_request", f"Something is wrong with: {names}. See `details`.", details=details)
+
+
+def _named(where: Sequence[str | int]) -> str:
+    """A field as whoever sent it calls it; one of the address or a header with where it stands."""
+    return ".".join(map(str, where[1:] if where[0] == "body" and len(where) > 1 else where))
 
 
 async def _on_http_error(request: Request, error: Exception) -> Response:

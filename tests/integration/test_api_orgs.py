@@ -126,7 +126,7 @@ def test_settings_are_validated(lab: ApiLab) -> None:
     shown = org.http.get("/org/settings").json()
 
     assert refused.status_code == 422
-    assert {detail["field"] for detail in refused.json()["details"]} == {"body.language", "body.colour", "body.name"}
+    assert {detail["field"] for detail in refused.json()["details"]} == {"language", "colour", "name"}
     assert (shown["name"], shown["language"]) == ("Valid", "en")
 
 
