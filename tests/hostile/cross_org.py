@@ -30,8 +30,9 @@ from pipeline.db.base import Base
 from pipeline.db.engine import Database
 from pipeline.db.paging import Place
 from pipeline.db.revision import upgrade
+from pipeline.logs import set_up_logging
 from pipeline.model import OrgScope
-from pipeline.settings import DatabaseSettings, LimitSettings
+from pipeline.settings import DatabaseSettings, LimitSettings, Settings
 from tests.fakes.knowledge import SITE, Answer
 from tests.lab.api import ApiLab, LabOrg, served
 
@@ -104,7 +105,8 @@ class Sampler:
             for name, part in schema.get("properties", {}).items()
             if name in needed or self._chance.random() < 0.5
         }
-        return {name: self.value(part, ids=ids, text=text, depth=depth + 1) for name, part in chosen.items()}
+        made = {name: self.value(part, ids=ids, text=text, depth=depth + 1) for name, part in chosen.items()}
+        return made | ({"url": f"{SITE}{text.replace(' ', '/')}"} if "url" in made else {})
 
     def _text(self, schema: Schema, *, ids: Sequence[UUID], text: str) -> str:
         form = schema.get("format")
@@ -293,6 +295,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seed", type=int, default=1)
     chosen = parser.parse_args(arguments)
     folder = Path(tempfile.mkdtemp())
+    set_up_logging(Settings(data_dir=folder, log_level="error"))
     try:
         database = Database(DatabaseSettings(), data_dir=folder)
         upgrade(database)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -382,3 +383,53 @@ def test_a_key_without_the_scope_is_refused(lab: ApiLab, org: LabOrg, method: st
 
     assert refused.status_code == foreign.status_code == 403
     assert needed in refused.text
+
+
+def test_neither_a_model_nor_a_lock_holds_up_the_loop(
+    lab: ApiLab, org: LabOrg, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While a model hangs and somebody else writes, whoever needs neither is answered."""
+    held, model = threading.Event(), lab.knowledge.embedder
+    computed = model.encode_query
+
+    def slow(text: str) -> Any:  # noqa: ANN401 - a vector
+        assert held.wait(60)
+        return computed(text)
+
+    monkeypatch.setattr(model, "encode_query", slow)
+    with ThreadPoolExecutor(4) as pool:
+        with lab.services.database.write() as session:
+            session.connection()
+            waiting = [
+                pool.submit(org.http.post, "/training", json=REFUND),
+                pool.submit(org.http.post, "/training/directories", json={"name": "Later"}),
+            ]
+            answers = [lab.anyone.get("/healthz") for _ in range(20)]
+            were_waiting = [not one.done() for one in waiting]
+        held.set()
+        statuses = [one.result(60).status_code for one in waiting]
+
+    assert {answer.status_code for answer in answers} == {200}
+    assert were_waiting == [True, True]
+    assert statuses == [201, 201]
+
+
+def test_a_model_that_hangs_costs_a_briefing_its_patience(
+    lab: ApiLab, shop: LabOrg, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The answer names what it lacks, and the next ones do not wait again."""
+    held, model = threading.Event(), lab.knowledge.embedder
+    computed = model.encode_query
+
+    def slow(text: str) -> Any:  # noqa: ANN401 - a vector
+        assert held.wait(60)
+        return computed(text)
+
+    monkeypatch.setattr(model, "encode_query", slow)
+    first = shop.http.post("/retrieve", json={"message": QUESTION}).json()
+    others = [shop.http.post("/retrieve", json={"message": QUESTION}).json() for _ in range(3)]
+    held.set()
+
+    assert [row["degraded"] for row in (first, *others)] == [["model"]] * 4
+    assert first["passages"][0]["url"] == at("/shipping")
+    assert [row["title"] for row in first["behaviors"]] == ["Tone"]
