@@ -13,8 +13,8 @@ from tests.architecture.source import CODE, ROOT, files, modules, relative
 
 WITHOUT_SUBJECT = {"utils", "helpers", "common", "misc", "manager", "handler", "process", "data", "info"}
 LINES_MAXIMUM = 500
-COME_ALONG = {"coverage", "cryptography", "httpx", "justext", "packaging"}
-"""Of pytest-cov, pyOpenSSL, the Qdrant client, trafilatura, pytest."""
+COME_ALONG = {"coverage", "cryptography", "httpx", "jsonschema-rs", "justext", "packaging"}
+"""Of pytest-cov, pyOpenSSL, the Qdrant client, schemathesis, trafilatura, pytest."""
 OPTIONAL = {"atheris", "crawlee"}
 """A fuzzer that is used where it is installed, and a crawler to compare with, in an environment of its own."""
 PLACES = {*CODE, ".ci", "requirements"}
