@@ -8,11 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from pipeline.bootstrap import open_services
 from pipeline.services.answers import Question
 from pipeline.settings import read_settings
+from tests.end_to_end.conftest import FREE_PORT
 
 if TYPE_CHECKING:
     from pipeline.bootstrap import Services
@@ -53,6 +55,28 @@ def test_one_command_makes_a_knowledge_base(shop: Shop) -> None:
     assert job["failed_pages"] == 0
     assert job["seconds"] > 0
     assert job["pages_per_second"] > 0
+
+
+def test_up_serves_the_api(shop: Shop) -> None:
+    """Beside the workers, from the same command: every part answers, and a key opens it."""
+    with answering(shop) as (services, org):
+        key = services.keys.for_org(org.org_id, name="test", partner_id=None).shown
+    url = f"http://127.0.0.1:{FREE_PORT}"
+    shop.owner.until_said("api started")
+
+    ready = httpx.get(f"{url}/readyz", timeout=60, trust_env=False)
+    asked = httpx.post(
+        f"{url}/retrieve",
+        json={"message": QUESTIONS[0]["question"]},
+        headers={"Authorization": f"Bearer {key}"},
+        timeout=60,
+        trust_env=False,
+    )
+
+    assert ready.json()["parts"].keys() == {"database", "broker", "vectors", "model"}
+    assert ready.json()["parts"]["database"] == "ok"
+    assert asked.status_code == 200
+    assert asked.json()["passages"]
 
 
 def test_a_pipe_gets_plain_lines(shop: Shop) -> None:
