@@ -16,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help setup demo test check lint types imports docstrings settings-check coverage format services services-stop \
-	settings-reference lock bench bench-crawl bench-embed plot-revisits evaluate chaos fuzz clean
+	settings-reference openapi api-fuzz lock bench bench-crawl bench-embed bench-api isolation plot-revisits evaluate chaos fuzz clean
 
 help: ## list the recipes
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -66,6 +66,9 @@ format: setup ## lay the code out
 settings-reference: setup ## write deploy/settings.md from the code
 	$(PYTHON_BIN) -m deploy.setup.settings_reference
 
+openapi: setup ## write deploy/openapi.json, the HTTP API's document, from the code
+	$(PYTHON_BIN) -m deploy.setup.openapi
+
 lock: setup ## resolve the dependencies anew and lock them by hash
 	$(PYTHON_BIN) -m deploy.setup.lock
 
@@ -83,6 +86,13 @@ build/crawlee: # an environment of its own: what is only compared with is nobody
 bench-embed: setup ## embedding, beside stock sentence-transformers
 	$(PYTHON_BIN) -m tests.benchmarks.embed $(ARGS)
 
+bench-api: setup ## the HTTP API under load, beside the retrieval module alone (ARGS="--seconds 2 --connections 1 16")
+	$(PYTHON_BIN) -m tests.benchmarks.api $(ARGS)
+
+isolation: setup ## tenants that ask for each other's, 10,000 times each way (ARGS="--calls 1000 --seed 2")
+	$(PYTHON_BIN) -m tests.hostile.isolation $(ARGS)
+	$(PYTHON_BIN) -m tests.hostile.cross_org $(ARGS)
+
 plot-revisits: setup ## a year of looks at pages by dates of their own, beside one date for all, as a plot for decision 0087
 	$(PYTHON_BIN) -m tests.benchmarks.revisits $(ARGS)
 
@@ -94,6 +104,9 @@ chaos: setup ## the tests that kill things
 
 fuzz: setup ## feed the parsers anything, a minute each (ARGS="urls --seconds 600"; with atheris installed, led by coverage)
 	$(PYTHON_BIN) -m tests.fuzz $(ARGS)
+
+api-fuzz: setup ## ask a served API anything its document allows and forbids, at least 10,000 times (ARGS="--examples 100")
+	$(PYTHON_BIN) -m tests.fuzz.api $(ARGS)
 
 clean: services-stop ## remove what builds, tests and demos left; keep .venv/
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache htmlcov .coverage .coverage.* *.egg-info

@@ -179,7 +179,7 @@ class Services:
                 "database": lambda: self.database.ping(),  # noqa: PLW0108 - it is opened when it is first asked
                 "broker": self._hints_waiting,
                 "vectors": lambda: self.store().count(scope=nobody),
-                "model": self.embedder,
+                "model": lambda: self.shared_embedder().encode_query("ready?"),
             }
         )
 
