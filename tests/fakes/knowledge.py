@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from uuid import UUID
 
+from sqlalchemy import Dialect, Engine
+
 from pipeline.bootstrap import Services
+from pipeline.db.engine import Database
 from pipeline.model import Briefing, Discovered, Document, FrontierUrl, OrgScope, Outcome, Reason
 from pipeline.services.answers import Question
 from pipeline.services.crawls import CrawlClaim, CrawlJob, NewDatasource
@@ -24,6 +27,28 @@ SITE = "https://shop.example/"
 
 Answer = str | int | Reason
 """What the site says at a path: its main text as HTML, an HTTP status, or why the spider refuses it."""
+
+
+class PreparedServices(Services):
+    """Services whose statements are compiled once in this process, as they are where one database is all there is."""
+
+    @cached_property
+    def database(self) -> Database:
+        """The database."""
+        opened = super().database
+        _share_statements(opened.engine)
+        return opened
+
+
+_dialects: dict[str, Dialect] = {}
+_statements: dict[str, dict[object, object]] = {}
+
+
+def _share_statements(engine: Engine) -> None:
+    """Let an engine that has connected use what engines before it compiled: a quarter of what a test here costs."""
+    kind = engine.dialect.name
+    engine.dialect = _dialects.setdefault(kind, engine.dialect)
+    engine.update_execution_options(compiled_cache=_statements.setdefault(kind, {}))
 
 
 class Knowledge:
@@ -43,7 +68,9 @@ class Knowledge:
 
     def open(self) -> Services:
         """Services as another process would have them: the same rows and points."""
-        return Services(self.settings, hints=self.hints, store=self.store, embedder=self.embedder, clock=self.clock)
+        return PreparedServices(
+            self.settings, hints=self.hints, store=self.store, embedder=self.embedder, clock=self.clock
+        )
 
     def use_store(self, store: MemoryStore) -> None:
         """Keep points there from now on."""
