@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import timedelta
 from functools import cache, cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 from uuid import UUID
 
-from pipeline.adapters.qdrant.opening import open_store
-from pipeline.db.engine import Database
-from pipeline.db.revision import check_revision
-from pipeline.errors import VectorStoreUnavailable
 from pipeline.model import OrgScope
-from pipeline.services.clock import Clock, system_clock
+from pipeline.parts import Parts
 from pipeline.services.crawls import CrawlService
-from pipeline.services.hints import Hints
 from pipeline.services.ledger import DatabaseLedger
 from pipeline.services.orgs import OrgService
 from pipeline.services.pages import PageService
@@ -25,13 +19,6 @@ from pipeline.services.verification import VerificationService
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
-    from pipeline.adapters.embedder.port import Embedder
-    from pipeline.adapters.embedder.shared import SharedEmbedder
-    from pipeline.adapters.outbound import OutboundClient
-    from pipeline.adapters.parser_pool import ParserPool
-    from pipeline.adapters.previewer import Previewer
-    from pipeline.adapters.qdrant.port import VectorStore
-    from pipeline.adapters.qdrant.sparse import Bm25Encoder
     from pipeline.services.answers import AnswerService
     from pipeline.services.audit import AuditService
     from pipeline.services.briefings import BriefingArchive
@@ -67,73 +54,8 @@ if TYPE_CHECKING:
     from pipeline.services.webhooks import WebhookService
 
 
-class Services:
+class Services(Parts):
     """Every use case, made when first asked for. Open it after a fork; close it when done."""
-
-    def __init__(
-        self,
-        settings: Settings,
-        *,
-        hints: Hints | None = None,
-        store: VectorStore | None = None,
-        embedder: Embedder | None = None,
-        clock: Clock = system_clock,
-    ) -> None:
-        """Build on these settings; a part that is given is used instead of the one they name."""
-        self.settings = settings
-        self.clock = clock
-        self._given_hints = hints
-        self._given_store = store
-        self._given_embedder = embedder
-
-    @cached_property
-    def database(self) -> Database:
-        """The database, of the revision this code speaks.
-
-        Raises:
-            DatabaseTooNew: If a newer Sitewise wrote it.
-            DatabaseTooOld: If it needs `sitewise db upgrade`.
-        """
-        database = Database(self.settings.database, data_dir=self.settings.data_dir)
-        check_revision(database)
-        return database
-
-    @cached_property
-    def hints(self) -> Hints:
-        """Where hints go."""
-        if self._given_hints is not None:
-            return self._given_hints
-        from pipeline.adapters.celery import CeleryHints, broker_url
-
-        return CeleryHints(broker_url(self.settings), self.settings.broker.publish_timeout)
-
-    def store(self) -> VectorStore:
-        """The vector store: the one given, the server configured, or the owner's.
-
-        Raises:
-            VectorStoreUnavailable: If vectors are embedded and no owner answers.
-        """
-        return self._store
-
-    def quick_store(self) -> VectorStore:
-        """The vector store for those who wait no longer than `retrieve.patience` for each call.
-
-        Raises:
-            VectorStoreUnavailable: If vectors are embedded and no owner answers.
-        """
-        return self._quick_store
-
-    def embedder(self) -> Embedder:
-        """The embedding model, loaded once, for one thread at a time: what indexes has it to itself."""
-        return self._embedder
-
-    def shared_embedder(self) -> SharedEmbedder:
-        """The same model for what many threads ask at a time."""
-        return self._shared_embedder
-
-    def sparse(self) -> Bm25Encoder:
-        """The BM25 encoder."""
-        return self._sparse
 
     @cached_property
     def orgs(self) -> OrgService:
@@ -432,13 +354,7 @@ class Services:
             self.webhook_sender.close()
         if "briefings" in self.__dict__:
             self.briefings.close()
-        if "_shared_embedder" in self.__dict__:
-            self._shared_embedder.close()
-        for name in ("_store", "_quick_store"):
-            if name in self.__dict__ and self._given_store is None:
-                self.__dict__[name].close()
-        if "database" in self.__dict__:
-            self.database.close()
+        self.close_parts()
 
     def __enter__(self) -> Self:
         """Use as a context."""
@@ -465,27 +381,11 @@ class Services:
             archive=archive,
         )
 
-    def _hints_waiting(self) -> Mapping[str, int]:
-        from pipeline.adapters.celery import broker_url, hints_waiting
-
-        return hints_waiting(broker_url(self.settings), self.settings.broker.publish_timeout)
-
     @cached_property
     def _room_check(self) -> RoomCheck:
         from pipeline.services.training_budget import room_check
 
         return room_check(self.settings, self.clock, self.shared_embedder)
-
-    def _parsers(self) -> ParserPool:
-        from pipeline.adapters.parser_pool import ParserPool
-
-        return ParserPool(self.settings.extract)
-
-    @cached_property
-    def _previewer(self) -> Previewer:
-        from pipeline.adapters.previewer import Previewer
-
-        return Previewer(self.settings)
 
     @cached_property
     def _webhook_secrets(self) -> Secrets:
@@ -493,54 +393,6 @@ class Services:
         from pipeline.services.webhook_secrets import Secrets
 
         return Secrets(cache(lambda: webhook_key(self.settings)))
-
-    @cached_property
-    def _receivers(self) -> OutboundClient:
-        from pipeline.adapters.outbound import OutboundClient
-
-        return OutboundClient(self.settings.crawl, timeout=self.settings.webhooks.timeout, body_limit=2**10)
-
-    @cached_property
-    def _outbound(self) -> OutboundClient:
-        from pipeline.adapters.outbound import OutboundClient
-
-        return OutboundClient(self.settings.crawl)
-
-    @cached_property
-    def _store(self) -> VectorStore:
-        store = self._given_store or open_store(self.settings)
-        if store is None:
-            raise VectorStoreUnavailable(problem="no process owns the embedded store now")
-        return store
-
-    @cached_property
-    def _quick_store(self) -> VectorStore:
-        patience = min(self.settings.upsert.timeout, self.settings.retrieve.patience)
-        upsert = self.settings.upsert.model_copy(update={"timeout": patience})
-        store = self._given_store or open_store(self.settings.model_copy(update={"upsert": upsert}))
-        if store is None:
-            raise VectorStoreUnavailable(problem="no process owns the embedded store now")
-        return store
-
-    @cached_property
-    def _shared_embedder(self) -> SharedEmbedder:
-        from pipeline.adapters.embedder.shared import SharedEmbedder
-
-        return SharedEmbedder(self.embedder)
-
-    @cached_property
-    def _embedder(self) -> Embedder:
-        if self._given_embedder is not None:
-            return self._given_embedder
-        from pipeline.adapters.embedder.opening import open_embedder
-
-        return open_embedder(self.settings.embed, cache_dir=self.settings.cache_dir)
-
-    @cached_property
-    def _sparse(self) -> Bm25Encoder:
-        from pipeline.adapters.qdrant.sparse import Bm25Encoder
-
-        return Bm25Encoder()
 
 
 def _extractor() -> str:
