@@ -28,7 +28,7 @@ class Shop:
         return self.sitewise.run("crawl", self.site.url, "--page-limit", "200", "--json")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     """The sample site in a knowledge base: crawled by one command, then kept by `sitewise up`."""
     sitewise = Sitewise(tmp_path_factory.mktemp("shop") / "kb")

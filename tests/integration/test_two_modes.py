@@ -37,6 +37,8 @@ class Deployment:
             "SITEWISE_CRAWL__ALLOWED_ADDRESSES": "127.0.0.0/8",
             "SITEWISE_DATA_DIR": str(data_dir),
             "SITEWISE_WORK__SWEEP_AFTER": "0",
+            "SITEWISE_WORK__INDEX_PROCESSES": "1",
+            "SITEWISE_EXTRACT__PROCESSES": "1",
             **variables,
         }
         self.environment = {**kept, **own}

@@ -12,6 +12,7 @@ import pytest
 from tests.conftest import VARIABLES
 
 ROOT = Path(__file__).parents[2]
+PLUGINS = ("-p", "xdist.plugin", "-p", "tests.conftest")
 SUITE = """
 import pytest
 
@@ -25,14 +26,19 @@ def test_three(): pass
 """
 
 
+def _measures(variable: str) -> bool:
+    return variable.startswith("COVERAGE_")
+
+
 def run(folder: Path, *options: str, **variables: str) -> tuple[int, list[str]]:
     """Exit status and output lines of pytest over a suite of three tests, where no server is."""
     (folder / "test_suite.py").write_text(SUITE)
-    kept = {name: value for name, value in os.environ.items() if name not in VARIABLES.values()}
-    kept.pop("SITEWISE_REQUIRE_SERVICES", None)
-    command = [sys.executable, "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), "-p", "tests.conftest", str(folder)]
+    unwanted = {*VARIABLES.values(), "SITEWISE_REQUIRE_SERVICES"}
+    kept = {name: value for name, value in os.environ.items() if name not in unwanted and not _measures(name)}
+    kept["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"  # only what is asked for loads
+    command = [sys.executable, "-m", "pytest", "-c", str(ROOT / "pyproject.toml"), str(folder)]
     done = subprocess.run(  # noqa: S603 - our own command
-        [*command, f"--rootdir={folder}", "-p", "no:cacheprovider", "-p", "no:hypothesispytest", *options],
+        [*command, f"--rootdir={folder}", "-p", "no:cacheprovider", *PLUGINS, *options],
         cwd=ROOT,
         env={**kept, **variables},
         capture_output=True,
