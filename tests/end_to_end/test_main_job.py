@@ -29,7 +29,7 @@ JOB = {
     *("limit_reached", "error_message", "created_at", "updated_at", "embedded_chunks", "seconds"),
 }
 HEAVY = {"alembic", "celery", "kombu", "qdrant_client", "scrapy", "sentence_transformers", "torch", "transformers"}
-BRIEFING = {"id", "answerable", "profile", "behaviors", "scenarios", "passages", "prompt", "trace"}
+BRIEFING = {"id", "answerable", "profile", "behaviors", "scenarios", "passages", "prompt", "trace", "degraded"}
 PASSAGE = {
     *("id", "text", "title", "heading_path", "url", "language", "score", "page_version", "fetched_at", "trust"),
     *("source", "changed_at"),
