@@ -255,7 +255,9 @@ class RetrieveSettings(Group):
         timedelta(milliseconds=750),
         description="How long an answer over HTTP waits for the model, or the vector store, before it goes without.",
     )
-    answerable_threshold: float = Field(0.35, ge=-1, le=1, description="Least best cosine that is an answer.")
+    answerable_threshold: float = Field(
+        0.4, ge=0, le=1, description="How sure it must be that the knowledge answers a question, from 0 to 1."
+    )
 
 
 class EvaluateSettings(Group):
@@ -327,6 +329,9 @@ class ApiSettings(Group):
     )
     tls_certificate: Path | None = Field(None, description="A PEM file: serve https with it.")
     tls_key: Path | None = Field(None, description="The PEM file of its private key.")
+    trusted_proxies: Networks = Field(
+        (), description="Networks of proxies whose X-Forwarded-For says where a request came from, for the audit."
+    )
     plain_http_in_public: bool = Field(
         default=False,
         description="Serve http on an address that others reach, because something before it ends TLS. "

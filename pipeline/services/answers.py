@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from uuid import UUID, uuid4
@@ -20,11 +20,12 @@ from pipeline.db.engine import Database
 from pipeline.db.scenarios import ActiveScenario
 from pipeline.errors import EmbedderUnavailable, ModelNotFound, PackageMissing, VectorStoreUnavailable
 from pipeline.logs import get_logger
-from pipeline.model import Briefing, Candidates, OrgScope, ScenarioType, Vector
-from pipeline.retrieval import follow_up, fusion, passages, prompt
+from pipeline.model import Briefing, Candidates, Hit, OrgScope, ScenarioType, Vector, embedded_text
+from pipeline.retrieval import answerability, follow_up, fusion, passages, prompt
 from pipeline.retrieval import languages as weighing
 from pipeline.retrieval import scenarios as matching
 from pipeline.retrieval import trace as tracing
+from pipeline.retrieval.answerability import Evidence
 from pipeline.retrieval.follow_up import Sought
 from pipeline.retrieval.instructions import is_instruction_like
 from pipeline.retrieval.languages import Weights
@@ -167,10 +168,11 @@ class AnswerService:
         active = [row for row in org.published if tracing.bar(row, contact) is None]
         verdicts = () if vector is None else matching.judge(active, org.matcher, vector, asked.message)
         weights = self._weigh(asked, org.languages, embedder=embedder)
-        search, best = self._choose(asked, found, weights)
+        search, nearest = self._choose(asked, found, weights)
+        evidence = self._evidence(nearest, found.live, sought, weights.language)
         briefing = Briefing(
             id=uuid4(),
-            answerable=best >= self._settings.retrieve.answerable_threshold,
+            answerable=evidence.confidence >= self._settings.retrieve.answerable_threshold,
             profile=org.profile,
             behaviors=matching.behaviors(active),
             scenarios=matching.fired(verdicts, threshold=org.matcher.calibration.threshold),
@@ -195,7 +197,12 @@ class AnswerService:
                 "question": _told(asked) | {"language": weights.language, "leaning": sought.leaning},
                 "weights": {"dense": weights.dense, "sparse": weights.sparse},
                 "model": None if embedder is None else embedder.identity.fingerprint,
-                "answerable": {"score": round(best, 4), "threshold": self._settings.retrieve.answerable_threshold},
+                "answerable": {
+                    "score": round(evidence.confidence, 4),
+                    "threshold": self._settings.retrieve.answerable_threshold,
+                    "near": round(evidence.near, 4),
+                    "coverage": round(evidence.coverage, 4),
+                },
                 "limits": {"top_k": asked.top_k, "max_tokens": asked.max_tokens}
                 | {
                     name: getattr(self._settings.retrieve, name)
@@ -299,8 +306,8 @@ class AnswerService:
         read = weighing.read_by(embedder.identity.name, self._settings.embed.languages)
         return weighing.weights(language, asked.message, read=read)
 
-    def _choose(self, asked: Asked, found: _Found, weights: Weights) -> tuple[Search, float]:
-        """The passages, and the best cosine of a live candidate."""
+    def _choose(self, asked: Asked, found: _Found, weights: Weights) -> tuple[Search, Sequence[Hit]]:
+        """The passages, and the live candidates nearest in meaning."""
         retrieve = self._settings.retrieve
         live = passages.without_doubles(found.live)
         dense = passages.in_order(found.candidates.dense, live)
@@ -327,7 +334,23 @@ class AnswerService:
             shown=len(choice.passages),
             suspect=suspect,
         )
-        return search, max((hit.score for hit in dense), default=-1.0)
+        return search, dense
+
+    def _evidence(
+        self, nearest: Sequence[Hit], live: Mapping[UUID, LiveChunk], sought: Sought, language: str | None
+    ) -> Evidence:
+        """What speaks for an answer, in the passages nearest in meaning."""
+        if not nearest:
+            return answerability.NOTHING
+        found = [live[hit.id] for hit in nearest[: answerability.LOOKED_AT]]
+        encode = self._sparse().encode_document
+        first = found[0].language
+        return answerability.weigh(
+            nearest[0].score,
+            sought.sparse,
+            [encode(embedded_text(tuple(one.heading_path), one.text), one.language) for one in found],
+            is_same_language=language is None or first is None or weighing.base(first) == weighing.base(language),
+        )
 
     def _prepare(self, store: VectorStore, embedder: Embedder) -> None:
         """Check once that a store holds vectors of this model."""

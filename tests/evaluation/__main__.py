@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable
 
-from tests.evaluation import extraction, hidden_text, retrieval, training
+from tests.evaluation import answerable, extraction, hidden_text, retrieval, training
 from tests.evaluation.report import warn
 
 EVALUATIONS: dict[str, Callable[[], int]] = {
@@ -11,6 +11,7 @@ EVALUATIONS: dict[str, Callable[[], int]] = {
     "extraction": lambda: extraction.main([]),
     "retrieval": lambda: retrieval.main([]),
     "training": lambda: training.main([]),
+    "answerable": lambda: answerable.main([]),
 }
 
 if __name__ == "__main__":

@@ -1,0 +1,66 @@
+"""Whether the knowledge answers a message: how near the best passage is, and how much of what is asked it speaks of.
+
+A logistic model of three figures, learnt by `tests/evaluation/answerable.py`. It looks at cosines and words, never at
+fused ranks, which say nothing of how good the best is.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pipeline.model import SparseVector
+
+LOOKED_AT = 20
+"""Nearest passages among which a term's rarity is counted."""
+
+NEAR, COVERAGE, TERMS, CONSTANT = 6.66, 5.62, -0.50, -2.76
+"""Weights of the best cosine, of the coverage and of the logarithm of how many terms there are, and a constant."""
+
+UNKNOWN_COVERAGE = 0.5
+"""Where words cannot tell: the passage is in another language than the message."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What speaks for an answer.
+
+    `near` is the best cosine; `coverage` the share of the message's terms, the rare ones counting more, that this
+    passage has; `terms` how many there are.
+    """
+
+    near: float
+    coverage: float
+    terms: int
+
+    @property
+    def confidence(self) -> float:
+        """How sure it is that there is an answer, from 0 to 1."""
+        total = NEAR * self.near + COVERAGE * self.coverage + TERMS * math.log1p(self.terms) + CONSTANT
+        return 1 / (1 + math.exp(-total))
+
+
+NOTHING = Evidence(near=-1.0, coverage=0.0, terms=0)
+"""Where no passage was found by meaning."""
+
+
+def weigh(near: float, terms: SparseVector, nearest: Sequence[SparseVector], *, is_same_language: bool) -> Evidence:
+    """The evidence in the nearest passages.
+
+    Args:
+        near: The cosine of the first.
+        terms: What is searched for: the terms of the message, and of what it leans on.
+        nearest: The terms of the nearest passages, the best first; at least one.
+        is_same_language: Whether the first is in the language of the message.
+    """
+    having = Counter(index for passage in nearest for index in passage.indices)
+    best = frozenset(nearest[0].indices)
+    weights = {
+        index: weight * math.log1p((len(nearest) - having[index] + 0.5) / (having[index] + 0.5))
+        for index, weight in zip(terms.indices, terms.values, strict=True)
+    }
+    total = sum(weights.values())
+    coverage = sum(weight for index, weight in weights.items() if index in best) / total if total > 0 else 0.0
+    return Evidence(near, coverage if is_same_language else UNKNOWN_COVERAGE, len(weights))
