@@ -243,6 +243,11 @@ class RetrieveSettings(Group):
     per_host: int = Field(
         50, ge=1, description="Passages one host may give; lower it where not every website is trusted alike."
     )
+    join_tokens: int = Field(
+        400,
+        ge=0,
+        description="Tokens up to which a passage takes in neighbours that continue it and were found as well; 0: none.",
+    )
     instruction_like: Literal["lower", "flag"] = Field(
         "lower",
         description="What becomes of a passage that speaks to an assistant: lower halves its score, flag only says so.",

@@ -30,12 +30,10 @@ ROUTERS: tuple[APIRouter, ...] = (
     retrieval.router,
     webhooks.router,
 )
-"""What takes a key and is limited. Each is served at the root, and under /v1 without standing in the document."""
+"""What takes a key and is limited."""
 
 OPEN_ROUTERS: tuple[APIRouter, ...] = (operations.router,)
 """What anybody may ask."""
-
-ALIAS = "/v1"
 
 FAILURES: dict[int | str, dict[str, Any]] = {
     400: {"model": ErrorBody, "description": "The body is not JSON."},
@@ -87,8 +85,6 @@ def create_app(services: Services) -> FastAPI:
         app.include_router(router, dependencies=limits)
     for router in OPEN_ROUTERS:
         app.include_router(router)
-    for router in ROUTERS:
-        app.include_router(router, prefix=ALIAS, dependencies=limits, include_in_schema=False)
     describe(app)
     app.add_middleware(Requests, watch=app.state.watch)
     return app

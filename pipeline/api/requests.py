@@ -23,6 +23,7 @@ from pipeline.errors import DatabaseUnavailable
 from pipeline.logs import get_logger
 
 MOST_BODY_BYTES = 2**20
+ALIAS = "/v1"
 REQUEST_ID = "X-Request-ID"
 ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 QUIET = {"/healthz", "/readyz"}
@@ -53,6 +54,7 @@ class Requests:
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
+        _at_the_root(scope)
         headers = Headers(scope=scope)
         given = headers.get(REQUEST_ID, "")
         request_id = given if ACCEPTABLE_ID.fullmatch(given) else uuid4().hex
@@ -151,6 +153,13 @@ def _forget(work: asyncio.Task[None]) -> None:
     _left_alone.discard(work)
     if not work.cancelled() and (error := work.exception()) is not None:
         log.warning("refused request ended", problem=type(error).__name__)
+
+
+def _at_the_root(scope: Scope) -> None:
+    """Take a path under /v1 for the same at the root: one route each, and one name in every log and answer kept."""
+    if scope["path"].startswith(f"{ALIAS}/"):
+        scope["path"] = scope["path"].removeprefix(ALIAS)
+        scope["raw_path"] = scope.get("raw_path", b"").removeprefix(ALIAS.encode())
 
 
 def _given(body: bytes, receive: Receive) -> Receive:

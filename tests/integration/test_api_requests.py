@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator
+from pathlib import Path
 
 import anyio
 import httpx
@@ -11,8 +13,11 @@ import structlog
 
 from pipeline.api.app import create_app
 from pipeline.api.failures import STATUSES, code_of, status_of
+from pipeline.api.serving import Server
 from pipeline.errors import SitewiseError
+from pipeline.settings import read_settings
 from tests.lab.api import ApiLab
+from tests.lab.tls import self_signed
 
 ORGS = "/partner/v1/orgs"
 
@@ -123,6 +128,23 @@ def test_readiness_names_each_part(lab: ApiLab) -> None:
     assert answer.json()["parts"].keys() == {"database", "broker", "vectors", "model"}
     assert answer.json()["parts"]["database"] == "ok"
     assert "sock" not in answer.text
+
+
+def test_it_is_served_over_tls_and_behind_a_proxy(lab: ApiLab, tmp_path: Path) -> None:
+    """With a certificate of one's own; whom a trusted proxy names is the source of what is done, nobody else's word."""
+    self_signed(tmp_path)
+    pem, org = tmp_path / "site.pem", lab.org("Behind")
+    api = {"port": 0, "tls_certificate": pem, "tls_key": pem}
+    named = {"Authorization": f"Bearer {org.key}", "X-Forwarded-For": "203.0.113.9"}
+
+    for proxies in ("127.0.0.0/8", ""):
+        with Server(create_app(lab.services), read_settings(api=api | {"trusted_proxies": proxies})) as server:
+            assert server.url.startswith("https://")
+            context = ssl.create_default_context(cafile=pem)
+            httpx.post(f"{server.url}/org/settings/publish", headers=named, verify=context, trust_env=False, timeout=60)
+
+    sources = [entry["source"] for entry in org.http.get("/audit").json()["items"]]
+    assert sorted(sources) == ["127.0.0.1", "203.0.113.9"]
 
 
 def test_what_breaks_is_told_without_its_inside(lab: ApiLab) -> None:
