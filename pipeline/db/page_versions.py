@@ -272,15 +272,25 @@ def claim(
 ) -> list[PageVersion]:
     """Take up to `limit` pages of this org that wait longest. Two workers never take the same one.
 
-    A page that failed before is taken alone, after the others: it must not drag them down. One that
-    was tried `attempts` times is not taken again; upkeep sets it aside.
+    A page whose worker vanished once comes first, alone: most likely it only was in the same hands. One that
+    failed, or cost a worker when it was alone, is taken alone after the others: it must not drag them down. One
+    that was tried `attempts` times is not taken again; upkeep sets it aside.
     """
+    orphaned = (PageVersion.attempts == 1) & PageVersion.lease_until.is_not(None)
+    if attempts > 1 and (taken := _claim_one(session, org_id, orphaned, now=now, lease=lease, owner=owner)):
+        return taken
     fresh = _claimable(org_id, PageVersion.attempts == 0, now=now, limit=limit)
     taken = _lease(session, fresh.with_only_columns(PageVersion.id), until=now + lease, owner=owner)
     if taken:
         return taken
-    again = _claimable(org_id, PageVersion.attempts.between(1, attempts - 1), now=now, limit=1)
-    one = session.execute(again).one_or_none()
+    again = PageVersion.attempts.between(1, attempts - 1)
+    return _claim_one(session, org_id, again, now=now, lease=lease, owner=owner)
+
+
+def _claim_one(
+    session: Session, org_id: UUID, which: ColumnElement[bool], *, now: datetime, lease: timedelta, owner: str
+) -> list[PageVersion]:
+    one = session.execute(_claimable(org_id, which, now=now, limit=1)).one_or_none()
     if one is None:
         return []
     if one.lease_until is not None:
@@ -345,6 +355,17 @@ def retire(session: Session, version_id: UUID, *, now: datetime) -> None:
     session.execute(update(PageVersion).where(PageVersion.id == version_id).values(retired_at=now))
     waits = (PageVersion.id == version_id, PageVersion.state == WAITING)
     session.execute(update(PageVersion).where(*waits).values(state=INDEXED, lease_token=None, lease_until=None))
+
+
+def retire_all(session: Session, ids: Sequence[UUID], *, now: datetime) -> None:
+    """Note that versions are live no more; those that wait to be cut anew need not be."""
+    for first in range(0, len(ids), IDS_AT_A_TIME):
+        part = PageVersion.id.in_(ids[first : first + IDS_AT_A_TIME])
+        retired = update(PageVersion).where(part).values(retired_at=now)
+        undone = update(PageVersion).where(part, PageVersion.state == WAITING)
+        undone = undone.values(state=INDEXED, lease_token=None, lease_until=None)
+        for statement in (retired, undone):
+            session.execute(statement.execution_options(synchronize_session="fetch"))
 
 
 def park(session: Session, version: PageVersion) -> None:

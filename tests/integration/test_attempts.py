@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 
-from pipeline.db import frontier
+from pipeline.db import frontier, page_versions
 from pipeline.model import CrawlStatus, Reason
 from pipeline.services import space
 from tests.fakes.knowledge import SITE, Knowledge, at, outcome, walk
+
+if TYPE_CHECKING:
+    from uuid import UUID
 
 SHOP = {f"/{place}": f"<p>Chair number {place} has its own words and price {place * 7}.</p>" for place in range(12)} | {
     "/": "<p>A shop that sells chairs to whoever likes to sit.</p>"
@@ -73,6 +78,33 @@ def test_a_url_that_had_bad_luck_with_its_host_is_not_taken_for_poison(knowledge
     knowledge.index()
 
     assert knowledge.services.pages.why(at("/"), scope=knowledge.org).reason == Reason.SYNCED
+
+
+def test_pages_of_a_worker_that_vanished_come_before_new_ones(knowledge: Knowledge) -> None:
+    """They are taken up as soon as its lease is over, one by one, so that one that killed it is found out."""
+    knowledge.crawl(SHOP, index=False)
+    work = knowledge.settings.work
+
+    def claim() -> set[UUID]:
+        with knowledge.services.database.write() as session:
+            taken = page_versions.claim(
+                session,
+                knowledge.org.org_id,
+                limit=2,
+                now=knowledge.clock.now,
+                lease=work.index_lease,
+                owner="indexer",
+                attempts=work.attempts,
+            )
+            return {version.id for version in taken}
+
+    lost = claim()
+    knowledge.clock.forward(seconds=61)
+    first, second, third = claim(), claim(), claim()
+
+    assert first | second == lost
+    assert [len(lost), len(first), len(second), len(third)] == [2, 1, 1, 2]
+    assert not third & lost
 
 
 def test_where_there_is_no_room_nothing_is_begun_and_jobs_say_why(
