@@ -85,6 +85,11 @@ def get(session: Session, page_id: UUID, *, org_id: UUID) -> Page:
     return found
 
 
+def behind(session: Session, page_id: UUID) -> Page:
+    """The page of this id, which must exist, whatever became of its website."""
+    return session.get_one(Page, page_id)
+
+
 def find(session: Session, datasource_id: UUID, url_key: str) -> Page | None:
     """The datasource's page at this folded URL."""
     return session.scalars(

@@ -115,7 +115,7 @@ class DeadLetterService:
 
 def note_page(session: Session, version: PageVersion, *, now: datetime) -> None:
     """Write a dead letter for a text that was set aside."""
-    page = pages.get(session, version.page_id, org_id=version.org_id)
+    page = pages.behind(session, version.page_id)
     letter = {
         "org_id": version.org_id,
         "datasource_id": version.datasource_id,

@@ -307,7 +307,7 @@ def _make_live(session: Session, version: PageVersion, cut: CutPage, *, now: dat
     chunks.mark_stored(session, cut.ids, org_id=cut.page.org_id)
     spans = ((chunk_id, piece.start, piece.end) for chunk_id, piece in zip(cut.ids, cut.chunks, strict=True))
     chunks.compose(session, version.id, list(spans))
-    page = pages.get(session, version.page_id, org_id=version.org_id)
+    page = pages.behind(session, version.page_id)
     version.left_out = sorted(cut.page.left_out)
     page_versions.finish(session, version, now=now, chunks=len(cut.chunks), embedded=embedded)
     if page.live_version not in {None, version.id}:

@@ -437,7 +437,7 @@ def drop_waiting(session: Session, page: Page) -> None:
 def set_aside(session: Session, version: PageVersion) -> None:
     """Park a text that ended its worker too often. What the page served before it serves on."""
     page_versions.park(session, version)
-    page = pages.get(session, version.page_id, org_id=version.org_id)
+    page = pages.behind(session, version.page_id)
     _forget_text(page)
     if page.live_version is None:
         page.status, page.reason, page.detail = PageStatus.ERROR, Reason.POISON, version.problem

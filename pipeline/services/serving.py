@@ -19,6 +19,9 @@ from pipeline.settings import Settings
 from pipeline.stages.chunk.repeats import repeatable
 from pipeline.urls import split
 
+AT_A_TIME = 200
+"""Pages whose stored texts are read together."""
+
 
 def apply_rules(session: Session, source: Datasource, settings: Settings, *, now: datetime) -> int:
     """Let exactly those pages answer that the website's rules allow, from this commit on. Returns how many changed.
@@ -31,8 +34,9 @@ def apply_rules(session: Session, source: Datasource, settings: Settings, *, now
     waiting = page_versions.waiting_pages(session, source.id, org_id=source.org_id)
     verdicts = {page.id: rules.excluded_by(split(page.url)) for page in known}
     out = [page for page in known if verdicts[page.id] and not page.excluded and page.reason != Reason.EXCLUDED_RULE]
+    page_versions.retire_all(session, [page.live_version for page in out if page.live_version], now=now)
     for page in out:
-        rule_out(session, page, now=now, detail=verdicts[page.id], has_waiting=page.id in waiting)
+        _rule_out(session, page, now=now, detail=verdicts[page.id], has_waiting=page.id in waiting)
     back = [page for page in known if page.reason == Reason.EXCLUDED_RULE and not verdicts[page.id]]
     bring_back(session, back, now=now)
     if out or back:
@@ -41,45 +45,49 @@ def apply_rules(session: Session, source: Datasource, settings: Settings, *, now
     return len(out) + len(back)
 
 
-def rule_out(
-    session: Session, page: Page, *, now: datetime, detail: str | None = None, has_waiting: bool = True
-) -> None:
-    """Stop answering from a page that a rule leaves out."""
+def rule_out(session: Session, page: Page, *, now: datetime, detail: str) -> None:
+    """Stop answering from a page that a rule leaves out; `detail` names the rule."""
+    if page.live_version is not None:
+        page_versions.retire(session, page.live_version, now=now)
+    _rule_out(session, page, now=now, detail=detail, has_waiting=True)
+
+
+def _rule_out(session: Session, page: Page, *, now: datetime, detail: str | None, has_waiting: bool) -> None:
     if has_waiting:
         holding.withdraw(session, page)
         drop_waiting(session, page)
-    if page.live_version is not None:
-        page_versions.retire(session, page.live_version, now=now)
     page.live_version, page.target, page.updated_at = None, None, now
     page.status, page.reason, page.detail = PageStatus.EXCLUDED, Reason.EXCLUDED_RULE, detail
 
 
 def bring_back(session: Session, back: Sequence[Page], *, now: datetime) -> None:
     """Let pages answer again with what they said last, if that is stored; others wait for the next crawl."""
-    ids = [page.id for page in back]
-    texts = _stored_texts(session, ids)
-    for page in back:
-        page.status, page.reason, page.detail, page.updated_at = PageStatus.PENDING, Reason.PENDING, None, now
-        if page.excluded:
-            page.status, page.reason = PageStatus.EXCLUDED, Reason.EXCLUDED_MANUALLY
-        if page.id in texts:
-            serve_again(session, page, texts[page.id], now=now)
-    session.flush()
+    for first in range(0, len(back), AT_A_TIME):
+        part = back[first : first + AT_A_TIME]
+        texts = _stored_texts(session, [page.id for page in part])
+        said = [(page, repeatable(texts[page.id].markdown)) for page in part if page.id in texts]
+        site_blocks.note_all(session, said)
+        with session.no_autoflush:
+            are_whole = [_bring_back(session, page, texts.get(page.id), now=now) for page in part]
+        if not all(are_whole):
+            outbox.put(session, outbox.INDEX, part[0].org_id, now=now)
+        session.flush()
 
 
-def serve_again(session: Session, page: Page, version: PageVersion, *, now: datetime) -> bool:
-    """Let a stored text of a page answer. False when its vectors have to be computed first; a hint is written."""
-    site_blocks.note_all(session, [(page, repeatable(version.markdown))])
+def _bring_back(session: Session, page: Page, version: PageVersion | None, *, now: datetime) -> bool:
+    """Let a page answer with this stored text. False when its vectors have to be computed first."""
+    page.status, page.reason, page.detail, page.updated_at = PageStatus.PENDING, Reason.PENDING, None, now
+    if page.excluded:
+        page.status, page.reason = PageStatus.EXCLUDED, Reason.EXCLUDED_MANUALLY
+    if version is None:
+        return True
     page.title, page.language = version.title, version.language
     page.text_hash, page.fact_hash = version.text_hash, version.fact_hash
-    session.refresh(version)
-    is_whole = version.indexed_at is not None and chunks.touch_whole(session, version.id, version.chunk_count, now=now)
-    if is_whole:
+    if version.indexed_at is not None and chunks.touch_whole(session, version.id, version.chunk_count, now=now):
         make_live(session, page, version, now=now)
-    else:
-        page_versions.cut_anew(session, version)
-        outbox.put(session, outbox.INDEX, page.org_id, now=now)
-    return is_whole
+        return True
+    page_versions.cut_anew(session, version)
+    return False
 
 
 def make_live(session: Session, page: Page, version: PageVersion, *, now: datetime) -> None:
@@ -94,10 +102,6 @@ def make_live(session: Session, page: Page, version: PageVersion, *, now: dateti
 
 def _stored_texts(session: Session, page_ids: Sequence[UUID]) -> Mapping[UUID, PageVersion]:
     """For each page, the text that answered last, else its newest."""
-    found: dict[UUID, PageVersion] = {}
-    for first in range(0, len(page_ids), pages.IDS_AT_A_TIME):
-        part = page_ids[first : first + pages.IDS_AT_A_TIME]
-        chosen = page_versions.newest(session, part) | served_spans.last(session, part)
-        versions = page_versions.by_id(session, list(chosen.values()))
-        found |= {page_id: versions[one] for page_id, one in chosen.items() if one in versions}
-    return found
+    chosen = page_versions.newest(session, page_ids) | served_spans.last(session, page_ids)
+    versions = page_versions.by_id(session, list(chosen.values()))
+    return {page_id: versions[one] for page_id, one in chosen.items() if one in versions}

@@ -103,7 +103,7 @@ def _says(markdown: str, without: AbstractSet[int]) -> str:
 
 
 def _let_go(session: Session, version: PageVersion, site: SiteBlocks, settings: Settings, *, now: datetime) -> None:
-    page = pages.get(session, version.page_id, org_id=version.org_id)
+    page = pages.behind(session, version.page_id)
     version.state = page_versions.WAITING
     if not _is_news(session, page, version, site, settings):
         return
