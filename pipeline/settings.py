@@ -246,7 +246,7 @@ class RetrieveSettings(Group):
     join_tokens: int = Field(
         400,
         ge=0,
-        description="Tokens up to which a passage takes in neighbours that continue it and were found as well; 0: none.",
+        description="Tokens up to which a passage takes in neighbours that continue it and were found too; 0: none.",
     )
     instruction_like: Literal["lower", "flag"] = Field(
         "lower",

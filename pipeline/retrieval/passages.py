@@ -14,14 +14,24 @@ from pipeline.model import Hit, Passage
 
 SCORE_DIGITS = 5
 
+SHORTEST_OVERLAP = 24
+"""Characters that two neighbours share at their seam from which on it is an overlap, not a coincidence."""
+
+TABLE_HEAD = 2
+"""Lines of a Markdown table before its rows."""
+
 WEBSITE, INSTRUCTION_LIKE = "website", "instruction_like"
 """What a passage's `trust` says of it."""
 
 
 class Fate(StrEnum):
-    """Why a candidate is among the passages, or is not. The last four are the database's words."""
+    """Why a candidate is among the passages, or is not. `joined` stands in the passage that it continues.
+
+    The last four are the database's words.
+    """
 
     CHOSEN = "chosen"
+    JOINED = "joined"
     BELOW_TOP_K = "below_top_k"
     PAGE_CAP = "page_cap"
     HOST_CAP = "host_cap"
@@ -38,6 +48,8 @@ class Choice:
 
     passages: tuple[Passage, ...]
     fates: Mapping[UUID, Fate]
+    joined: Mapping[UUID, UUID]
+    """For each candidate that stands in another's passage: whose."""
 
 
 def in_order(hits: Sequence[Hit], live: Mapping[UUID, LiveChunk]) -> list[Hit]:
@@ -69,6 +81,8 @@ def choose(
     per_page: int,
     per_host: int,
     suspect: Collection[UUID] = (),
+    join_tokens: int = 0,
+    room: int = 0,
 ) -> Choice:
     """The best `top_k` passages, at most `per_page` of one page and `per_host` of one host.
 
@@ -79,15 +93,22 @@ def choose(
         per_page: Passages one page may give.
         per_host: Passages one host may give.
         suspect: Candidates whose text speaks to an assistant; a passage made of one says so.
+        join_tokens: Tokens up to which a passage takes in neighbours that continue it and were found as well.
+        room: Tokens of all passages together up to which neighbours are taken in.
     """
     of_page: Counter[UUID] = Counter()
     of_host: Counter[str] = Counter()
-    passages: list[Passage] = []
+    runs: list[Run] = []
     fates: dict[UUID, Fate] = {}
+    joined: dict[UUID, UUID] = {}
     for hit in ranked:
         chunk = live[hit.id]
         host = urlsplit(chunk.url).netloc
-        if len(passages) == top_k:
+        run = _continued(runs, chunk, suspect, join_tokens)
+        if run is not None and sum(one.tokens for one in runs) + chunk.tokens <= room:
+            run.take(chunk)
+            fates[hit.id], joined[hit.id] = Fate.JOINED, run.hit.id
+        elif len(runs) == top_k:
             fates[hit.id] = Fate.BELOW_TOP_K
         elif of_page[chunk.page_id] >= per_page:
             fates[hit.id] = Fate.PAGE_CAP
@@ -97,19 +118,78 @@ def choose(
             of_page[chunk.page_id] += 1
             of_host[host] += 1
             fates[hit.id] = Fate.CHOSEN
-            passages.append(_passage(chunk, hit.score, INSTRUCTION_LIKE if hit.id in suspect else WEBSITE))
-    return Choice(tuple(passages), fates)
+            runs.append(Run(hit, [chunk]))
+    passages = tuple(_passage(run, INSTRUCTION_LIKE if run.hit.id in suspect else WEBSITE) for run in runs)
+    return Choice(passages, fates, joined)
 
 
-def _passage(chunk: LiveChunk, score: float, trust: str) -> Passage:
+@dataclass(slots=True)
+class Run:
+    """Neighbouring chunks of one section, in the order of their page; `hit` is the one that was found first."""
+
+    hit: Hit
+    chunks: list[LiveChunk]
+
+    @property
+    def tokens(self) -> int:
+        """Of all of them."""
+        return sum(chunk.tokens for chunk in self.chunks)
+
+    @property
+    def text(self) -> str:
+        """One text, without what a chunk repeats of the one before it."""
+        text = self.chunks[0].text
+        for chunk in self.chunks[1:]:
+            text = spliced(text, chunk.text)
+        return text
+
+    def is_continued_by(self, chunk: LiveChunk) -> bool:
+        """Whether a chunk stands right before or after these, under the same headings of the same text."""
+        first, last = self.chunks[0], self.chunks[-1]
+        is_same = (chunk.page_id, chunk.heading_path, chunk.number) == (first.page_id, first.heading_path, first.number)
+        return is_same and chunk.position in {first.position - 1, last.position + 1}
+
+    def take(self, chunk: LiveChunk) -> None:
+        """Add a chunk that continues them."""
+        self.chunks.insert(0 if chunk.position < self.chunks[0].position else len(self.chunks), chunk)
+
+
+def spliced(text: str, more: str) -> str:
+    """Two neighbours as one text: a table's repeated head, and words that overlap, stand there once."""
+    ours, theirs = text.splitlines(), more.splitlines()
+    head = _table_head(theirs)
+    if head and any(ours[at : at + len(head)] == head for at in range(len(ours))):
+        return "\n".join([text.rstrip("\n"), *theirs[len(head) :]])
+    for length in range(min(len(text), len(more)), SHORTEST_OVERLAP - 1, -1):
+        if text.endswith(more[:length]):
+            return text + more[length:]
+    return f"{text}\n\n{more}"
+
+
+def _table_head(lines: Sequence[str]) -> list[str]:
+    """The first two lines of a text that begins with a Markdown table."""
+    is_table = len(lines) > TABLE_HEAD and lines[0].startswith("|") and set(lines[1]) <= set("|-: ")
+    return list(lines[:TABLE_HEAD]) if is_table else []
+
+
+def _continued(runs: Sequence[Run], chunk: LiveChunk, suspect: Collection[UUID], limit: int) -> Run | None:
+    """The passage that a chunk continues and fits into; what speaks to an assistant stays alone."""
+    if not limit or chunk.id in suspect:
+        return None
+    fitting = (run for run in runs if run.tokens + chunk.tokens <= limit and run.hit.id not in suspect)
+    return next((run for run in fitting if run.is_continued_by(chunk)), None)
+
+
+def _passage(run: Run, trust: str) -> Passage:
+    chunk = next(one for one in run.chunks if one.id == run.hit.id)
     return Passage(
         id=chunk.id,
-        text=chunk.text,
+        text=run.text,
         title=chunk.title,
         heading_path=tuple(chunk.heading_path),
         url=chunk.url,
         language=chunk.language,
-        score=round(score, 6),
+        score=round(run.hit.score, 6),
         page_version=chunk.number,
         fetched_at=chunk.fetched_at,
         changed_at=chunk.changed_at,

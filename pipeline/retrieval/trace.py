@@ -6,7 +6,7 @@ Plain values only, so that it is stored and shown as it is.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -106,6 +106,7 @@ class Search:
     passages: Sequence[Passage]
     shown: int
     suspect: frozenset[UUID]
+    joined: Mapping[UUID, UUID] = field(default_factory=dict)
 
 
 def of_knowledge(search: Search) -> list[Entry]:
@@ -128,13 +129,16 @@ def of_knowledge(search: Search) -> list[Entry]:
             rank, score = hits.get(chunk_id, (None, None))
             entry |= {f"{name}_rank": rank, f"{name}_score": None if score is None else round(score, DIGITS)}
         entry["score"] = round(fused[chunk_id], DIGITS) if chunk_id in fused else None
-        why = BUDGET if chunk_id in cut else _fate(chunk_id, search)
+        host = search.joined.get(chunk_id)
+        why = BUDGET if (host or chunk_id) in cut else _fate(chunk_id, search)
         entry |= {
-            "in": why in {Fate.CHOSEN, BUDGET},
-            "in_prompt": why == Fate.CHOSEN,
+            "in": why in {Fate.CHOSEN, Fate.JOINED, BUDGET},
+            "in_prompt": why in {Fate.CHOSEN, Fate.JOINED},
             "why": str(why),
             "instruction_like": chunk_id in search.suspect,
         }
+        if host is not None:
+            entry["joined_to"] = str(host)
         entries.append(entry)
     return entries
 

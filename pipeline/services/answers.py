@@ -50,6 +50,9 @@ LOWERED = 0.5
 """What is left of the score of a passage that speaks to an assistant: behind any that both halves found as well."""
 
 
+JOINED_SHARE = 0.75
+"""Of the prompt's tokens that passages may fill before neighbours are no longer taken in."""
+
 BYTES_A_TOKEN = 2
 """Where no tokenizer is at hand, a text is taken to have a token for so many bytes: more than it has."""
 
@@ -206,7 +209,7 @@ class AnswerService:
                 "limits": {"top_k": asked.top_k, "max_tokens": asked.max_tokens}
                 | {
                     name: getattr(self._settings.retrieve, name)
-                    for name in ("per_page", "per_host", "instruction_like")
+                    for name in ("per_page", "per_host", "join_tokens", "instruction_like")
                 },
                 "training": tracing.of_training(org.published, verdicts, org.drafts, contact=contact, limits=limits),
                 "knowledge": tracing.of_knowledge(search),
@@ -323,6 +326,8 @@ class AnswerService:
             per_page=retrieve.per_page,
             per_host=retrieve.per_host,
             suspect=suspect,
+            join_tokens=retrieve.join_tokens,
+            room=int(asked.max_tokens * JOINED_SHARE),
         )
         search = Search(
             candidates=found.candidates,
@@ -330,6 +335,7 @@ class AnswerService:
             known=found.live,
             absent=found.absent,
             fates=choice.fates,
+            joined=choice.joined,
             passages=choice.passages,
             shown=len(choice.passages),
             suspect=suspect,

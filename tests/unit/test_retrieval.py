@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.db.chunks import LiveChunk
 from pipeline.model import Behavior, FiredScenario, Hit, Passage
 from pipeline.retrieval.fusion import fuse
-from pipeline.retrieval.passages import Fate, choose, in_order, without_doubles
+from pipeline.retrieval.passages import Fate, choose, in_order, spliced, without_doubles
 from pipeline.retrieval.prompt import render
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -90,6 +91,53 @@ def test_a_page_gives_at_most_so_many_passages() -> None:
 
     assert [row.id.int for row in choice.passages] == [1, 2, 4]
     assert choice.fates[UUID(int=3)] == Fate.PAGE_CAP
+
+
+def test_neighbours_that_were_found_become_one_passage() -> None:
+    """What continues a hit joins it in the order of the page, takes no place of its own, and is traced."""
+    live = {one.id: one for one in (chunk(1), chunk(2), chunk(3), chunk(5), chunk(7, page=1, url="https://b.example/"))}
+
+    choice = choose(hits(2, 7, 3, 1, 5), live, top_k=3, per_page=2, per_host=5, join_tokens=400, room=1_000)
+
+    assert [one.text for one in choice.passages] == ["text 1\n\ntext 2\n\ntext 3", "text 7", "text 5"]
+    assert choice.passages[0].id == UUID(int=2)
+    assert choice.fates[UUID(int=3)] == Fate.JOINED
+    assert choice.joined == {UUID(int=3): UUID(int=2), UUID(int=1): UUID(int=2)}
+
+
+@pytest.mark.parametrize(("limit", "room"), [(9, 1_000), (400, 9), (0, 1_000)])
+def test_a_passage_takes_in_no_more_than_there_is_room_for(limit: int, room: int) -> None:
+    """Neither a passage nor all together outgrow their tokens; without any, nothing is joined."""
+    live = {one.id: one for one in (chunk(1), chunk(2))}
+
+    choice = choose(hits(1, 2), live, top_k=5, per_page=2, per_host=5, join_tokens=limit, room=room)
+
+    assert [one.text for one in choice.passages] == ["text 1", "text 2"]
+
+
+def test_other_headings_and_what_speaks_to_an_assistant_are_not_joined() -> None:
+    """A passage stays under its headings, and a suspect text never stands in one that is trusted."""
+    other = chunk(2)._replace(heading_path=["Title", "Else"])
+    live = {one.id: one for one in (chunk(1), other, chunk(3, page=2), chunk(4, page=2))}
+
+    choice = choose(
+        hits(1, 2, 3, 4), live, top_k=5, per_page=2, per_host=5, suspect={UUID(int=4)}, join_tokens=400, room=1_000
+    )
+
+    assert len(choice.passages) == 4
+    assert choice.joined == {}
+
+
+def test_a_seam_says_nothing_twice() -> None:
+    """Words that overlap, and the head that each part of a table repeats, stand there once."""
+    end = "and a last sentence of some length."
+
+    overlapping = spliced(f"One. {end}", f"{end} Two.")
+    table = spliced("| a | b |\n|---|---|\n| 1 | 2 |", "| a | b |\n|---|---|\n| 3 | 4 |")
+
+    assert overlapping == f"One. {end} Two."
+    assert table == "| a | b |\n|---|---|\n| 1 | 2 |\n| 3 | 4 |"
+    assert spliced("One.", "Two.") == "One.\n\nTwo."
 
 
 def test_what_two_pages_say_in_the_same_words_is_told_once() -> None:
