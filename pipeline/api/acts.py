@@ -13,7 +13,7 @@ from fastapi import Depends, Header, Request
 from fastapi.responses import Response
 from pydantic import BaseModel
 
-from pipeline.api.caller import any_caller, services_of
+from pipeline.api.caller import any_caller
 from pipeline.api.failures import JSON, code_of
 from pipeline.bootstrap import Services
 from pipeline.errors import SitewiseError, TemporaryError
@@ -134,7 +134,7 @@ async def act_of(
     """The change that a request asks for; for `POST`s that create, with its Idempotency-Key."""
     asked = b"\0".join([request.method.encode(), request.url.path.encode(), await request.body()])
     return Act(
-        services_of(request),
+        request.app.state.services,
         caller,
         request=request,
         idempotency_key=idempotency_key,
@@ -144,7 +144,7 @@ async def act_of(
 
 async def plain_act_of(request: Request, caller: Annotated[Caller, Depends(any_caller)]) -> Act:
     """The change that a request asks for, where asking twice is the same as once anyway."""
-    return Act(services_of(request), caller, request=request, idempotency_key=None, request_sha256=b"")
+    return Act(request.app.state.services, caller, request=request, idempotency_key=None, request_sha256=b"")
 
 
 def _response(answered: Answered) -> Response:

@@ -68,8 +68,8 @@ def _hash(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
 
 
-def services_of(request: Request) -> Services:
-    """The use cases this app works with."""
+async def services_of(request: Request) -> Services:
+    """The use cases this app works with. On the loop: a plain function would wait for a thread."""
     services: Services = request.app.state.services
     return services
 

@@ -68,7 +68,7 @@ def read_cursor(cursor: str) -> Place:
     return Place(at, UUID(bytes=body[:ID_BYTES]))
 
 
-def asked_piece(
+async def asked_piece(
     limit: Annotated[int, Query(ge=1, le=MOST, description="How many at most.")] = DEFAULT,
     cursor: Annotated[
         str | None, Query(max_length=LONGEST_CURSOR, description="`next` of the page before; none: from the start.")
