@@ -39,6 +39,7 @@ SLOWEST_SECONDS = 5.0
 """Of an answer, on a machine that does other things as well."""
 
 EXAMPLES = 10_000
+MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
 ERASES_THE_ORG = ("delete", "/partner/v1/orgs/{org_id}")
 
 
@@ -60,8 +61,11 @@ class NoPreviews:
         raise InvalidInput(field="url")
 
 
-def ask_everything(lab: ApiLab, *, examples: int, made_up_ids: bool = True) -> Findings:
-    """Ask so many things of every operation: half as the document allows, half as it forbids; half of what is there."""
+def ask_everything(lab: ApiLab, *, examples: int, thoroughly: bool = True) -> Findings:
+    """Ask so many things of every operation: half as the document allows, half as it forbids; half of what is there.
+
+    Not thoroughly, of every second operation only what is allowed, of the others what is forbidden, of what is there.
+    """
     lab.services.__dict__["previews"] = NoPreviews()
     org = lab.org("Fuzzed")
     ids = _ids(lab, org)
@@ -69,14 +73,14 @@ def ask_everything(lab: ApiLab, *, examples: int, made_up_ids: bool = True) -> F
     findings = Findings()
     with requests.Session() as session:
         session.trust_env = False
-        for result in schema.get_all_operations():
-            operation = result.ok()
+        for place, result in enumerate(schema.get_all_operations()):
+            operation = result.ok()  # type: ignore[union-attr] # our own document can be read
             key = lab.partner_key if operation.path.startswith("/partner") else org.key
             known = {name: ids[name] for name in re.findall(r"{(\w+)}", operation.path)}
             if (operation.method.lower(), operation.path) == ERASES_THE_ORG:
                 known = {}
-            for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
-                for given_ids in [known, None] if known and made_up_ids else [known or None]:
+            for mode in MODES if thoroughly else MODES[place % 2 :][:1]:
+                for given_ids in [known, None] if known and thoroughly else [known or None]:
                     part = max(1, examples // (4 if known else 2))
                     _ask(operation, mode, given_ids, part, findings, call=(lab.url, session, key))
     return findings

@@ -1,0 +1,1 @@
+"""Programs that use the HTTP API as a platform would."""
