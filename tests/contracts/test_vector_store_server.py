@@ -80,7 +80,7 @@ def test_whatever_answers_that_is_no_working_server_is_unavailable(reply: bytes)
             store.prepare(IDENTITY)
         store.close()
 
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 60
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://no-such-host.invalid:6333"])

@@ -72,7 +72,7 @@ def test_a_spider_whose_parent_died_ends_at_once() -> None:
 
             spider.orphan()
 
-            assert spider.wait(10) == STOPPED
+            assert spider.wait() == STOPPED
         gate.set()
         assert not ledger.is_finished
 
@@ -88,7 +88,7 @@ def test_a_spider_that_is_asked_to_end_does() -> None:
 
             spider.process.terminate()
 
-            assert spider.wait(20) == STOPPED
+            assert spider.wait() == STOPPED
         gate.set()
         assert not ledger.is_finished
 
@@ -104,7 +104,7 @@ def test_a_spider_that_lost_its_lease_says_so() -> None:
             ledger.lose()
             gate.set()
 
-            status = spider.wait(20)
+            status = spider.wait()
 
         assert status == LEASE_LOST
         assert not ledger.is_finished

@@ -43,7 +43,7 @@ def test_an_endless_loop_is_stopped(pool: ParserPool) -> None:
     with pytest.raises(PageTooSlow, match="1"):
         pool.extract(b"loop", url=URL)
 
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     assert still_works(pool)
 
 

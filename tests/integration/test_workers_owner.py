@@ -49,7 +49,7 @@ def test_a_killed_owner_leaves_nothing_behind(tmp_path: Path) -> None:
     with _owner_process(tmp_path) as (owner, children):
         owner.kill()
 
-        eventually(lambda: _all_gone(children), seconds=20, what="children gone")
+        eventually(lambda: _all_gone(children), what="children gone")
 
     assert owner_of(tmp_path / "data") is None
     with Owner(quick_settings(tmp_path), log_dir=tmp_path / "logs") as second:
@@ -104,7 +104,7 @@ def test_a_command_beside_takes_over(tmp_path: Path) -> None:
         assert not taken.wait(0.2)
         first.__exit__(None, None, None)
 
-        assert taken.wait(20)
+        assert taken.wait(60)
         assert owner_of(settings.data_dir) is not None
 
     assert beside
@@ -121,7 +121,7 @@ def test_workers_without_an_owner_end_when_told(tmp_path: Path) -> None:
             try:
                 children = eventually(lambda: _three_of(workers.pid), what="three workers")
                 workers.terminate()
-                workers.communicate(timeout=20)
+                workers.communicate(timeout=60)
             finally:
                 workers.kill()
 

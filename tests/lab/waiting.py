@@ -12,7 +12,7 @@ Found = TypeVar("Found")
 LOOK_EVERY_SECONDS = 0.02
 
 
-def eventually(look: Callable[[], Found], *, seconds: float = 30, what: str = "") -> Found:
+def eventually(look: Callable[[], Found], *, seconds: float = 90, what: str = "") -> Found:
     """The first answer of `look` that is true.
 
     Raises:

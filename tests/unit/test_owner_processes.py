@@ -36,7 +36,7 @@ def _running(supervisor: Supervisor, name: str = "child", *, other_than: int | N
         found = supervisor.pids.get(name)
         return found if found != other_than else None
 
-    return eventually(pid, seconds=10) or 0
+    return eventually(pid) or 0
 
 
 def _is_gone(pid: int) -> bool:
@@ -67,10 +67,10 @@ def test_a_dead_child_leaves_no_children() -> None:
     """What a child started goes with it."""
     with Supervisor([Program(name="child", command=WITH_GRANDCHILD)]) as supervisor:
         child = psutil.Process(_running(supervisor))
-        grandchild = eventually(child.children, seconds=10)[0]
+        grandchild = eventually(child.children)[0]
         os.kill(child.pid, signal.SIGKILL)
 
-        eventually(lambda: _is_gone(grandchild.pid), seconds=10, what="grandchild gone")
+        eventually(lambda: _is_gone(grandchild.pid), what="grandchild gone")
 
 
 def test_a_program_that_cannot_start_is_tried_again(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_children_of_a_killed_parent_know() -> None:
 
         parent.kill()
 
-    eventually(lambda: _is_gone(child), seconds=10, what="child gone")
+    eventually(lambda: _is_gone(child), what="child gone")
 
 
 def test_lines_of_a_child_are_kept_in_its_file(tmp_path: Path) -> None:
@@ -106,4 +106,4 @@ def test_lines_of_a_child_are_kept_in_its_file(tmp_path: Path) -> None:
     says = [sys.executable, "-c", "import sys; print('hello', file=sys.stderr, flush=True); sys.stdin.read()"]
 
     with Supervisor([Program(name="child", command=says, log_file=log_file)]):
-        eventually(lambda: log_file.exists() and "hello" in log_file.read_text(), seconds=10, what="line")
+        eventually(lambda: log_file.exists() and "hello" in log_file.read_text(), what="line")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -118,11 +118,11 @@ def test_a_path_that_goes_in_circles_is_a_trap(path: str, repeats: bool) -> None
 def test_a_pattern_cannot_take_long() -> None:
     """Patterns that blow up elsewhere are linear here."""
     pattern = PathPattern.read("re:^/(a+)+$")
-    began = perf_counter()
+    began = process_time()
 
     assert not pattern.matches(split("https://example.com/" + "a" * 2_000 + "!"))
 
-    assert perf_counter() - began < 1
+    assert process_time() - began < 1
 
 
 @given(st.text(max_size=60), st.booleans())

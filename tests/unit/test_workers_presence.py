@@ -70,7 +70,7 @@ def test_a_database_that_is_away_is_waited_for() -> None:
     rows = Rows()
     rows.is_away = True
     with Presence("index", sends_ticks=True, operations=rows, every=0.005):
-        assert rows.spoken.wait(20)
+        assert rows.spoken.wait(60)
         rows.is_away = False
         eventually(lambda: rows.said, what="it is seen")
 

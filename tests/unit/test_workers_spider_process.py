@@ -119,12 +119,12 @@ def test_a_lost_lease_kills_the_spider_and_all_it_started(beside: ThreadPoolExec
     crawls = OneCrawl()
     code = STARTS_ANOTHER.format(path=str(tmp_path / "pid"))
     watch = beside.submit(_run, crawls, code)
-    grandchild = int(eventually(lambda: _text(tmp_path / "pid"), seconds=10))
+    grandchild = int(eventually(lambda: _text(tmp_path / "pid")))
 
     crawls.is_held = False
-    watch.result(timeout=10)
+    watch.result(timeout=60)
 
-    eventually(lambda: not _runs(grandchild), seconds=10, what="grandchild gone")
+    eventually(lambda: not _runs(grandchild), what="grandchild gone")
     assert crawls.released == []
 
 
@@ -132,13 +132,13 @@ def test_a_database_that_is_away_stops_no_spider(beside: ThreadPoolExecutor) -> 
     """Its writes are fenced anyway, and the lease may still be ours when the database is back."""
     crawls = OneCrawl(away=True)
     watch = beside.submit(_run, crawls, UNTIL_STDIN_CLOSES)
-    assert crawls.renewed.wait(10)
+    assert crawls.renewed.wait(60)
     crawls.renewed.clear()
 
-    assert crawls.renewed.wait(10)
+    assert crawls.renewed.wait(60)
     assert not watch.done()
     spider_process.shutdown.begin()
-    watch.result(timeout=10)
+    watch.result(timeout=60)
 
 
 def test_a_watch_that_fails_leaves_no_spider(tmp_path: Path) -> None:
@@ -147,13 +147,13 @@ def test_a_watch_that_fails_leaves_no_spider(tmp_path: Path) -> None:
     class Broken(OneCrawl):
         def renew(self, claim: CrawlClaim) -> None:
             del claim
-            eventually(lambda: _text(tmp_path / "pid"), seconds=10)
+            eventually(lambda: _text(tmp_path / "pid"))
             raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         _run(Broken(), STARTS_ANOTHER.format(path=str(tmp_path / "pid")))
 
-    eventually(lambda: not _runs(int(_text(tmp_path / "pid"))), seconds=10, what="grandchild gone")
+    eventually(lambda: not _runs(int(_text(tmp_path / "pid"))), what="grandchild gone")
 
 
 @pytest.mark.parametrize("code", [UNTIL_STDIN_CLOSES, DEAF], ids=["listens", "deaf"])
@@ -164,10 +164,10 @@ def test_a_worker_that_stops_gives_its_crawls_back_unharmed(
     monkeypatch.setattr(spider_process, "GRACE_SECONDS", 0.3)
     crawls = OneCrawl()
     watch = beside.submit(_run, crawls, code)
-    assert crawls.renewed.wait(10)
+    assert crawls.renewed.wait(60)
 
     spider_process.shutdown.begin()
-    watch.result(timeout=10)
+    watch.result(timeout=60)
 
     assert crawls.released == [(False, None)]
 

@@ -126,7 +126,7 @@ def test_a_worker_that_is_deaf_beside_due_work_is_ended() -> None:
     rows, ended = Waiting(), Event()
 
     with _watch(rows, ended):
-        is_ended = ended.wait(20)
+        is_ended = ended.wait(60)
 
     assert (is_ended, rows.hints) == (True, 2)
 
@@ -136,6 +136,6 @@ def test_a_broker_that_is_away_is_not_the_workers_fault() -> None:
     rows, ended = Waiting(broker_is_away=True), Event()
 
     with _watch(rows, ended):
-        tried = rows.asked.wait(20)
+        tried = rows.asked.wait(60)
 
     assert (tried, ended.is_set()) == (True, False)
