@@ -43,6 +43,9 @@ SLOW = {"/crawl/preview"}
 UNDOCUMENTED = 0.2
 """Share of calls with a verb that the document does not name for the path."""
 
+FITTING_KEY = 0.85
+"""Share of calls with a key of the kind that the route is for."""
+
 Schema = Mapping[str, Any]
 
 
@@ -137,13 +140,10 @@ class CrossOrg:
         neighbour = self._victim(lab.partner, lab.partner_id, "neighbour")
         foreigner = self._victim(foreign_partner, stranger, "foreigner")
         own = {str(found) for ids in self._ids(self.attacker.id).values() for found in ids} | {str(lab.partner_id)}
-        self._attacks = (
-            (self.attacker.http, (neighbour, foreigner), _marks((neighbour, foreigner), own)),
-            (self.attacker.http, (neighbour, foreigner), _marks((neighbour, foreigner), own)),
-            (lab.partner, (foreigner,), _marks((foreigner,), own)),
-        )
+        self._by_org = (self.attacker.http, (neighbour, foreigner), _marks((neighbour, foreigner), own))
+        self._by_partner = (lab.partner, (foreigner,), _marks((foreigner,), own))
         self.victims = (neighbour, foreigner)
-        self.marks = self._attacks[0][2]
+        self.marks = self._by_org[2]
         self.statuses: Counter[int] = Counter()
         self.routes: set[tuple[str, str]] = set()
         self.foreign: list[str] = []
@@ -176,7 +176,8 @@ class CrossOrg:
         return self._chance.choice(VERBS if self._chance.random() < UNDOCUMENTED else known), path
 
     def _call(self, verb: str, path: str) -> None:
-        client, victims, marks = self._chance.choice(self._attacks)
+        fitting = self._chance.random() < FITTING_KEY
+        client, victims, marks = self._by_partner if path.startswith("/partner") == fitting else self._by_org
         victim = self._chance.choice(victims)
         operation = self._paths[path].get(verb.lower(), {})
         ids = self._some_ids(victim)

@@ -6,6 +6,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -425,6 +426,9 @@ def test_a_model_that_hangs_costs_a_briefing_its_patience(
         assert held.wait(60)
         return computed(text)
 
+    settings = lab.services.settings
+    hasty = settings.retrieve.model_copy(update={"patience": timedelta(milliseconds=50)})
+    monkeypatch.setattr(lab.services.answers, "_settings", settings.model_copy(update={"retrieve": hasty}))
     monkeypatch.setattr(model, "encode_query", slow)
     first = shop.http.post("/retrieve", json={"message": QUESTION}).json()
     others = [shop.http.post("/retrieve", json={"message": QUESTION}).json() for _ in range(3)]
