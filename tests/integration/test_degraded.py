@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
@@ -9,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.adapters.qdrant.opening import store_socket
+from pipeline.adapters.qdrant.wire import short_address
+from pipeline.bootstrap import Services
 from pipeline.errors import EmbedderUnavailable, InvalidQuestion, ModelNotFound, VectorStoreUnavailable
 from pipeline.model import Briefing, Candidates, OrgScope, ScenarioType, SearchFilter, SparseVector, Vector
 from pipeline.retrieval.follow_up import Turn
@@ -203,3 +207,20 @@ def test_a_wrong_question_is_refused_with_or_without_parts(shop: Shop) -> None:
 
     with pytest.raises(InvalidQuestion):
         shop.answer(" ")
+
+
+@pytest.mark.parametrize("listens", [True, False], ids=["frozen", "gone"])
+def test_an_owner_that_does_not_answer_costs_its_patience(shop: Shop, *, listens: bool) -> None:
+    """Behaviour is told all the same, whether its socket is there or not."""
+    path = store_socket(shop.settings)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        if listens:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with short_address(path) as address:
+                listener.bind(address)
+            listener.listen()
+        with Services(shop.settings, hints=shop.hints, embedder=shop.model, clock=shop.clock) as services:
+            briefing = services.answers.brief(Question(QUESTION), scope=shop.org, degrades=True)
+
+    assert briefing.degraded == ("vector_store",)
+    assert titles(briefing) == ["Tone", "Shipping"]
