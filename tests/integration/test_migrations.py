@@ -19,6 +19,12 @@ from pipeline.db.tables import METADATA
 from pipeline.errors import DatabaseTooNew, DatabaseTooOld, DatabaseUnavailable, InvalidSettings
 from pipeline.settings import DatabaseSettings, Settings
 
+OLD_ORG = """
+INSERT INTO orgs (id, name, language, ai_instructions, integrations, turn, crawl_turn, created_at, updated_at)
+VALUES (:id, 'kept', 'en', '', '{}', 1, 1, :now, :now)"""
+OLD_BODY = "INSERT INTO bodies (org_id, sha256, compressed, created_at) VALUES (:id, 'x', 'y', :now)"
+COUNT_BODIES = "SELECT count(*) FROM bodies"
+
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.needs("postgres"))])
 def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
@@ -52,6 +58,24 @@ def test_migrations_go_down_and_up_again(database: Database) -> None:
 
     assert left == set()
     assert current_revision(database) == head()
+
+
+def test_a_table_that_is_rebuilt_keeps_what_refers_to_it(database: Database) -> None:
+    """SQLite rebuilds a table to change it; dropping the old one would delete the rows that belong to it."""
+    upgrade(database, "0006")
+    org = {"id": "ab" * 16, "now": "2026-01-01 00:00:00"}
+    with database.engine.begin() as connection:
+        connection.execute(text(OLD_ORG), org)
+        connection.execute(text(OLD_BODY), org)
+
+    upgrade(database)
+    with database.engine.begin() as connection:
+        after = connection.execute(text("SELECT name FROM orgs")).all(), connection.execute(text(COUNT_BODIES)).scalar()
+    downgrade(database, "0006")
+    with database.engine.begin() as connection:
+        back = connection.execute(text("SELECT name FROM orgs")).all(), connection.execute(text(COUNT_BODIES)).scalar()
+
+    assert after == back == ([("kept",)], 1)
 
 
 def test_a_database_of_a_newer_version_is_refused_unchanged(database: Database) -> None:
