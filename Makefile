@@ -16,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help setup demo test check lint types imports docstrings settings-check coverage format services services-stop \
-	settings-reference openapi api-fuzz lock bench bench-crawl bench-embed bench-api isolation plot-revisits evaluate chaos fuzz clean
+	settings-reference openapi api-fuzz lock bench bench-crawl bench-embed bench-ticks bench-api isolation plot-revisits evaluate chaos fuzz clean
 
 help: ## list the recipes
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -93,14 +93,17 @@ isolation: setup ## tenants that ask for each other's, 10,000 times each way (AR
 	$(PYTHON_BIN) -m tests.hostile.isolation $(ARGS)
 	$(PYTHON_BIN) -m tests.hostile.cross_org $(ARGS)
 
+bench-ticks: setup ## the SQL of every tick, claim and scrape, beside a million pages in PostgreSQL (ARGS="--keep --pages 100000")
+	@$(WITH_SERVICES) $(PYTHON_BIN) -m tests.benchmarks.ticks $(ARGS)
+
 plot-revisits: setup ## a year of looks at pages by dates of their own, beside one date for all, as a plot for decision 0087
 	$(PYTHON_BIN) -m tests.benchmarks.revisits $(ARGS)
 
 evaluate: setup ## quality of texts and answers on the evaluation sets (SITEWISE_EVAL_DATA names their folder)
 	$(PYTHON_BIN) -m tests.evaluation $(ARGS)
 
-chaos: setup ## the tests that kill things
-	@$(WITH_SERVICES) $(PYTEST) tests/chaos
+chaos: setup ## a large crawl through every storm, on servers of its own (ARGS="kills --pages 2000 --seed 7"; root for `disk`)
+	$(PYTHON_BIN) -m tests.chaos $(ARGS)
 
 fuzz: setup ## feed the parsers anything, a minute each (ARGS="urls --seconds 600"; with atheris installed, led by coverage)
 	$(PYTHON_BIN) -m tests.fuzz $(ARGS)
