@@ -121,12 +121,13 @@ def test_instructions_that_fit_no_briefing_are_refused(lab: ApiLab) -> None:
 def test_settings_are_validated(lab: ApiLab) -> None:
     """A wrong value is named, and nothing changes."""
     org = lab.org("Valid")
+    wrong = {"language": "!!", "colour": "red", "name": "", "website": "javascript:alert(1)"}
 
-    refused = org.http.patch("/org/settings", json={"language": "!!", "colour": "red", "name": ""})
+    refused = org.http.patch("/org/settings", json=wrong)
     shown = org.http.get("/org/settings").json()
 
     assert refused.status_code == 422
-    assert {detail["field"] for detail in refused.json()["details"]} == {"language", "colour", "name"}
+    assert {detail["field"] for detail in refused.json()["details"]} == set(wrong)
     assert (shown["name"], shown["language"]) == ("Valid", "en")
 
 
@@ -177,6 +178,8 @@ def test_a_key_is_made_listed_and_revoked(lab: ApiLab) -> None:
         {"name": "k", "scopes": ["all"]},
         {"name": "k", "scopes": []},
         {"name": "k", "expires_at": "2020-01-01T00:00:00Z"},
+        {"name": "k", "expires_at": "9999-12-31T23:59:59-14:00"},
+        {"name": "k", "expires_at": "2100-01-01T00:00:00"},
     ],
 )
 def test_a_key_that_could_do_nothing_is_refused(lab: ApiLab, body: dict[str, object]) -> None:

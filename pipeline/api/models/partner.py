@@ -6,12 +6,15 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from pipeline.api.models.moments import Moment
 
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S", description="What people call it.")]
 
 
-Website = Annotated[str | None, Field(max_length=2_048, examples=["https://www.example.com/"])]
+WebAddress = Annotated[str, Field(max_length=2_048, pattern=r"^https?://[^\s]+$")]
+Website = Annotated[WebAddress | None, Field(description="Its address.", examples=["https://www.example.com/"])]
 Language = Annotated[
     str,
     Field(
@@ -77,7 +80,7 @@ class NewKeyBody(Given):
     scopes: list[str] | None = Field(
         None, max_length=50, description="What it may do; without them, everything.", examples=[["crawl:read"]]
     )
-    expires_at: AwareDatetime | None = Field(None, description="From when on it is refused.")
+    expires_at: Moment | None = Field(None, description="From when on it is refused.")
 
 
 class NewKeyShown(BaseModel):
@@ -119,7 +122,7 @@ class PartnerBody(BaseModel):
 class PartnerChange(Given):
     """What to set; a field that is not given stays as it is."""
 
-    logo: str | None = Field(None, max_length=2_048, description="The address of a picture.")
+    logo: WebAddress | None = Field(None, description="The address of a picture.")
     app_name: str | None = Field(None, max_length=200, examples=["Oak Desk"])
     default_instructions: str = Field(
         "", max_length=4_000, description="What orgs without instructions of their own answer by."
