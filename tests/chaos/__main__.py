@@ -40,9 +40,9 @@ BROKEN = os.pathsep.join([str(Path(__file__).parent / "broken"), str(Path(__file
 class Run:
     """One storm: its servers, its site and its dice."""
 
-    def __init__(self, name: str, pages: int, seed: int, servers: dict[str, Server]) -> None:
-        self.name, self.pages, self.seed = name, pages, seed
-        self.random = Random(seed)  # noqa: S311 - dice, not secrets
+    def __init__(self, name: str, options: argparse.Namespace, servers: dict[str, Server]) -> None:
+        self.name, self.pages, self.seed, self.every = name, options.pages, options.seed, options.every
+        self.random = Random(self.seed)  # noqa: S311 - dice, not secrets
         self.servers = servers
 
     @contextmanager
@@ -68,11 +68,11 @@ class Run:
 
 
 def run_kills(run: Run) -> storms.Figures:
-    """A random process is killed every 2 seconds until the crawl has ended."""
+    """A random process is killed every so many seconds until the crawl has ended."""
     with site(run.pages) as running, run.deployment() as deployment:
         machines = storms.Machines(deployment, 2)
         crawl = deployment.start_crawl(running.url)
-        figures = storms.kills(deployment, crawl, run.random, every=2.0, seconds=CRAWL_SECONDS)
+        figures = storms.kills(deployment, crawl, run.random, every=run.every, seconds=CRAWL_SECONDS)
         machines.stop()
         again = sum(count - 1 for path, count in running.counts().items() if path.startswith("/p/"))
         return figures | {"fetched_again": again} | storms.verdict(deployment, crawl, pages=run.pages)
@@ -144,7 +144,7 @@ def run_poison(run: Run) -> storms.Figures:
         ended = deployment.until_ended(crawl, seconds=CRAWL_SECONDS)
         letters = deployment.services.dead_letters.list_letters(scope=deployment.scope)
         found = {path for path, reason in reasons(deployment.services).items() if reason == "poison"}
-        return storms.verdict(deployment, ended, pages=run.pages - poison + 50) | {
+        return storms.verdict(deployment, ended, pages=run.pages - poison) | {
             "poison": len(found),
             "exactly_those": found == set(poisoned(run.pages, poison)),
             "letters": dict(Counter(letter.cause for letter in letters)),
@@ -206,13 +206,14 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
     parser.add_argument("storms", nargs="*", choices=[*STORMS, []], help="which; none: all")
     parser.add_argument("--pages", type=int, default=2_000, help="of the website")
+    parser.add_argument("--every", type=float, default=2.0, help="seconds between two kills")
     parser.add_argument("--seed", type=int, default=SystemRandom().randrange(10_000), help="of the dice")
     options = parser.parse_args()
     is_well = True
     for name in options.storms or STORMS:
         began = time.monotonic()
         with own_servers() as servers:
-            figures = STORMS[name](Run(name, options.pages, options.seed, servers))
+            figures = STORMS[name](Run(name, options, servers))
         is_well = is_well and bool(figures["clean"]) and figures["lost"] == 0
         said = {"storm": name, "seed": options.seed, "seconds": round(time.monotonic() - began), **figures}
         sys.stdout.write(json.dumps(said, default=str) + "\n")

@@ -140,21 +140,23 @@ class Deployment:
 
     def knowledge(self) -> Knowledge:
         """What is known now."""
-        return knowledge(self.services)
+        return knowledge(self.services, self.scope)
 
     def points(self) -> int:
         """How many points the store has of the org."""
         return self.services.store().count(scope=self.scope)
 
 
-def knowledge(services: Services) -> Knowledge:
-    """What every page stands at, and what the live versions consist of."""
+def knowledge(services: Services, scope: OrgScope) -> Knowledge:
+    """What every page of an org stands at, and what the live versions consist of."""
     with services.database.read() as session:
-        pages = {page.url: (page.status, page.reason) for page in session.scalars(select(Page))}
+        mine = select(Page).where(Page.org_id == scope.org_id)
+        pages = {page.url: (page.status, page.reason) for page in session.scalars(mine)}
         live = (
             select(Page.url, VersionChunk.position, ChunkRow.text)
             .join(VersionChunk, VersionChunk.version_id == Page.live_version)
             .join(ChunkRow, ChunkRow.id == VersionChunk.chunk_id)
+            .where(Page.org_id == scope.org_id)
         )
         return Knowledge(pages, Counter((url, position, text) for url, position, text in session.execute(live)))
 

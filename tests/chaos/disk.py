@@ -44,7 +44,7 @@ def full(url: str, *, pages: int) -> dict[str, object]:
             filler.unlink()
             ended = sitewise.until_ended(crawl, seconds=600)
             report = sitewise.services.verification.verify(scope=sitewise.scope)
-            known = knowledge(sitewise.services)
+            known = knowledge(sitewise.services, sitewise.scope)
             return {
                 "status": ended.status,
                 "attempts": ended.attempts,

@@ -57,8 +57,8 @@ def reason_of(knowledge: Knowledge, path: str) -> str:
 @pytest.mark.parametrize("knowledge", ["sqlite"], indirect=True)
 @pytest.mark.parametrize(
     "answer",
-    [500, Reason.TOO_SLOW, Reason.LOGIN_WALL, Reason.ROBOTS, Reason.NOINDEX, COOKIES, ""],
-    ids=["error", "no answer", "login", "robots", "noindex", "cookies", "empty"],
+    [500, 429, Reason.TOO_SLOW, Reason.HTTP_ERROR, Reason.LOGIN_WALL, Reason.ROBOTS, Reason.NOINDEX, COOKIES, ""],
+    ids=["error", "busy", "no answer", "reset or no name", "login", "robots", "noindex", "cookies", "empty"],
 )
 def test_a_week_of_one_wrong_answer_for_all_takes_no_page(knowledge: Knowledge, answer: Answer) -> None:
     """Whatever a website answers for everything, every page answers as before, and it ends when the website is well."""
