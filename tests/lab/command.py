@@ -26,7 +26,7 @@ COMMAND = [sys.executable, "-m", MODULE]
 LOADED = ("pipeline.cli.app", "pipeline.cli.watching", "pipeline.bootstrap", "pipeline.owner.owner", "alembic.command")
 """What commands import, as far as it starts no thread."""
 
-PATIENCE_SECONDS = 120
+PATIENCE_SECONDS = 240
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Running:
 
     def until_said(self, text: str) -> None:
         """Wait for these words on stderr; a command that ends without them fails."""
-        eventually(lambda: text in self.err or self._child.poll() is not None, seconds=60, what=text)
+        eventually(lambda: text in self.err or self._child.poll() is not None, seconds=PATIENCE_SECONDS, what=text)
         assert text in self.err, self.err
 
     def interrupt(self) -> None:

@@ -23,7 +23,7 @@ LOADED = ("spiders.run", "pipeline.adapters.parser_pool", "multiprocessing.manag
 UNWANTED = ("SITEWISE_CRAWL", "COVERAGE_")
 """Settings of the tests' own environment that are not a spider's: nor is it measured, as unit tests see to that."""
 
-ENDS_SECONDS = 60
+ENDS_SECONDS = 180
 Names = Mapping[str, Sequence[Sequence[str]]]
 
 _PORT = (
@@ -80,7 +80,7 @@ class SpiderProcess:
         self.orphan()
         self._folder.cleanup()
 
-    def wait(self, seconds: float = 60) -> int:
+    def wait(self, seconds: float = ENDS_SECONDS) -> int:
         """Wait for its end; the exit status."""
         return self.process.wait(seconds)
 
@@ -102,7 +102,7 @@ class SpiderProcess:
 
 
 def crawl(
-    ledger: CrawlLedger, *, settings: Mapping[str, str] | None = None, names: Names | None = None, seconds: float = 60
+    ledger: CrawlLedger, *, settings: Mapping[str, str] | None = None, names: Names | None = None, seconds: float = ENDS_SECONDS
 ) -> int:
     """Run a spider to its end; the exit status."""
     with SpiderProcess(ledger, settings=settings, names=names) as spider:

@@ -13,7 +13,7 @@ from pipeline.services.crawls import CrawlJob, NewDatasource
 from pipeline.settings import Settings, read_settings
 from tests.lab.waiting import eventually
 
-CRAWL_SECONDS = 90
+CRAWL_SECONDS = 240
 
 
 def quick_settings(folder: Path, **others: object) -> Settings:
