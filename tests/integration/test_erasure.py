@@ -34,6 +34,9 @@ from pipeline.services.training import NewScenario
 from tests.fakes.knowledge import Knowledge, outcome
 from tests.fakes.vector_store import MemoryStore
 
+ONE = pytest.mark.parametrize("knowledge", ["sqlite"], indirect=True)
+"""One database is enough: both do the same here."""
+
 CANARY = "yellowcanary7f3a"
 SITE = {
     "/": f"<p>Welcome to the lamp shop of {CANARY}, open every day from nine to five.</p>",
@@ -154,6 +157,7 @@ def _count(session: Session, table: str, scope: OrgScope) -> int:
     return len(session.execute(select(found).where(erasing.rows_of(found, scope.org_id))).all())
 
 
+@ONE
 def test_an_org_is_refused_from_the_request_on(knowledge: Knowledge) -> None:
     """No answer, no crawl, no write of its spider, no second erasure; its name is another's to take."""
     services = knowledge.services
@@ -179,6 +183,7 @@ def test_an_org_is_refused_from_the_request_on(knowledge: Knowledge) -> None:
     assert services.erasure.waiting() == [scope.org_id]
 
 
+@ONE
 def test_that_an_org_was_erased_is_all_that_is_remembered(knowledge: Knowledge) -> None:
     """When, which, and whose it was: one entry without a word of it."""
     scope = planted(knowledge)
@@ -251,6 +256,7 @@ def test_an_erasure_that_is_killed_at_every_step_is_complete_in_the_end(
     assert knowledge.services.verification.verify(scope=other) == Verification()
 
 
+@ONE
 def test_an_erasure_waits_for_the_vector_store(knowledge: Knowledge) -> None:
     """The org's own row stays until its points are gone; upkeep goes on by itself."""
     scope = planted(knowledge)
@@ -270,6 +276,7 @@ def test_an_erasure_waits_for_the_vector_store(knowledge: Knowledge) -> None:
     assert knowledge.store.count(scope=scope) == 0
 
 
+@ONE
 def test_an_erasure_waits_for_who_indexes_its_pages(knowledge: Knowledge) -> None:
     """Points that are written meanwhile would stay; a worker that comes too late writes none."""
     scope = planted(knowledge)
@@ -312,6 +319,7 @@ def test_a_reader_of_an_older_state_is_waited_for(tmp_path: Path, sqlite_templat
     assert files_with(CANARY.encode(), tmp_path) == []
 
 
+@ONE
 def test_a_briefing_that_was_under_way_is_not_kept(knowledge: Knowledge) -> None:
     """It is written after the request, and finds no org."""
     scope = planted(knowledge)

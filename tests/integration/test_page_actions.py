@@ -10,7 +10,7 @@ from pipeline.errors import DatasourceNotFound, InvalidInput, PageNotFound
 from pipeline.model import Verification
 from pipeline.services.page_actions import PageAction, PageChoice
 from tests.fakes.knowledge import Knowledge, at, walk
-from tests.integration.test_datasources import TEXTS, answering, crawled
+from tests.integration.test_datasources import ONE, TEXTS, answering, crawled
 
 EXCLUDE, INCLUDE, RESYNC, DELETE = PageAction
 
@@ -27,6 +27,7 @@ def named(knowledge: Knowledge, *paths: str) -> PageChoice:
     return PageChoice(tuple(ids))
 
 
+@ONE
 def test_pages_are_excluded_and_included_together(knowledge: Knowledge) -> None:
     """Twice is the same as once."""
     crawled(knowledge)
@@ -41,6 +42,7 @@ def test_pages_are_excluded_and_included_together(knowledge: Knowledge) -> None:
     assert answering(knowledge) == set(TEXTS)
 
 
+@ONE
 def test_pages_are_chosen_by_what_is_in_them(knowledge: Knowledge) -> None:
     """As a list of them would be narrowed."""
     crawled(knowledge)
@@ -52,6 +54,7 @@ def test_pages_are_chosen_by_what_is_in_them(knowledge: Knowledge) -> None:
     assert act(knowledge, EXCLUDE, PageChoice(search="/docs/", status="synced")) == 0
 
 
+@ONE
 def test_one_foreign_page_among_many_and_nothing_happens(knowledge: Knowledge) -> None:
     """A page of nobody, of another website, or of another org is not found."""
     site = crawled(knowledge)
@@ -91,6 +94,7 @@ def test_a_deleted_page_is_gone_with_its_points_and_a_later_crawl_finds_it_anew(
     assert knowledge.services.datasources.get(site.id, scope=knowledge.org).page_stats.total == 4
 
 
+@ONE
 def test_a_page_is_read_again_by_a_crawl_of_what_is_due(knowledge: Knowledge) -> None:
     """It, the start page, and no other; while a crawl runs, that one reads it again."""
     knowledge.crawl(TEXTS)
@@ -109,6 +113,7 @@ def test_a_page_is_read_again_by_a_crawl_of_what_is_due(knowledge: Knowledge) ->
     assert second == [at("/blog/party")]
 
 
+@ONE
 def test_a_page_is_read_again_whatever_it_says_of_itself(knowledge: Knowledge) -> None:
     """Its validators are forgotten, so that the site cannot answer that nothing changed."""
     site = crawled(knowledge)
