@@ -14,6 +14,7 @@ from sqlalchemy import (
     Index,
     Text,
     and_,
+    bindparam,
     delete,
     event,
     exists,
@@ -220,36 +221,46 @@ def _spare_what_served(mapper: Mapper[Any], connection: Connection, page: Page) 
     connection.execute(update(ChunkRow).where(*of_page, ChunkRow.id.not_in(serving)).values(spare=True))
 
 
+_LIVE = (
+    select(
+        ChunkRow.id,
+        ChunkRow.page_id,
+        ChunkRow.text,
+        ChunkRow.heading_path,
+        ChunkRow.tokens,
+        func.min(VersionChunk.position).over(partition_by=VersionChunk.chunk_id),
+        PageVersion.title,
+        Page.url,
+        PageVersion.language,
+        PageVersion.number,
+        Page.fetched_at,
+        Page.changed_at,
+    )
+    .join(Page, Page.id == ChunkRow.page_id)
+    .join(Datasource, Datasource.id == Page.datasource_id)
+    .join(PageVersion, PageVersion.id == Page.live_version)
+    .join(VersionChunk, (VersionChunk.version_id == PageVersion.id) & (VersionChunk.chunk_id == ChunkRow.id))
+    .where(
+        ChunkRow.id.in_(bindparam("ids", expanding=True)),
+        ChunkRow.org_id == bindparam("org_id"),
+        Page.org_id == bindparam("org_id"),
+        *is_retrievable(),
+    )
+)
+"""Built once: putting it together took as long as running it."""
+
+
 def live(
     session: Session, ids: Iterable[UUID], *, org_id: UUID, where: SearchFilter | None = None
 ) -> dict[UUID, LiveChunk]:
     """Those of the candidates that answer now, in one read. Everything else is not there."""
-    statement = (
-        select(
-            ChunkRow.id,
-            ChunkRow.page_id,
-            ChunkRow.text,
-            ChunkRow.heading_path,
-            ChunkRow.tokens,
-            func.min(VersionChunk.position).over(partition_by=VersionChunk.chunk_id),
-            PageVersion.title,
-            Page.url,
-            PageVersion.language,
-            PageVersion.number,
-            Page.fetched_at,
-            Page.changed_at,
-        )
-        .join(Page, Page.id == ChunkRow.page_id)
-        .join(Datasource, Datasource.id == Page.datasource_id)
-        .join(PageVersion, PageVersion.id == Page.live_version)
-        .join(VersionChunk, (VersionChunk.version_id == PageVersion.id) & (VersionChunk.chunk_id == ChunkRow.id))
-        .where(ChunkRow.id.in_(list(ids)), ChunkRow.org_id == org_id, Page.org_id == org_id, *is_retrievable())
-    )
+    statement = _LIVE
     if where is not None and where.url_prefix:
         statement = statement.where(func.substr(Page.url, 1, len(where.url_prefix)) == where.url_prefix)
     if where is not None and where.fetched_after:
         statement = statement.where(Page.fetched_at > where.fetched_after)
-    return {row[0]: LiveChunk(*row) for row in session.execute(statement)}
+    given = {"ids": list(ids), "org_id": org_id}
+    return {row[0]: LiveChunk(*row) for row in session.execute(statement, given)}
 
 
 def why_not_live(session: Session, ids: Iterable[UUID], *, org_id: UUID) -> dict[UUID, tuple[str, str]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -50,6 +50,8 @@ class Choice:
     fates: Mapping[UUID, Fate]
     joined: Mapping[UUID, UUID]
     """For each candidate that stands in another's passage: whose."""
+    tokens: tuple[int, ...] = ()
+    """Of each passage with its headings, as its chunks were counted when they were cut."""
 
 
 def in_order(hits: Sequence[Hit], live: Mapping[UUID, LiveChunk]) -> list[Hit]:
@@ -99,12 +101,13 @@ def choose(
     of_page: Counter[UUID] = Counter()
     of_host: Counter[str] = Counter()
     runs: list[Run] = []
+    on_page: dict[UUID, list[Run]] = defaultdict(list)
     fates: dict[UUID, Fate] = {}
     joined: dict[UUID, UUID] = {}
     for hit in ranked:
         chunk = live[hit.id]
         host = urlsplit(chunk.url).netloc
-        run = _continued(runs, chunk, suspect, join_tokens)
+        run = _continued(on_page[chunk.page_id], chunk, suspect, join_tokens)
         if run is not None and sum(one.tokens for one in runs) + chunk.tokens <= room:
             run.take(chunk)
             fates[hit.id], joined[hit.id] = Fate.JOINED, run.hit.id
@@ -119,8 +122,9 @@ def choose(
             of_host[host] += 1
             fates[hit.id] = Fate.CHOSEN
             runs.append(Run(hit, [chunk]))
+            on_page[chunk.page_id].append(runs[-1])
     passages = tuple(_passage(run, INSTRUCTION_LIKE if run.hit.id in suspect else WEBSITE) for run in runs)
-    return Choice(passages, fates, joined)
+    return Choice(passages, fates, joined, tuple(run.tokens for run in runs))
 
 
 @dataclass(slots=True)
@@ -173,8 +177,8 @@ def _table_head(lines: Sequence[str]) -> list[str]:
 
 
 def _continued(runs: Sequence[Run], chunk: LiveChunk, suspect: Collection[UUID], limit: int) -> Run | None:
-    """The passage that a chunk continues and fits into; what speaks to an assistant stays alone."""
-    if not limit or chunk.id in suspect:
+    """The passage of its page that a chunk continues and fits into; what speaks to an assistant stays alone."""
+    if not runs or not limit or chunk.id in suspect:
         return None
     fitting = (run for run in runs if run.tokens + chunk.tokens <= limit and run.hit.id not in suspect)
     return next((run for run in fitting if run.is_continued_by(chunk)), None)

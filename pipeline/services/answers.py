@@ -171,7 +171,7 @@ class AnswerService:
         active = [row for row in org.published if tracing.bar(row, contact) is None]
         verdicts = () if vector is None else matching.judge(active, org.matcher, vector, asked.message)
         weights = self._weigh(asked, org.languages, embedder=embedder)
-        search, nearest = self._choose(asked, found, weights)
+        search, tokens, nearest = self._choose(asked, found, weights)
         evidence = self._evidence(nearest, found.live, sought, weights.language)
         briefing = Briefing(
             id=uuid4(),
@@ -190,6 +190,7 @@ class AnswerService:
             passages=briefing.passages,
             max_tokens=asked.max_tokens,
             count=_roughly if embedder is None else embedder.tokenizer.count,
+            known=tokens,
         )
         briefing = replace(briefing, prompt=rendered.text)
         search = replace(search, shown=rendered.shown)
@@ -309,8 +310,8 @@ class AnswerService:
         read = weighing.read_by(embedder.identity.name, self._settings.embed.languages)
         return weighing.weights(language, asked.message, read=read)
 
-    def _choose(self, asked: Asked, found: _Found, weights: Weights) -> tuple[Search, Sequence[Hit]]:
-        """The passages, and the live candidates nearest in meaning."""
+    def _choose(self, asked: Asked, found: _Found, weights: Weights) -> tuple[Search, Sequence[int], Sequence[Hit]]:
+        """The passages, their tokens, and the live candidates nearest in meaning."""
         retrieve = self._settings.retrieve
         live = passages.without_doubles(found.live)
         dense = passages.in_order(found.candidates.dense, live)
@@ -340,7 +341,7 @@ class AnswerService:
             shown=len(choice.passages),
             suspect=suspect,
         )
-        return search, dense
+        return search, choice.tokens, dense
 
     def _evidence(
         self, nearest: Sequence[Hit], live: Mapping[UUID, LiveChunk], sought: Sought, language: str | None

@@ -193,6 +193,22 @@ def test_no_text_forges_the_boundary(text: str) -> None:
     assert prompt.count(boundary) == 3
 
 
+def test_tokens_that_were_counted_before_are_not_counted_again() -> None:
+    """Where all surely fit by what is known of them, only what stands around them is counted; else everything is."""
+    counted: list[int] = []
+
+    def count(texts: Sequence[str]) -> list[int]:
+        counted.append(len(texts))
+        return words(texts)
+
+    given = {"profile": "", "behaviors": [], "scenarios": [], "passages": [passage("some text")] * 3, "count": count}
+    roomy = render(**given, max_tokens=1_000, known=[4, 4, 4])  # type: ignore[arg-type] # each of its type
+    narrow = render(**given, max_tokens=100, known=[4, 4, 4])  # type: ignore[arg-type] # as above
+
+    assert counted == [1, 1, 3]
+    assert (roomy.shown, narrow.shown) == (3, 3)
+
+
 def test_without_passages_the_prompt_says_so() -> None:
     """An empty knowledge section would invite invention."""
     prompt = render(profile="", behaviors=[], scenarios=[], passages=[], max_tokens=500, count=words).text
