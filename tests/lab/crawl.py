@@ -102,7 +102,11 @@ class SpiderProcess:
 
 
 def crawl(
-    ledger: CrawlLedger, *, settings: Mapping[str, str] | None = None, names: Names | None = None, seconds: float = ENDS_SECONDS
+    ledger: CrawlLedger,
+    *,
+    settings: Mapping[str, str] | None = None,
+    names: Names | None = None,
+    seconds: float = ENDS_SECONDS,
 ) -> int:
     """Run a spider to its end; the exit status."""
     with SpiderProcess(ledger, settings=settings, names=names) as spider:
