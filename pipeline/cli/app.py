@@ -34,6 +34,9 @@ from pipeline.cli.output import say
 from pipeline.cli.session import DEFAULT_ORG, chosen
 from pipeline.errors import InvalidInput, SitewiseError
 
+OVER_SERVER = {"ask", "briefing", "crawl", "jobs", "page", "training", "why"}
+"""Commands that `--server` works with, as far as there is a route for what they do."""
+
 DONE, FAILURE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 app = typer.Typer(
@@ -66,6 +69,14 @@ def options(
         ),
     ] = None,
     org: Annotated[str, typer.Option(help="The org to work for; crawl and training add make it.")] = DEFAULT_ORG,
+    server: Annotated[
+        str | None,
+        typer.Option(envvar="SITEWISE_SERVER", metavar="URL", help="Work with the deployment there, over HTTP."),
+    ] = None,
+    key: Annotated[
+        str | None,
+        typer.Option(envvar="SITEWISE_KEY", help="An org's API key for it; it says which org.", show_default=False),
+    ] = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
     ] = False,
@@ -77,6 +88,11 @@ def options(
         raise typer.Exit(BAD_INPUT)
     chosen.data_dir = data_dir
     chosen.org = org
+    chosen.server, chosen.key = server, key
+    if server is not None and context.invoked_subcommand not in OVER_SERVER:
+        raise InvalidInput(
+            command=context.invoked_subcommand, problem="it works only where Sitewise runs, without --server"
+        )
     if "--help" not in sys.argv:
         chosen.set_up_logging()
 

@@ -8,13 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+from uuid import UUID
 
-from pipeline.errors import DiskFull
+from pipeline.errors import DiskFull, InvalidInput
 from pipeline.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from pipeline.bootstrap import Services
+    from pipeline.client import Client
     from pipeline.model import OrgScope
 
 DEFAULT_ORG = "default"
@@ -31,6 +33,22 @@ class Chosen:
 
     data_dir: Path | None = None
     org: str = DEFAULT_ORG
+    server: str | None = None
+    key: str | None = None
+
+    def client(self) -> Client | None:
+        """What talks to the deployment that was chosen; None where commands work here.
+
+        Raises:
+            InvalidInput: If there is no key for it.
+        """
+        if self.server is None:
+            return None
+        from pipeline.client import Client  # noqa: PLC0415 - a client, which no other command needs
+
+        if not self.key:
+            raise InvalidInput(option="--key", needed="an org key: --key or SITEWISE_KEY")
+        return Client(self.server, self.key)
 
     def settings(self) -> Settings:
         """Settings from the environment, with the options above them.
@@ -57,6 +75,13 @@ def opened(settings: Settings | None = None, *, makes_org: bool = False) -> Iter
     """Services and the chosen org, for commands that need no vectors."""
     from pipeline.bootstrap import open_services  # noqa: PLC0415 - a database driver, which --help can do without
 
+    if (client := chosen.client()) is not None:
+        from pipeline.cli.remote import RemoteServices  # noqa: PLC0415 - as above
+        from pipeline.model import OrgScope  # noqa: PLC0415
+
+        with RemoteServices(client) as remote:
+            yield cast("Services", remote), OrgScope(UUID(int=0))  # the key says which org
+        return
     settings = settings or chosen.settings()
     prepare_directory(settings)
     with open_services(settings) as services:
@@ -73,6 +98,10 @@ def opened_with_store(settings: Settings | None = None) -> Iterator[tuple[Servic
     from pipeline.bootstrap import Services  # noqa: PLC0415 - as above
     from pipeline.owner.lock import OwnerLock  # noqa: PLC0415
 
+    if chosen.server is not None:
+        with opened() as pair:
+            yield pair
+        return
     settings = settings or chosen.settings()
     prepare_directory(settings, grows=not vectors_exist(settings))
     if not settings.is_embedded or is_served(settings):

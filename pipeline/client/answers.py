@@ -109,10 +109,13 @@ class Scenario(TypedDict):
 class ScenarioVersion(TypedDict):
     """What was published of a scenario."""
 
-    number: int
+    version: int
+    type: str
     title: str
     content: str
-    created_at: str
+    triggers: list[str]
+    published_by: str
+    published_at: str
 
 
 class Passage(TypedDict):
