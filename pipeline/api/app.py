@@ -10,6 +10,7 @@ from typing import Any
 
 from anyio.to_thread import current_default_thread_limiter
 from fastapi import APIRouter, Depends, FastAPI
+from starlette.types import Message, Scope
 
 from pipeline.api import failures
 from pipeline.api.caller import Callers
@@ -49,6 +50,31 @@ FAILURES: dict[int | str, dict[str, Any]] = {
 """What any route may answer."""
 
 
+async def _lay_out(app: FastAPI) -> None:
+    """Ask for something before anybody does: FastAPI reads every route's types with the first request."""
+    scope: Scope = {
+        "type": "http",
+        "method": "GET",
+        "path": "/healthz",
+        "raw_path": b"/healthz",
+        "query_string": b"",
+        "headers": [(b"content-length", b"0")],
+        "http_version": "1.1",
+        "scheme": "http",
+        "root_path": "",
+        "client": None,
+        "server": None,
+    }
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        del message
+
+    await app(scope, receive, send)
+
+
 @asynccontextmanager
 async def _bounded(app: FastAPI) -> AsyncIterator[None]:
     """As many threads as the settings say, since each may hold a database connection; and a watch on the database."""
@@ -56,6 +82,7 @@ async def _bounded(app: FastAPI) -> AsyncIterator[None]:
     watch: DatabaseWatch | None = app.state.watch
     current_default_thread_limiter().total_tokens = services.settings.api.threads
     watching = None if watch is None else asyncio.create_task(watch.run())
+    await _lay_out(app)
     yield
     if watching is not None:
         watching.cancel()
