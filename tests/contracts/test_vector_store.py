@@ -393,6 +393,11 @@ def test_erasing_an_org_leaves_the_others(store: VectorStore) -> None:
     assert ids_found(store, THEIRS) == [1, 3]
 
 
+def test_a_store_that_was_never_made_has_nothing_to_erase(fresh: VectorStore) -> None:
+    """An org that was never crawled can be erased."""
+    fresh.erase(scope=OURS)
+
+
 def test_a_scan_pages_through_all_points_in_id_order(store: VectorStore) -> None:
     """Every point is seen once, whatever order it was written in; the last page is short, then empty."""
     numbers = [2**127 + 5, 3, 2**64, 1, 2**128 - 1, 7]

@@ -68,7 +68,7 @@ class VectorStore(Protocol):
         ...
 
     def erase(self, *, scope: OrgScope) -> None:
-        """Remove every point of the org."""
+        """Remove every point of the org. A store that was never prepared has none."""
         ...
 
     def close(self) -> None:
