@@ -132,8 +132,6 @@ def _impossible(path: str, method: str, operation: dict[str, Any]) -> set[int]:
     if path in OPEN:
         none |= {400, 401, 403, 404, 409, 413, 422, 429}
         return none | ({503} if path == OPEN[0] else set())
-    if "requestBody" not in operation:
-        none |= {400}
     if method == "get":
         none |= {409, 413}
         none |= set() if "{" in path else {404}
@@ -160,6 +158,7 @@ def _failures(found: Mapping[str, Any]) -> dict[str, Any]:
             "headers": _headers(status, is_open=False),
             "content": content,
         }
+    made["Failure400"]["description"] = "The body is not JSON. What is no HTTP at all is told so in plain text."
     return made
 
 

@@ -290,7 +290,8 @@ class RemoteTraining(Remote):
         """What was published, newest first."""
         del scope
         found = self._client.each(training.versions(str(scenario_id)))
-        return [view_of(VersionView, one, **_renamed(one)) for one in found]
+        views = [view_of(VersionView, one, **_renamed(one)) for one in found]
+        return sorted(views, key=lambda version: version.number, reverse=True)
 
     def roll_back(self, scenario_id: object, version: int, *, scope: object) -> ScenarioView:
         """Fill the draft with an old version."""
