@@ -181,6 +181,16 @@ def put_back(session: Session, crawl_id: UUID, *, token: UUID) -> int:
     return count_changed(session, statement)
 
 
+def put_all_back(session: Session) -> int:
+    """Put back whatever any holder of any crawl has in hand. It counts as no attempt. Returns how many URLs."""
+    statement = (
+        update(FrontierEntry)
+        .where(FrontierEntry.state == LEASED)
+        .values(state=WAITING, lease_token=None, attempts=FrontierEntry.attempts - 1)
+    )
+    return count_changed(session, statement)
+
+
 def postpone(session: Session, crawl_id: UUID, host: str, *, until: datetime, why: str) -> int:
     """Put off whatever waits of a host, as `UrlParts.site` names it. Returns how many URLs."""
     return count_changed(session, _waiting_of(crawl_id, host).values(retry_at=until, detail=why))

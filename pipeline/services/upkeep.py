@@ -15,6 +15,7 @@ from pipeline.db import (
     crawls,
     datasources,
     dead_letters,
+    frontier,
     hosts,
     idempotent_answers,
     org_days,
@@ -126,6 +127,7 @@ class UpkeepService:
         """
         with self._database.write() as session:
             hosts.leave_all(session)
+            frontier.put_all_back(session)
             workers.forget(session, before=datetime.max.replace(tzinfo=UTC))
             return sum(row_leases.end_all(session, table) for table in (Crawl, PageVersion, Evaluation))
 

@@ -63,6 +63,22 @@ def test_a_restart_tells_against_no_url(knowledge: Knowledge) -> None:
     assert (again.url, again.attempts, entry.deaths) == (taken.url, 1, 0)
 
 
+def test_an_owner_that_was_killed_tells_against_no_url(knowledge: Knowledge) -> None:
+    """Its successor takes the work over as it stands, as often as that happens."""
+    ledger, claim = knowledge.start(knowledge.add_site())
+    for _ in range(2 * knowledge.settings.work.attempts):
+        ledger.take(1)
+        knowledge.services.upkeep.take_over()
+        ledger, claim = knowledge.hold(claim.crawl_id)
+
+    (again,) = ledger.take(1)
+
+    with knowledge.services.database.read() as session:
+        entry = frontier.get(session, claim.crawl_id, again.url_key)
+    assert entry is not None
+    assert (again.attempts, entry.deaths) == (1, 0)
+
+
 def test_a_url_that_had_bad_luck_with_its_host_is_not_taken_for_poison(knowledge: Knowledge) -> None:
     """Tries that failed politely are no deaths: one spider that dies with it in hand costs it nothing."""
     ledger, claim = knowledge.start(knowledge.add_site())
