@@ -2,26 +2,40 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from random import SystemRandom
 
 import pytest
 
 from deploy.sample.serve import SampleSite
 from tests.lab.command import Finished, Running, Sitewise
 
-FREE_PORT = "8391"
+PORTS = range(20_000, 30_000)
+"""Below those that a system gives to clients."""
+
+
+def free_port() -> str:
+    """A port nobody listens on, another one each time: two owners may be up at once."""
+    while True:
+        port = SystemRandom().choice(PORTS)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return str(port)
 
 
 @dataclass(frozen=True, slots=True)
 class Shop:
-    """The sample site, the command that crawled it, how that first crawl ended, and the owner since then."""
+    """The sample site, the command that crawled it, how that first crawl ended, the owner since then, and its port."""
 
     site: SampleSite
     sitewise: Sitewise
     first: Finished
     owner: Running
+    port: str
 
     def crawl(self) -> Finished:
         """Crawl it again, through the owner."""
@@ -35,9 +49,10 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     with SampleSite() as site:
         first = sitewise.run("crawl", site.url, "--page-limit", "200", "--json")
         assert first.status == 0, first.err
-        owner = sitewise.start("up", "--port", FREE_PORT)
+        port = free_port()
+        owner = sitewise.start("up", "--port", port)
         owner.until_said("are up")
-        yield Shop(site, sitewise, first, owner)
+        yield Shop(site, sitewise, first, owner, port)
         owner.interrupt()
         ended = owner.wait()
     assert ended.status == 0, ended.err

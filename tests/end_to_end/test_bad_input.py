@@ -12,7 +12,7 @@ import pytest
 from pipeline.bootstrap import open_services
 from pipeline.services.crawls import NewDatasource
 from pipeline.settings import read_settings
-from tests.end_to_end.conftest import FREE_PORT
+from tests.end_to_end.conftest import free_port
 from tests.lab.command import Finished, Sitewise
 from tests.lab.site import LabSite
 from tests.lab.tiny_bert import write_tiny_bert
@@ -26,7 +26,7 @@ NO_PORT = "127.0.0.1:1"
 def owned(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sitewise]:
     """The command, for a data directory whose owner is up: a crawl costs little more than its spider."""
     sitewise = Sitewise(tmp_path_factory.mktemp("owned") / "kb")
-    owner = sitewise.start("up", "--port", FREE_PORT)
+    owner = sitewise.start("up", "--port", free_port())
     owner.until_said("are up")
     yield sitewise
     owner.interrupt()
@@ -229,7 +229,7 @@ def test_a_data_directory_of_a_newer_version(fresh: Sitewise) -> None:
 
 def test_a_data_directory_that_another_process_holds(owned: Sitewise) -> None:
     """A second owner is refused and told who holds the directory."""
-    finished = owned.run("up", "--port", str(int(FREE_PORT) + 1))
+    finished = owned.run("up", "--port", free_port())
 
     assert finished.status == FAILURE
     assert "pid: " in in_one_line(finished)
