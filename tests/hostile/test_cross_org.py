@@ -10,7 +10,7 @@ import pytest
 
 from tests.hostile.cross_org import CrossOrg, attacked
 
-CALLS = 160
+CALLS = 110
 
 
 @pytest.fixture(scope="module")

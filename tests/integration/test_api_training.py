@@ -16,6 +16,8 @@ import pytest
 
 from pipeline.api.models.retrieval import BriefingBody, StoredBriefingBody
 from pipeline.model import OrgScope
+from pipeline.services.answers import Part
+from pipeline.services.outages import Outage
 from tests.fakes.knowledge import Answer, at
 from tests.lab.api import ApiLab, LabOrg, served
 
@@ -41,6 +43,12 @@ def lab(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iter
 def org(lab: ApiLab) -> LabOrg:
     """An org that has nothing."""
     return lab.org(f"Shop {uuid4().hex[:8]}")
+
+
+@pytest.fixture(scope="module")
+def empty(lab: ApiLab) -> LabOrg:
+    """An org that has nothing, and keeps nothing: for what is refused."""
+    return lab.org("Empty")
 
 
 @pytest.fixture(scope="module")
@@ -110,13 +118,13 @@ def test_a_scenario_is_stored_with_the_contracts_defaults(org: LabOrg) -> None:
         ({"colour": "red"}, "colour"),
     ],
 )
-def test_a_wrong_field_is_named(org: LabOrg, fields: dict[str, object], named: str) -> None:
+def test_a_wrong_field_is_named(empty: LabOrg, fields: dict[str, object], named: str) -> None:
     """A body that cannot be stored is 422, and stores nothing."""
-    refused = org.http.post("/training", json=REFUND | fields)
+    refused = empty.http.post("/training", json=REFUND | fields)
 
     assert refused.status_code == 422, refused.text
     assert named in fields_of(refused)
-    assert org.http.get("/training").json() == {"items": [], "next": None}
+    assert empty.http.get("/training").json() == {"items": [], "next": None}
 
 
 @pytest.mark.parametrize(
@@ -128,14 +136,14 @@ def test_a_wrong_field_is_named(org: LabOrg, fields: dict[str, object], named: s
     ],
     ids=["triggers of what always applies", "an end before its start", "metadata too long"],
 )
-def test_fields_that_do_not_go_together_are_refused(org: LabOrg, fields: dict[str, object]) -> None:
+def test_fields_that_do_not_go_together_are_refused(empty: LabOrg, fields: dict[str, object]) -> None:
     """What no single field tells is told all the same."""
-    assert org.http.post("/training", json=REFUND | fields).status_code == 422
+    assert empty.http.post("/training", json=REFUND | fields).status_code == 422
 
 
-def test_half_a_character_is_refused(org: LabOrg) -> None:
+def test_half_a_character_is_refused(empty: LabOrg) -> None:
     """A lone surrogate, which JSON can spell and no text can hold, is no title."""
-    refused = org.http.post("/training", content=r'{"title": "\ud800", "content": "x"}')
+    refused = empty.http.post("/training", content=r'{"title": "\ud800", "content": "x"}')
 
     assert refused.status_code == 422
     assert fields_of(refused) <= {"body", "title"}
@@ -345,14 +353,14 @@ def test_a_question_that_cannot_be_answered_is_refused(shop: LabOrg, fields: dic
     assert refused.status_code in {400, 422}, refused.text
 
 
-def test_another_orgs_website_is_no_filter(lab: ApiLab, shop: LabOrg, org: LabOrg) -> None:
+def test_another_orgs_website_is_no_filter(lab: ApiLab, shop: LabOrg, empty: LabOrg) -> None:
     """It is refused in the same words as one that never was."""
     theirs = lab.knowledge.services.crawls.list_datasources(scope=OrgScope(shop.id))[0].id
     nobodys = uuid4()
 
     def refused(datasource_id: object) -> dict[str, Any]:
         body = {"message": QUESTION, "filters": {"datasource_ids": [str(datasource_id)]}}
-        answer = org.http.post("/retrieve", json=body)
+        answer = empty.http.post("/retrieve", json=body)
         assert answer.status_code == 422
         found: dict[str, Any] = answer.json()
         return found
@@ -373,10 +381,10 @@ def test_another_orgs_website_is_no_filter(lab: ApiLab, shop: LabOrg, org: LabOr
         ("POST", f"/training/{uuid4()}/publish", "training:write"),
     ],
 )
-def test_a_key_without_the_scope_is_refused(lab: ApiLab, org: LabOrg, method: str, path: str, needed: str) -> None:
+def test_a_key_without_the_scope_is_refused(lab: ApiLab, empty: LabOrg, method: str, path: str, needed: str) -> None:
     """Each route needs its own; a partner's key works in no org."""
     every = {"training:read", "training:write", "search:read", "crawl:read"}
-    without = lab.client(lab.org_key(org.id, *sorted(every - {needed})))
+    without = lab.client(lab.org_key(empty.id, *sorted(every - {needed})))
     body = REFUND if path == "/training" else {"query": "x"} if "search" in path else {"message": "x"}
 
     refused = without.request(method, path, json=body)
@@ -429,6 +437,7 @@ def test_a_model_that_hangs_costs_a_briefing_its_patience(
     settings = lab.services.settings
     hasty = settings.retrieve.model_copy(update={"patience": timedelta(milliseconds=50)})
     monkeypatch.setattr(lab.services.answers, "_settings", settings.model_copy(update={"retrieve": hasty}))
+    monkeypatch.setattr(lab.services.answers, "_outages", {part: Outage() for part in Part})
     monkeypatch.setattr(model, "encode_query", slow)
     first = shop.http.post("/retrieve", json={"message": QUESTION}).json()
     others = [shop.http.post("/retrieve", json={"message": QUESTION}).json() for _ in range(3)]
