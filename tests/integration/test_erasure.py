@@ -20,7 +20,7 @@ from pipeline.adapters.qdrant.edge import EdgeStore
 from pipeline.adapters.qdrant.opening import edge_path
 from pipeline.bootstrap import Services
 from pipeline.cli.app import app
-from pipeline.db import erasing, orgs, robots
+from pipeline.db import erasing, hosts, orgs, robots
 from pipeline.db.audit_entries import AuditEntry
 from pipeline.db.engine import Database, Session
 from pipeline.db.orgs import Org
@@ -58,6 +58,7 @@ def planted(knowledge: Knowledge) -> OrgScope:
     services.briefings.flush()
     with services.database.write() as session:
         robots.keep(session, "https://shop.example", 200, CANARY.encode(), expires_at=clock.now + LONG)
+        hosts.lock(session, "shop.example")
         orgs.get(session, scope.org_id).ai_instructions = f"Be kind to {CANARY}."
     return scope
 
@@ -192,9 +193,11 @@ def test_that_an_org_was_erased_is_all_that_is_remembered(knowledge: Knowledge) 
 
     with knowledge.services.database.read() as session:
         entries = list(session.scalars(select(AuditEntry)))
+        known_hosts = list(session.scalars(select(hosts.Host.host)))
     assert [(entry.action, entry.object_id, entry.org_id) for entry in entries] == [
         ("org.erased", str(scope.org_id), None)
     ]
+    assert known_hosts == []
 
 
 class Crashed(BaseException):
