@@ -17,11 +17,15 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from deploy.sample.serve import SampleSite
 from pipeline.errors import SitewiseError
+
+if TYPE_CHECKING:
+    from pipeline.bootstrap import Services
+    from pipeline.model import OrgScope
 
 SAMPLE = Path(__file__).parent / "sample"
 HOME = Path(".sitewise")
@@ -184,6 +188,29 @@ def ask(demo: Demo) -> None:
             heading(f"Question {number} of {len(demo.questions)}  ({took:.0f} ms)")
             tell(f"{question}\n")
             show_excerpt(briefing, question, passages=2, lines=3)
+        over_http(services, scope, demo.questions[0])
+
+
+def over_http(services: Services, scope: OrgScope, question: str) -> None:
+    """Serve the HTTP API for a moment, and show what a program sees."""
+    from pipeline.api.app import create_app  # noqa: PLC0415 - loaded when the crawl has left the cores
+    from pipeline.api.serving import Server  # noqa: PLC0415
+    from pipeline.client import Client, crawls, retrieval  # noqa: PLC0415
+
+    heading("The same over HTTP")
+    settings = services.settings.model_copy(update={"api": services.settings.api.model_copy(update={"port": 0})})
+    key = services.keys.for_org(scope.org_id, name="demo", scopes=["crawl:read", "search:read"], partner_id=None)
+    with Server(create_app(services), settings) as server, Client(server.url, key.shown or "") as client:
+        tell(f"$ curl {server.url}/crawl --header 'Authorization: Bearer sw_org_…'")
+        for site in client.each(crawls.websites()):
+            tell(f"  {site['url']}: {site['page_stats']['synced']} pages known")
+        tell(f"$ curl {server.url}/retrieve --header … --json '{json.dumps({'message': question})}'")
+        briefing = client.send(retrieval.retrieve(question))
+        tell(
+            f"  answerable: {json.dumps(briefing['answerable'])}, {len(briefing['passages'])} passages, the first from"
+        )
+        tell(f"  {briefing['passages'][0]['url'] if briefing['passages'] else 'nowhere'}")
+    services.keys.revoke(key.id)
 
 
 def heading(text: str) -> None:

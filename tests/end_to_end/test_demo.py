@@ -42,6 +42,8 @@ def test_the_demo_crawls_teaches_and_asks(
     assert "always Tone of voice" in out
     assert "now    The customer wants to return something" in out
     assert "sitewise ask 'More?'" in out
+    assert "The same over HTTP" in out
+    assert "answerable: true" in out
     assert sum(scenario["title"] == "Tone of voice" for scenario in listed) == 1
 
 
