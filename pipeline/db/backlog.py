@@ -75,7 +75,7 @@ def crawl_leases(session: Session, *, now: datetime) -> Leases:
 
 def page_leases(session: Session, *, now: datetime) -> Leases:
     """How the leases of page versions stand."""
-    return _leases(session, PageVersion, is_waiting_state(), now=now)
+    return _leases(session, PageVersion, PageVersion.lease_until.is_not(None), now=now)
 
 
 def longest_waiting_orgs(
@@ -105,7 +105,7 @@ def _by_org(
 
 
 def _leases(session: Session, table: type[Leased], worked_on: ColumnElement[bool], *, now: datetime) -> Leases:
-    """Leases stand on rows that are `worked_on` alone, and an index knows those."""
+    """Leases stand on rows that are `worked_on` alone, and an index knows which those are."""
     held = select(func.count(), func.min(table.lease_until)).where(worked_on, table.lease_until >= now)
     count, next_end = session.execute(held).one()
     expired = session.scalar(select(func.count()).where(worked_on, table.lease_until < now))

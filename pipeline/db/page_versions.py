@@ -16,7 +16,6 @@ from sqlalchemy import (
     exists,
     func,
     literal,
-    or_,
     select,
     text,
     update,
@@ -33,6 +32,7 @@ from pipeline.db.pages import IDS_AT_A_TIME, Page
 WAITING, INDEXED, SUPERSEDED, POISON = "waiting", "indexed", "superseded", "poison"
 LATER = "later"
 """Waits until its crawl has fetched everything: what is new in it may be new on every page."""
+HINTS_LOOKED_AT = 2_000
 FEW_ORGS = 500
 """Up to so many orgs that wait, the one in turn is looked for among them alone; of more, one is near."""
 HELD = "held"
@@ -73,6 +73,18 @@ class PageVersion(Leased, Base):
             "created_at",
             sqlite_where=text("state = 'waiting'"),
             postgresql_where=text("state = 'waiting'"),
+        ),
+        Index(
+            "ix_page_versions_hint_at",
+            "hint_at",
+            sqlite_where=text("state = 'waiting'"),
+            postgresql_where=text("state = 'waiting'"),
+        ),
+        Index(
+            "ix_page_versions_leased",
+            "lease_until",
+            sqlite_where=text("lease_until IS NOT NULL"),
+            postgresql_where=text("lease_until IS NOT NULL"),
         ),
         Index(
             "ix_page_versions_later",
@@ -401,18 +413,17 @@ def overworked(session: Session, *, attempts: int, now: datetime) -> list[PageVe
 
 
 def orphans(session: Session, *, now: datetime, limit: int) -> list[UUID]:
-    """Orgs with pages that wait, that nobody holds, and whose next hint is due."""
-    statement = (
-        select(PageVersion.org_id)
-        .where(
-            is_waiting_state(),
-            free(PageVersion, now=now),
-            or_(PageVersion.hint_at.is_(None), PageVersion.hint_at <= now),
-        )
-        .distinct()
-        .limit(limit)
-    )
-    return list(session.scalars(statement))
+    """Orgs with pages that wait, that nobody holds, and whose next hint is due.
+
+    Only so many pages are looked at: those hinted never, then those whose hint is due for longest.
+    """
+    found: dict[UUID, None] = {}
+    due = select(PageVersion.org_id).where(is_waiting_state(), free(PageVersion, now=now)).limit(HINTS_LOOKED_AT)
+    for which in (due.where(PageVersion.hint_at.is_(None)), due.where(PageVersion.hint_at <= now)):
+        oldest = which.order_by(PageVersion.hint_at).subquery()
+        orgs = select(oldest.c.org_id).distinct().limit(limit)
+        found.update(dict.fromkeys(session.scalars(orgs)))
+    return list(found)[:limit]
 
 
 def hinted(session: Session, org_id: UUID, *, now: datetime, again: datetime) -> None:

@@ -99,7 +99,11 @@ def measure(url: str, *, name: str) -> tuple[list[str], list[str], bool]:
                 f"| {name} | {subject} | {sent} | {statistics.median(whole[1:]):.1f} | {medians[0][0]:.1f} "
                 f"| {slowest[0]:.1f} | `{_gist(medians[0][1])}` |"
             )
-            plans += [_plan(services.database, text, statements.parameters[text], ms) for ms, text in medians[:2]]
+            plans += [
+                _plan(services.database, text, statements.parameters[text], ms)
+                for ms, text in medians[:2]
+                if _has_plan(text)
+            ]
     return rows, plans, is_good
 
 
@@ -125,6 +129,10 @@ def _gist(text: str) -> str:
     words = " ".join(text.split())
     head, _, tail = words.partition(" FROM ")
     return (words if not tail or words.startswith(("UPDATE", "DELETE", "INSERT")) else f"{head[:20]}… FROM {tail}")[:90]
+
+
+def _has_plan(text: str) -> bool:
+    return text.lstrip().startswith(("SELECT", "WITH", "UPDATE", "DELETE"))
 
 
 def _plan(database: Database, text: str, parameters: object, milliseconds: float) -> str:

@@ -49,8 +49,12 @@ def fill(connection: Connection, size: Size) -> None:
 
 
 def wait(connection: Connection, size: Size, orgs: int) -> None:
-    """Let ten pages of so many orgs wait to be indexed, and none of others; their turns are last."""
+    """Let ten pages of so many orgs wait to be indexed, and none of others; their turns are last.
+
+    Statistics are made anew, as PostgreSQL does by itself after some thousand changes.
+    """
     connection.execute("SET session_replication_role = replica")
     connection.execute("DELETE FROM page_versions WHERE state = 'waiting'")
     connection.execute(STATEMENTS[-1], {"sites": size.datasources, "pages": size.pages, "orgs": orgs, "text": TEXT})
+    connection.execute("ANALYZE page_versions")
     connection.commit()
