@@ -16,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help setup demo test check lint types imports docstrings settings-check coverage format services services-stop \
-	settings-reference openapi api-fuzz lock bench bench-crawl bench-embed bench-ticks bench-api isolation plot-revisits evaluate chaos fuzz clean
+	settings-reference openapi api-fuzz lock bench bench-crawl bench-embed bench-retrieve bench-ticks bench-api isolation plot-revisits evaluate chaos fuzz clean
 
 help: ## list the recipes
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -81,6 +81,14 @@ bench-crawl: setup build/crawlee ## crawling, beside Scrapy and crawlee (ARGS="-
 build/crawlee: # an environment of its own: what is only compared with is nobody's dependency
 	$(PYTHON_BIN) -m venv $@.part
 	$@.part/bin/python -m pip install --quiet --disable-pip-version-check 'crawlee[parsel]==1.11.0'
+	@mv $@.part $@
+
+bench-retrieve: setup build/llama_index ## a whole briefing by size and callers, beside LlamaIndex (ARGS="--chunks 10000 --orgs 100")
+	$(WITH_SERVICES) $(PYTHON_BIN) -m tests.benchmarks.retrieve --peer-python build/llama_index/bin/python $(ARGS)
+
+build/llama_index: # as above
+	$(PYTHON_BIN) -m venv $@.part
+	$@.part/bin/python -m pip install --quiet --disable-pip-version-check 'llama-index-core==0.14.25'
 	@mv $@.part $@
 
 bench-embed: setup ## embedding, beside stock sentence-transformers

@@ -15,8 +15,8 @@ WITHOUT_SUBJECT = {"utils", "helpers", "common", "misc", "manager", "handler", "
 LINES_MAXIMUM = 500
 COME_ALONG = {"coverage", "cryptography", "httpx", "jsonschema-rs", "justext", "packaging"}
 """Of pytest-cov, pyOpenSSL, the Qdrant client, schemathesis, trafilatura, pytest."""
-OPTIONAL = {"atheris", "crawlee"}
-"""A fuzzer that is used where it is installed, and a crawler to compare with, in an environment of its own."""
+OPTIONAL = {"atheris", "crawlee", "llama-index"}
+"""A fuzzer that is used where it is installed; a crawler and a retriever to compare with, in environments of their own."""
 PLACES = {*CODE, ".ci", "requirements"}
 
 
