@@ -16,7 +16,7 @@ LINES_MAXIMUM = 500
 COME_ALONG = {"coverage", "cryptography", "httpx", "jsonschema-rs", "justext", "packaging"}
 """Of pytest-cov, pyOpenSSL, the Qdrant client, schemathesis, trafilatura, pytest."""
 OPTIONAL = {"atheris", "crawlee", "llama-index"}
-"""A fuzzer that is used where it is installed; a crawler and a retriever to compare with, in environments of their own."""
+"""A fuzzer that is used where it is installed; a crawler and a retriever to compare with, elsewhere installed."""
 PLACES = {*CODE, ".ci", "requirements"}
 
 
