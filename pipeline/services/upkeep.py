@@ -24,6 +24,7 @@ from pipeline.db import (
     rate_buckets,
     robots,
     schedule_runs,
+    webhook_deliveries,
     workers,
 )
 from pipeline.db import leases as row_leases
@@ -48,7 +49,7 @@ from pipeline.settings import Settings
 log = get_logger(__name__)
 
 AT_A_TIME = 200
-BRIEFINGS_AT_A_TIME = 5_000
+BRIEFINGS_AT_A_TIME = DELIVERIES_AT_A_TIME = 5_000
 SWEEPS = 5
 """How often points are looked for that may go, in the time that they are kept."""
 
@@ -234,6 +235,9 @@ class UpkeepService:
             rate_buckets.forget(session, before=now - BUCKETS_KEPT)
             briefings.forget(session, before=now - self._settings.retrieve.keep_briefings, limit=BRIEFINGS_AT_A_TIME)
             forget_texts(session, before=now - self._settings.work.keep_history)
+            webhook_deliveries.forget(
+                session, before=now - self._settings.webhooks.keep_log, limit=DELIVERIES_AT_A_TIME
+            )
         before = now - self._settings.work.sweep_after
         with self._database.read() as session:
             retired = chunks.retired(session, before=before, limit=AT_A_TIME)

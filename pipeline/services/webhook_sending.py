@@ -126,12 +126,6 @@ class WebhookSender:
             thread.join()
         return sum(made)
 
-    def forget_old(self, *, limit: int = 5_000) -> int:
-        """Forget some of the log that is older than it is kept. Returns how many messages that were."""
-        before = self._clock() - self._settings.keep_log
-        with self._database.write() as session:
-            return webhook_deliveries.forget(session, before=before, limit=limit)
-
     def _run(self) -> None:
         try:
             while not self._stop.is_set() and self.deliver_due():
