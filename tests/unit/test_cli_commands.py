@@ -248,6 +248,7 @@ def test_lint_shows_candidates_with_evidence(shop: Knowledge, capsys: pytest.Cap
     """What was found, how sure it is, and the texts it rests on."""
     for title in ("Tone", "Voice"):
         shop.services.training.add(NewScenario(title, "Be kind.", type=ScenarioType.BEHAVIORAL), scope=shop.org)
+        shop.clock.forward(seconds=1)
     report = shop.services.lint.lint(scope=shop.org)
 
     training_files.show(report.findings[0])

@@ -27,6 +27,7 @@ def test_a_first_message_is_searched_for_as_it_is() -> None:
     """Without a conversation nothing is added."""
     sought = resolve(towards(1, 0), terms(1), said=NOTHING, said_terms=[], answer=None)
 
+    assert sought.dense is not None
     assert sought.dense.tolist() == [1, 0]
     assert sought.sparse == terms(1)
     assert sought.leaning == 0
@@ -40,6 +41,7 @@ def test_a_short_message_takes_the_subject_along() -> None:
 
     weights = dict(zip(sought.sparse.indices, sought.sparse.values, strict=True))
     assert sought.leaning == 1
+    assert sought.dense is not None
     assert 0 < sought.dense[1] < sought.dense[0]
     assert weights[1] == 1.0 > weights[2] > weights[3] > 0
     assert np.linalg.norm(sought.dense) == pytest.approx(1)
@@ -61,6 +63,7 @@ def test_what_was_said_later_counts_more() -> None:
         answer=None,
     )
 
+    assert sought.dense is not None
     assert sought.dense[1] > sought.dense[2] > 0
     assert sought.sparse.values[1] > sought.sparse.values[2]
 
