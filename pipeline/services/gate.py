@@ -31,6 +31,7 @@ from pipeline.db.page_versions import PageVersion
 from pipeline.db.pages import Page
 from pipeline.logs import get_logger
 from pipeline.model import PageStatus, Reason
+from pipeline.services.webhooks import announce_hold
 from pipeline.settings import Settings
 from pipeline.stages.chunk.repeats import repeatable
 
@@ -108,6 +109,7 @@ def take_back(session: Session, crawl: Crawl, *, told: str, now: datetime) -> in
             f"held: {told}; {count} pages answer as before. "
             f"`sitewise jobs approve {crawl.id}` lets the new texts answer, `reject` keeps what serves"
         )
+        announce_hold(session, crawl, held_pages=count, now=now)
         log.warning("crawl held by its score", crawl=str(crawl.id), pages=count)
     session.flush()
     return count
