@@ -109,6 +109,7 @@ def org_caller(scope: str) -> Callable[[Caller], Caller]:
     """A dependency: an org key that has this scope, such as `crawl:read`. Its `org` is set."""
 
     async def with_scope(caller: Annotated[Caller, Depends(any_caller)]) -> Caller:
+        """Whoever calls, if the key reaches so far."""
         if caller.kind != "org" or caller.org is None:
             raise ScopeMissing(needed="an org key", kind=caller.kind)
         if scope not in caller.scopes:

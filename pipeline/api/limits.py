@@ -112,6 +112,7 @@ def per_org(name: str) -> Callable[[Request, Caller], Awaitable[None]]:
     """A dependency: spend one of an org's limit of this name, such as `retrievals_per_minute`."""
 
     async def limited_by_org(request: Request, caller: Annotated[Caller, Depends(any_caller)]) -> None:
+        """Whoever calls for an org, while it has some left."""
         if caller.org is not None:
             await _spend(request, name, f"{name}:{caller.org.org_id}", caller)
 

@@ -177,9 +177,7 @@ def count(session: Session, *, org_id: UUID) -> int:
     return session.scalar(select(func.count()).select_from(Scenario).where(Scenario.org_id == org_id)) or 0
 
 
-def _chosen(
-    org_id: UUID, *, kind: ScenarioType | None, directory_id: UUID | None, words: str
-) -> Select[Scenario]:
+def _chosen(org_id: UUID, *, kind: ScenarioType | None, directory_id: UUID | None, words: str) -> Select[Scenario]:
     statement = select(Scenario).where(Scenario.org_id == org_id)
     if kind is not None:
         statement = statement.where(Scenario.type == kind)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from http import HTTPStatus
 from uuid import UUID, uuid4
 
 from pipeline.db import frontier, held_changes, page_versions, pages
@@ -290,6 +291,7 @@ class Keeper:
         page = self._page(entry, url=entry.url)
         page.missing_since, page.detail = None, None
         page.fetched_at = outcome.fetched_at
+        self._crawl.not_modified_pages += outcome.http_status == HTTPStatus.NOT_MODIFIED
         holding.withdraw(self._session, page)
         self._done(entry, page, frontier.UNCHANGED, Reason.UNCHANGED)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+import typer
 
 from pipeline.cli import evaluating
 from pipeline.cli.session import chosen
@@ -186,7 +187,7 @@ def test_a_file_is_asked_without_being_stored(
     file = tmp_path / "golden.csv"
     file.write_text("question,url\nWhen can a lamp be returned?,https://other.example/\n")
 
-    with pytest.raises(evaluating.typer.Exit) as ended:
+    with pytest.raises(typer.Exit) as ended:
         evaluating.run(file, least=0.5)
 
     shown = capsys.readouterr()
