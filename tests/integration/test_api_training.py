@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
@@ -28,6 +28,10 @@ SHOP: dict[str, Answer] = {
 REFUND = {"title": "Refund", "content": "Offer a voucher.", "triggers": ["I want my money back"]}
 TONE = {"title": "Tone", "content": "Be kind.", "type": "BEHAVIORAL"}
 QUESTION = "What does shipping a chair cost?"
+
+
+NOBODYS = UUID(int=7)
+"""An id that nothing has."""
 
 
 @pytest.fixture(scope="module")
@@ -372,13 +376,13 @@ def test_another_orgs_website_is_no_filter(lab: ApiLab, shop: LabOrg, empty: Lab
     ("method", "path", "needed"),
     [
         ("POST", "/retrieve", "search:read"),
-        ("GET", f"/retrieve/{uuid4()}", "search:read"),
+        ("GET", f"/retrieve/{NOBODYS}", "search:read"),
         ("GET", "/training", "training:read"),
         ("POST", "/training/search", "training:read"),
         ("POST", "/training/lint", "training:read"),
         ("POST", "/training", "training:write"),
-        ("DELETE", f"/training/{uuid4()}", "training:write"),
-        ("POST", f"/training/{uuid4()}/publish", "training:write"),
+        ("DELETE", f"/training/{NOBODYS}", "training:write"),
+        ("POST", f"/training/{NOBODYS}/publish", "training:write"),
     ],
 )
 def test_a_key_without_the_scope_is_refused(lab: ApiLab, empty: LabOrg, method: str, path: str, needed: str) -> None:

@@ -35,7 +35,7 @@ def _read(page: bytes) -> dict[tuple[str, tuple[str, ...]], float]:
     }
 
 
-@pytest.mark.parametrize("metric", metrics.ALL.values(), ids=str)
+@pytest.mark.parametrize("metric", metrics.ALL.values(), ids=list(metrics.ALL))
 def test_a_metric_is_named_as_prometheus_wants_it(metric: metrics.Metric[...]) -> None:
     """A prefix, small letters, base units; a counter's name ends in `_total`, and no other's does."""
     parts = metric.name.split("_")
