@@ -19,6 +19,9 @@ LOOKED_AT = 20
 NEAR, COVERAGE, TERMS, CONSTANT = 6.66, 5.62, -0.50, -2.76
 """Weights of the best cosine, of the coverage and of the logarithm of how many terms there are, and a constant."""
 
+UNREAD_NEARNESS = 0.16
+"""What counts as the cosine where the model cannot read the message's language, and its own means nothing."""
+
 UNKNOWN_COVERAGE = 0.5
 """Where words cannot tell: the passage is in another language than the message."""
 
@@ -64,3 +67,16 @@ def weigh(near: float, terms: SparseVector, nearest: Sequence[SparseVector], *, 
     total = sum(weights.values())
     coverage = sum(weight for index, weight in weights.items() if index in best) / total if total > 0 else 0.0
     return Evidence(near, coverage if is_same_language else UNKNOWN_COVERAGE, len(weights))
+
+
+def weigh_words(terms: SparseVector, best: SparseVector) -> Evidence:
+    """The evidence in the words alone, for a language the model cannot read.
+
+    Args:
+        terms: What is searched for.
+        best: The terms of the passage that shares most with it. Each term counts the same: that the passage was found
+            by the rarest of them tells nothing any more.
+    """
+    sought = frozenset(terms.indices)
+    coverage = len(sought & frozenset(best.indices)) / len(sought) if sought else 0.0
+    return Evidence(UNREAD_NEARNESS, coverage, len(sought))

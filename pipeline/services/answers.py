@@ -20,7 +20,7 @@ from pipeline.db.engine import Database
 from pipeline.db.scenarios import ActiveScenario
 from pipeline.errors import EmbedderUnavailable, ModelNotFound, PackageMissing, VectorStoreUnavailable
 from pipeline.logs import get_logger
-from pipeline.model import Briefing, Candidates, Hit, OrgScope, ScenarioType, Vector, embedded_text
+from pipeline.model import Briefing, Candidates, Hit, OrgScope, ScenarioType, SparseVector, Vector, embedded_text
 from pipeline.retrieval import answerability, follow_up, fusion, passages, prompt
 from pipeline.retrieval import languages as weighing
 from pipeline.retrieval import scenarios as matching
@@ -171,8 +171,8 @@ class AnswerService:
         active = [row for row in org.published if tracing.bar(row, contact) is None]
         verdicts = () if vector is None else matching.judge(active, org.matcher, vector, asked.message)
         weights = self._weigh(asked, org.languages, embedder=embedder)
-        search, tokens, nearest = self._choose(asked, found, weights)
-        evidence = self._evidence(nearest, found.live, sought, weights.language)
+        search, tokens, halves = self._choose(asked, found, weights)
+        evidence = self._evidence(asked.message, halves, found.live, sought, weights)
         briefing = Briefing(
             id=uuid4(),
             answerable=evidence.confidence >= self._settings.retrieve.answerable_threshold,
@@ -310,8 +310,8 @@ class AnswerService:
         read = weighing.read_by(embedder.identity.name, self._settings.embed.languages)
         return weighing.weights(language, asked.message, read=read)
 
-    def _choose(self, asked: Asked, found: _Found, weights: Weights) -> tuple[Search, Sequence[int], Sequence[Hit]]:
-        """The passages, their tokens, and the live candidates nearest in meaning."""
+    def _choose(self, asked: Asked, found: _Found, weights: Weights) -> tuple[Search, Sequence[int], Candidates]:
+        """The passages, their tokens, and the live candidates of both halves."""
         retrieve = self._settings.retrieve
         live = passages.without_doubles(found.live)
         dense = passages.in_order(found.candidates.dense, live)
@@ -341,21 +341,29 @@ class AnswerService:
             shown=len(choice.passages),
             suspect=suspect,
         )
-        return search, choice.tokens, dense
+        return search, choice.tokens, Candidates(tuple(dense), tuple(sparse))
 
     def _evidence(
-        self, nearest: Sequence[Hit], live: Mapping[UUID, LiveChunk], sought: Sought, language: str | None
+        self, message: str, halves: Candidates, live: Mapping[UUID, LiveChunk], sought: Sought, weights: Weights
     ) -> Evidence:
-        """What speaks for an answer, in the passages nearest in meaning."""
-        if not nearest:
-            return answerability.NOTHING
-        found = [live[hit.id] for hit in nearest[: answerability.LOOKED_AT]]
+        """What speaks for an answer, in the passages nearest in meaning; by words, where the model cannot read them."""
         encode = self._sparse().encode_document
-        first = found[0].language
+
+        def terms(hit: Hit) -> SparseVector:
+            one = live[hit.id]
+            return encode(embedded_text(tuple(one.heading_path), one.text), one.language)
+
+        if halves.sparse and 0 < weights.dense < weighing.READ:
+            asked_for = self._sparse().encode_query(message, *filter(None, [weights.language]))
+            return answerability.weigh_words(asked_for, terms(halves.sparse[0]))
+        if not halves.dense:
+            return answerability.NOTHING
+        nearest = halves.dense[: answerability.LOOKED_AT]
+        language, first = weights.language, live[nearest[0].id].language
         return answerability.weigh(
             nearest[0].score,
             sought.sparse,
-            [encode(embedded_text(tuple(one.heading_path), one.text), one.language) for one in found],
+            [terms(hit) for hit in nearest],
             is_same_language=language is None or first is None or weighing.base(first) == weighing.base(language),
         )
 

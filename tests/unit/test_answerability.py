@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pipeline.model import SparseVector
-from pipeline.retrieval.answerability import NOTHING, UNKNOWN_COVERAGE, Evidence, weigh
+from pipeline.retrieval.answerability import NOTHING, UNKNOWN_COVERAGE, Evidence, weigh, weigh_words
 
 
 def terms(*indices: int) -> SparseVector:
@@ -39,3 +39,13 @@ def test_nearness_coverage_and_brevity_speak_for_an_answer() -> None:
 def test_words_of_another_language_tell_nothing(asked: SparseVector) -> None:
     """A passage in another language is judged by its meaning, as if it had half of the words."""
     assert weigh(0.6, asked, [terms(9)], is_same_language=False).coverage == UNKNOWN_COVERAGE
+
+
+def test_words_alone_tell_where_the_model_cannot_read() -> None:
+    """A passage with half of what is asked for is an answer; one with a single word of it is none."""
+    half = weigh_words(terms(1, 2, 3, 4), terms(1, 2, 9))
+    chance = weigh_words(terms(1, 2, 3, 4), terms(4, 9))
+
+    assert (half.coverage, chance.coverage) == (0.5, 0.25)
+    assert chance.confidence < 0.4 < half.confidence
+    assert weigh_words(terms(), terms(1)).confidence < 0.4
