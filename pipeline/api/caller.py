@@ -63,6 +63,11 @@ class Callers:
                 self._known.popitem(last=False)
         return caller
 
+    def forget(self) -> None:
+        """Ask again about every key: one of them may have ended."""
+        with self._lock:
+            self._known.clear()
+
 
 def _hash(text: str) -> bytes:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).digest()
@@ -72,6 +77,12 @@ async def services_of(request: Request) -> Services:
     """The use cases this app works with. On the loop: a plain function would wait for a thread."""
     services: Services = request.app.state.services
     return services
+
+
+async def callers_of(request: Request) -> Callers:
+    """Who called a moment ago."""
+    callers: Callers = request.app.state.callers
+    return callers
 
 
 async def any_caller(
@@ -131,4 +142,5 @@ def org_of(caller: Caller) -> OrgScope:
 
 
 AServices = Annotated["Services", Depends(services_of)]
+ACallers = Annotated[Callers, Depends(callers_of)]
 PartnerCaller = Annotated[Caller, Depends(partner_caller)]

@@ -440,7 +440,6 @@ def test_every_failure_is_one_of_ours(fresh: VectorStore) -> None:
         lambda: fresh.vectors([UUID(int=1)], scope=OURS),
         lambda: fresh.delete([UUID(int=1)], scope=OURS),
         lambda: fresh.scan(scope=OURS),
-        lambda: fresh.erase(scope=OURS),
     ):
         with pytest.raises(SitewiseError):
             call()

@@ -8,7 +8,7 @@ from uuid import UUID
 from fastapi import APIRouter, Query, Response
 
 from pipeline.api.acts import AChange, ACreation
-from pipeline.api.caller import AServices, PartnerCaller
+from pipeline.api.caller import ACallers, AServices, PartnerCaller
 from pipeline.api.models.crawls import AcceptedBody
 from pipeline.api.models.partner import (
     KeyBody,
@@ -93,7 +93,9 @@ def change_org(org_id: UUID, body: OrgChange, caller: PartnerCaller, act: AChang
 
 
 @router.delete("/orgs/{org_id}", status_code=202, summary="Erase an org")
-def erase_org(org_id: UUID, caller: PartnerCaller, act: AChange, services: AServices) -> AcceptedBody:
+def erase_org(
+    org_id: UUID, caller: PartnerCaller, act: AChange, services: AServices, callers: ACallers
+) -> AcceptedBody:
     """Forget an org for good: its keys, crawls and answers end now; its rows, vectors and texts follow.
 
     There is no way back. That it was erased stays in the audit.
@@ -104,6 +106,7 @@ def erase_org(org_id: UUID, caller: PartnerCaller, act: AChange, services: AServ
         services.erasure.request(OrgScope(org_id))
 
     act.change(erase, action="org.erase", object_id=org_id, org_id=org_id)
+    callers.forget()
     return AcceptedBody(id=org_id, status="erasing")
 
 
@@ -145,7 +148,9 @@ def list_keys(org_id: UUID, caller: PartnerCaller, services: AServices, piece: A
 
 
 @router.delete("/orgs/{org_id}/api-keys/{key_id}", status_code=204, summary="Revoke an org key")
-def revoke_key(org_id: UUID, key_id: UUID, caller: PartnerCaller, act: AChange, services: AServices) -> None:
+def revoke_key(
+    org_id: UUID, key_id: UUID, caller: PartnerCaller, *, act: AChange, services: AServices, callers: ACallers
+) -> None:
     """End a key: within a second it is refused everywhere."""
     act.change(
         lambda: services.keys.revoke_of_org(key_id, org_id=org_id, partner_id=_partner(caller)),
@@ -153,6 +158,7 @@ def revoke_key(org_id: UUID, key_id: UUID, caller: PartnerCaller, act: AChange, 
         object_id=key_id,
         org_id=org_id,
     )
+    callers.forget()
 
 
 def _partner(caller: Caller) -> UUID:
