@@ -199,7 +199,8 @@ class EmbedSettings(Group):
     model: str = Field("all-MiniLM-L6-v2", description="A packaged model's name, a folder, or a hub name.")
     revision: str | None = Field(None, description="Hub revision; empty: the one installed.")
     backend: Literal["auto", "openvino", "onnx", "torch"] = Field(
-        "auto", description="What runs the model; auto: the fastest exact one here."
+        "auto",
+        description="What runs the model; auto: the fastest exact one here. onnx needs an export beside the weights.",
     )
     precision: Literal["auto", "fp32", "bf16", "fp16", "int8"] = Field(
         "auto", description="Number format; auto: bf16 where the machine computes in it, else fp32."

@@ -54,6 +54,14 @@ install() {
         --no-deps --require-hashes --only-binary :all: "$@"
 }
 
+# What pip warns of is for whoever reads a failure; a person who waits needs the four lines.
+install_or_fail() {
+    what=$1
+    shift
+    log=$(install "$@" 2>&1) || fail "$what could not be installed:
+$log"
+}
+
 # On Linux the CPU build is another file than the public one, and pip offers it only where it was told to.
 install_torch() {
     if [ "$TORCH" = auto ] && [ "$(uname -s)" = Linux ]; then
@@ -71,19 +79,25 @@ $log" ;;
     else
         say "2/4 torch, public build"
     fi
-    install -r requirements/torch.txt
+    install_or_fail torch -r requirements/torch.txt
 }
 
-if is_ready; then
-    exit 0
-fi
-rm -f "$STAMP"
-make_environment
-install_torch
-say "3/4 locked dependencies"
-install -r requirements/runtime.txt
-install -r requirements/development.txt
-say "4/4 sitewise itself"
-"$VENV/bin/python" -m pip install --quiet --no-input --disable-pip-version-check --no-deps --no-build-isolation --editable .
-wanted >"$STAMP"
-say "done: $VENV/bin/sitewise"
+# Read to its end before anything runs: a checkout that changes meanwhile changes nothing here.
+main() {
+    if is_ready; then
+        return
+    fi
+    rm -f "$STAMP"
+    make_environment
+    install_torch
+    say "3/4 locked dependencies"
+    install_or_fail "what Sitewise needs" -r requirements/runtime.txt
+    install_or_fail "what its checks need" -r requirements/development.txt
+    say "4/4 sitewise itself"
+    "$VENV/bin/python" -m pip install --quiet --no-input --disable-pip-version-check --no-deps --no-build-isolation --editable .
+    wanted >"$STAMP"
+    say "done: $VENV/bin/sitewise"
+}
+
+main
+exit

@@ -1,6 +1,6 @@
 """Embedding, measured: stock sentence-transformers and each of our backends on the same chunks, in turn.
 
-`python -m tests.benchmarks.embed [--seconds N] [--json PATH]`. The chunks are the sample
+`python -m tests.benchmarks.embed [--seconds N] [--accelerator cuda:1] [--json PATH]`. The chunks are the sample
 site's, cut by the product; `SITEWISE_EVAL_DATA` adds those of the `vahelp` pages. Rates count CPU time
 of the whole process, all threads, because that is what a deployment pays for.
 """
@@ -29,6 +29,7 @@ from sentence_transformers import SentenceTransformer
 from deploy.sample.site import Site
 from pipeline.adapters.embedder import open_embedder, open_tokenizer
 from pipeline.adapters.embedder.direct import computes_bf16
+from pipeline.adapters.embedder.opening import device_of
 from pipeline.adapters.embedder.sources import find
 from pipeline.model import Vector
 from pipeline.settings import ChunkSettings, EmbedSettings
@@ -78,8 +79,8 @@ class Runner:
         self.vectors.append(vectors / np.linalg.norm(vectors, axis=1, keepdims=True))
 
 
-def runners(cache: Path) -> list[Runner]:
-    """Stock first: the others are compared with it."""
+def runners(cache: Path, accelerator: str | None) -> list[Runner]:
+    """Stock first: the others are compared with it. An accelerator computes in half precision, many texts a pass."""
     cores = torch.get_num_threads()
     folder = str(find("all-MiniLM-L6-v2", revision=None, cache_dir=cache).path)
     stock = SentenceTransformer(folder)
@@ -89,9 +90,16 @@ def runners(cache: Path) -> list[Runner]:
         if precision == "bf16" and not computes_bf16():
             continue
         found.append(Runner(f"{backend} {precision}", _open(cache, backend, precision, "cpu"), 1))
-    if torch.cuda.is_available():
-        found += [Runner(f"cuda {kind}", _open(cache, "torch", kind, "cuda"), cores) for kind in ("bf16", "fp16")]
+    if accelerator is not None:
+        names = {kind: f"torch {kind} on {accelerator}" for kind in ("bf16", "fp16")}
+        found += [Runner(name, _open(cache, "torch", kind, accelerator), cores) for kind, name in names.items()]
     return found
+
+
+def accelerator_here() -> str | None:
+    """The device that `auto` would take, where it is no CPU."""
+    found = device_of(EmbedSettings())
+    return None if found == "cpu" else found
 
 
 def _open(cache: Path, backend: str, precision: str, device: str) -> Callable[[list[str]], Vector]:
@@ -191,6 +199,9 @@ def main() -> None:
     """Measure and print; `--json` also writes."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks.embed", description=main.__doc__)
     parser.add_argument("--seconds", type=float, default=60, help="time for each corpus")
+    parser.add_argument(
+        "--accelerator", help="measure this device too, such as cuda:1 [default: a GPU, if there is one]"
+    )
     parser.add_argument("--json", type=Path, help="write the report here too")
     options = parser.parse_args()
     console = Console(width=140)
@@ -200,7 +211,7 @@ def main() -> None:
         for name, figures in started.items():
             console.print("cold start:", name, figures)
         tokenizer = open_tokenizer(EmbedSettings(), cache_dir=cache)
-        ways = runners(cache)
+        ways = runners(cache, options.accelerator or accelerator_here())
         corpora: dict[str, Any] = {}
         for name, texts in sample_chunks(cache).items():
             rounds = measure(ways, texts, seconds=options.seconds)

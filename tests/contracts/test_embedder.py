@@ -15,6 +15,7 @@ from pipeline.adapters.embedder.port import Embedder
 from pipeline.errors import TextTooLong
 from pipeline.model import Vector
 from pipeline.settings import EmbedSettings
+from tests.lab.onnx_export import write_onnx_export
 from tests.lab.tiny_bert import write_tiny_bert
 
 TEXTS = [
@@ -29,9 +30,12 @@ TEXTS = [
     "Our opening hours are nine to five on weekdays. " * 12,
 ]
 SHORT = [text[:30] for text in TEXTS]
-BACKENDS = ["openvino-fp32", "openvino-bf16", "openvino-int8", "torch-fp32", "torch-bf16"]
+BACKENDS = ["openvino-fp32", "openvino-bf16", "openvino-int8", "torch-fp32", "torch-bf16", "torch-fp16"]
 MODELS = ["packaged", "tiny-mean", "tiny-cls-raw"]
-CASES = [(model, backend) for model in MODELS for backend in BACKENDS if model == "packaged" or "bf16" not in backend]
+CASES = [
+    *((model, backend) for model in MODELS for backend in BACKENDS if model == "packaged" or "f16" not in backend),
+    *((model, "onnx-fp32") for model in MODELS[1:]),  # the package holds no export
+]
 LEAST_ALONE = {"torch-bf16": 0.9995}
 """Padding costs the library some of bf16's exactness; everything else is below 0.9999 only when broken."""
 
@@ -42,9 +46,13 @@ LEAST_COSINE = {"fp32": 0.999999, "bf16": 0.9999, "int8": 0.998}
 def opened(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, str], Embedder]:
     """Opens a model in a backend, once a session."""
     root = tmp_path_factory.mktemp("models")
+    tiny = write_tiny_bert(root / "tiny-mean")
+    raw = write_tiny_bert(root / "tiny-cls-raw", pooling="cls", normalised=False, dimension=48)
+    write_onnx_export(tiny)
+    write_onnx_export(raw)
     folders = {
-        "tiny-mean": str(write_tiny_bert(root / "tiny-mean")),
-        "tiny-cls-raw": str(write_tiny_bert(root / "tiny-cls-raw", pooling="cls", normalised=False, dimension=48)),
+        "tiny-mean": str(tiny),
+        "tiny-cls-raw": str(raw),
         "packaged": "all-MiniLM-L6-v2",
     }
 
@@ -172,12 +180,25 @@ def test_our_own_backend_agrees_with_the_library(opened: Callable[[str, str], Em
     assert cosines(vectors, expected).mean() >= LEAST_COSINE[backend.partition("-")[2]]
 
 
+@pytest.mark.parametrize("backend", ["torch-bf16", "torch-fp16"])
+def test_half_precision_is_near_enough_to_share_a_collection(
+    opened: Callable[[str, str], Embedder], backend: str
+) -> None:
+    """What a GPU computes in by default, computed here on the CPU, agrees with fp32 to 0.9999."""
+    expected = opened("packaged", "torch-fp32").encode_documents(TEXTS)
+
+    vectors = opened("packaged", backend).encode_documents(TEXTS)
+
+    assert cosines(vectors, expected).mean() >= 0.9999
+
+
+@pytest.mark.parametrize("backend", ["openvino-fp32", "onnx-fp32"])
 @pytest.mark.parametrize("model", MODELS[1:])
-def test_another_model_agrees_too(opened: Callable[[str, str], Embedder], model: str) -> None:
+def test_another_model_agrees_too(opened: Callable[[str, str], Embedder], model: str, backend: str) -> None:
     """Pooling, normalisation, width and length come from the model's folder, not from this code."""
     expected = opened(model, "torch-fp32").encode_documents(SHORT)
 
-    vectors = opened(model, "openvino-fp32").encode_documents(SHORT)
+    vectors = opened(model, backend).encode_documents(SHORT)
 
     assert cosines(vectors, expected).min() >= 0.99999
     assert np.allclose(vectors, expected, atol=1e-4)

@@ -6,13 +6,14 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
@@ -21,9 +22,11 @@ from safetensors.numpy import save_file
 from pipeline.adapters.embedder import identify, open_embedder, open_tokenizer
 from pipeline.adapters.embedder.description import UNLIMITED
 from pipeline.adapters.embedder.int8 import quantise
+from pipeline.adapters.embedder.library import LibraryModel
 from pipeline.adapters.embedder.sources import PACKAGED, ModelSource, find
 from pipeline.adapters.embedder.wordpieces import WordPieces
-from pipeline.errors import InvalidSettings, ModelNotFound, PackageMissing, SetupError, TextTooLong
+from pipeline.errors import EmbedderUnavailable, InvalidSettings, ModelNotFound, TextTooLong
+from pipeline.model import Vector
 from pipeline.settings import EmbedSettings
 from tests.lab.tiny_bert import write_tiny_bert
 
@@ -45,6 +48,19 @@ try:
     identity = identify(EmbedSettings(model="somebody/some-model"), cache_dir=Path(sys.argv[1]))
     print(identity.name, identity.revision)
 except ModelNotFound as error:
+    print(error)
+"""
+WITHOUT_ONNX = """
+import sys
+from pathlib import Path
+sys.modules["onnxruntime"] = None
+sys.meta_path.insert(0, type("Absent", (), {"find_spec": staticmethod(lambda name, *_: None)}))
+from pipeline.adapters.embedder import open_embedder
+from pipeline.errors import PackageMissing
+from pipeline.settings import EmbedSettings
+try:
+    open_embedder(EmbedSettings(model=sys.argv[1], backend="onnx"), cache_dir=Path(sys.argv[2]))
+except PackageMissing as error:
     print(error)
 """
 NOWHERE = "http://127.0.0.1:9"
@@ -347,12 +363,98 @@ def test_identify_tells_what_opening_would_give(tiny: Path, tmp_path: Path) -> N
         assert identify(chosen, cache_dir=tmp_path) == open_embedder(chosen, cache_dir=tmp_path).identity
 
 
-def test_a_backend_that_is_not_installed_is_named(tiny: Path, tmp_path: Path) -> None:
-    """Without its packages `onnx` says which one; with them it opens or says what the folder lacks."""
-    expected: type[SetupError] = ModelNotFound if find_spec("onnxruntime") and find_spec("optimum") else PackageMissing
-
-    with pytest.raises(expected):
+def test_an_export_that_is_not_there_is_named(tiny: Path, tmp_path: Path) -> None:
+    """The `onnx` backend says which file it looked for; it makes none."""
+    with pytest.raises(ModelNotFound, match=r"onnx/model\.onnx"):
         open_embedder(settings(tiny, backend="onnx"), cache_dir=tmp_path)
+
+
+def test_a_broken_export_is_named(tiny: Path, tmp_path: Path) -> None:
+    """A file that is no ONNX graph is a model that cannot be loaded."""
+    (tiny / "model.onnx").write_bytes(b"no graph")
+
+    with pytest.raises(ModelNotFound, match=r"model\.onnx"):
+        open_embedder(settings(tiny, backend="onnx"), cache_dir=tmp_path)
+
+
+def test_an_export_needs_a_package_that_is_named(tiny: Path, tmp_path: Path) -> None:
+    """Without ONNX Runtime the backend says which extra brings it."""
+    told = run(WITHOUT_ONNX, str(tiny), str(tmp_path))
+
+    assert "sitewise[onnx]" in told
+    assert "SITEWISE_EMBED__BACKEND" in told
+
+
+def test_an_export_covers_pooling_alone(tiny: Path, tmp_path: Path) -> None:
+    """A model that does more than an export holds is refused, with the backend that runs it."""
+    edit(tiny / "sentence_bert_config.json", do_lower_case=True)
+
+    with pytest.raises(InvalidSettings, match="SITEWISE_EMBED__BACKEND=torch"):
+        identify(settings(tiny, backend="onnx"), cache_dir=tmp_path)
+
+
+@pytest.mark.parametrize("device", ["cuda:99", "tpu", "graphics card"])
+@pytest.mark.parametrize("backend", ["auto", "torch"])
+def test_a_device_that_is_not_here_is_named(tiny: Path, tmp_path: Path, device: str, backend: str) -> None:
+    """Asked for a device that torch does not see, it says which it does see."""
+    with pytest.raises(InvalidSettings, match=r"SITEWISE_EMBED__DEVICE.*sees .*cpu"):
+        identify(settings(tiny, device=device, backend=backend), cache_dir=tmp_path)
+
+
+@pytest.mark.parametrize("backend", ["openvino", "onnx"])
+def test_a_device_the_backend_lacks_is_refused(tiny: Path, tmp_path: Path, backend: str) -> None:
+    """A wish for a GPU is never dropped in silence."""
+    with pytest.raises(InvalidSettings, match=r"SITEWISE_EMBED__DEVICE.*computes on the cpu"):
+        identify(settings(tiny, device="cuda", backend=backend), cache_dir=tmp_path)
+
+
+class Hungry:
+    """A model that for more than `room` texts at once asks torch for more memory than there is."""
+
+    device = torch.device("cpu")
+
+    def __init__(self, room: int) -> None:
+        self._room = room
+        self.passes: list[int] = []
+
+    def encode(self, texts: Sequence[str], /, **_: object) -> Vector:
+        """The length of each text, as a vector."""
+        self.passes.append(len(texts))
+        torch.empty(1 if len(texts) <= self._room else 2**60, dtype=torch.uint8)
+        return np.array([[len(text), 1] for text in texts], np.float32)
+
+
+def test_a_pass_that_does_not_fit_into_memory_is_made_smaller(tiny: Path, tmp_path: Path) -> None:
+    """What torch has no memory for together is computed in smaller passes, of a size that fitted."""
+    model = Hungry(room=3)
+    forward = LibraryModel(model, identify(settings(tiny), cache_dir=tmp_path)).forward
+    texts = ["x" * length for length in range(1, 11)]
+
+    vectors = forward(texts, "")
+
+    assert np.allclose(vectors[:, 0] / vectors[:, 1], range(1, 11))
+    assert model.passes == [10, 5, 3, 3, 3, 1]
+
+
+def test_one_text_that_does_not_fit_into_memory_is_told(tiny: Path, tmp_path: Path) -> None:
+    """Then there is nothing smaller to try; the work is tried again later."""
+    forward = LibraryModel(Hungry(room=0), identify(settings(tiny), cache_dir=tmp_path)).forward
+
+    with pytest.raises(EmbedderUnavailable, match="no memory is left"):
+        forward(["x", "y"], "")
+
+
+def test_other_failures_of_torch_are_not_taken_for_a_lack_of_memory(tiny: Path, tmp_path: Path) -> None:
+    """A defect is told as what it is."""
+
+    class Broken(Hungry):
+        def encode(self, texts: Sequence[str], /, **_: object) -> Vector:
+            return np.asarray(torch.zeros(len(texts)).view(3), np.float32)
+
+    forward = LibraryModel(Broken(room=9), identify(settings(tiny), cache_dir=tmp_path)).forward
+
+    with pytest.raises(RuntimeError, match="invalid for input of size"):
+        forward(["x", "y"], "")
 
 
 def test_all_cores_give_the_same_vectors(tiny: Path, tmp_path: Path) -> None:

@@ -81,6 +81,16 @@ class ModelEmbedder:
         return vectors
 
 
+def pooled(states: Vector, pooling: str) -> Vector:
+    """One vector a text of its token states `(texts, tokens, dimension)`: their `mean`, or the first (`cls`).
+
+    Nothing in `states` may be padding.
+    """
+    taken = states if pooling == "mean" else states[:, :1]
+    vectors: Vector = taken.mean(axis=1, dtype=np.float32)
+    return vectors
+
+
 def unit(vectors: Vector) -> Vector:
     """Rows brought to length 1; a row without length stays zero."""
     scaled: Vector = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), np.float32(1e-12))

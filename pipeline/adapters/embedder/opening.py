@@ -22,7 +22,8 @@ from pipeline.settings import EmbedSettings
 GPU_BATCH = 32
 """A GPU takes this many times the tokens of a CPU in one pass."""
 
-GPU_SIGNS = (Path("/dev/nvidiactl"), Path("/dev/kfd"))
+GPU_SIGNS = (Path("/dev/nvidiactl"), Path("/dev/kfd"), Path("/dev/dxg"))
+"""Device files of NVIDIA's and AMD's drivers, and of a GPU that Windows lends to its Linux."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +69,16 @@ def open_embedder(settings: EmbedSettings, *, cache_dir: Path) -> Embedder:
         ModelNotFound: If the model is not there, or is not the one that was pinned.
         InvalidSettings: If the backend cannot run this model, or not in this precision.
         PackageMissing: If the backend is not installed.
+        EmbedderUnavailable: If the model does not fit into the device's memory.
     """
     choice = _choose(settings, cache_dir)
     choice.source.verify()
     if choice.identity.backend == "openvino":
         forward = _direct(choice, settings)
+    elif choice.identity.backend == "onnx":
+        from pipeline.adapters.embedder.exported import open_exported  # noqa: PLC0415 - imports an optional package
+
+        forward = open_exported(choice.source, choice.tokenizer, choice.identity, threads=settings.threads)
     else:
         from pipeline.adapters.embedder.library import open_library  # noqa: PLC0415 - imports torch
 
@@ -86,7 +92,7 @@ def _choose(settings: EmbedSettings, cache_dir: Path) -> _Choice:
     source = find(settings.model, revision=settings.revision, cache_dir=cache_dir)
     description = describe(source)
     tokenizer = _tokenizer(source, description)
-    device = _device(settings.device) if settings.backend in {"auto", "torch"} else "cpu"
+    device = device_of(settings)
     backend = _backend(settings, description, source, device)
     document_prompt = settings.document_prompt or _own_prompt(description, "document", "passage")
     query_prompt = settings.query_prompt or _own_prompt(description, "query")
@@ -143,20 +149,42 @@ def _backend(settings: EmbedSettings, description: Description, source: ModelSou
     if settings.backend == "openvino" and not direct:
         problem = "this model is no plain BERT encoder in safetensors; use SITEWISE_EMBED__BACKEND=torch"
         raise InvalidSettings(setting="SITEWISE_EMBED__BACKEND", model=source.name, problem=problem)
+    if settings.backend == "onnx" and not description.is_plain:
+        problem = "this model does more than pool token states; use SITEWISE_EMBED__BACKEND=torch"
+        raise InvalidSettings(setting="SITEWISE_EMBED__BACKEND", model=source.name, problem=problem)
     return settings.backend
 
 
-def _device(wanted: str) -> str:
-    """The device; torch is asked only where the machine shows signs of a GPU."""
-    if wanted != "auto":
-        return wanted
-    if not (sys.platform == "darwin" or any(sign.exists() for sign in GPU_SIGNS)):
+def device_of(settings: EmbedSettings) -> str:
+    """The device; torch is asked only where a GPU is wanted, or the machine shows signs of one.
+
+    Raises:
+        InvalidSettings: If there is no such device here, or the backend computes on the CPU alone.
+    """
+    wanted = settings.device
+    if settings.backend in {"openvino", "onnx"}:
+        if wanted not in {"auto", "cpu"}:
+            raise _no_device(wanted, f"the {settings.backend} backend computes on the cpu; torch on a GPU")
+        return "cpu"
+    if wanted == "cpu" or (wanted == "auto" and not _shows_signs_of_a_gpu()):
         return "cpu"
     import torch  # noqa: PLC0415 - a second of import, and most machines need none of it
 
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    here = [f"cuda:{number}" for number in range(torch.cuda.device_count() if torch.cuda.is_available() else 0)]
+    here = [*(["cuda"] if here else []), *here, *(["mps"] if torch.backends.mps.is_available() else []), "cpu"]
+    if wanted == "auto":
+        return here[0]
+    if wanted not in here:
+        raise _no_device(wanted, f"torch {torch.__version__} sees {', '.join(here)}")
+    return wanted
+
+
+def _shows_signs_of_a_gpu() -> bool:
+    return sys.platform == "darwin" or any(sign.exists() for sign in GPU_SIGNS)
+
+
+def _no_device(wanted: str, problem: str) -> InvalidSettings:
+    return InvalidSettings(setting="SITEWISE_EMBED__DEVICE", value=wanted, problem=problem)
 
 
 def _precision(settings: EmbedSettings, backend: str, device: str) -> str:
