@@ -16,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help setup demo test check lint types imports docstrings settings-check coverage format services services-stop \
-	settings-reference openapi api-fuzz lock bench bench-crawl bench-embed bench-retrieve bench-ticks bench-api isolation plot-revisits evaluate chaos fuzz clean
+	settings-reference openapi api-fuzz lock bench bench-crawl bench-embed bench-retrieve bench-recrawl bench-ticks bench-api isolation plot-revisits evaluate chaos fuzz clean
 
 help: ## list the recipes
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -100,6 +100,9 @@ bench-api: setup ## the HTTP API under load, beside the retrieval module alone (
 isolation: setup ## tenants that ask for each other's, 10,000 times each way (ARGS="--calls 1000 --seed 2")
 	$(PYTHON_BIN) -m tests.hostile.isolation $(ARGS)
 	$(PYTHON_BIN) -m tests.hostile.cross_org $(ARGS)
+
+bench-recrawl: setup ## the CPU of crawling again what did not change, beside the first crawl's (ARGS="--pages 1200"; SITEWISE_EVAL_DATA)
+	$(PYTHON_BIN) -m tests.benchmarks.recrawl $(ARGS)
 
 bench-ticks: setup ## the SQL of every tick, claim and scrape, beside a million pages in PostgreSQL (ARGS="--keep --pages 100000")
 	@$(WITH_SERVICES) $(PYTHON_BIN) -m tests.benchmarks.ticks $(ARGS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import threading
 from collections.abc import Callable
 from functools import cache
@@ -27,11 +26,6 @@ def services() -> Services:
     """The services, opened at first use and after the fork: models and stores do not survive one."""
     with _opening:
         return _opened(os.getpid())
-
-
-def identity() -> str:
-    """How this process signs the leases it takes."""
-    return f"{socket.gethostname()}:{os.getpid()}"
 
 
 class Backlog:

@@ -48,8 +48,8 @@ class Crawls(Protocol):
         """Keep holding it. Raises `LeaseLost`."""
         ...
 
-    def release(self, claim: CrawlClaim, *, burn: bool, detail: str | None = None) -> None:
-        """Give it back unfinished."""
+    def release(self, claim: CrawlClaim, *, burn: bool, detail: str | None = None, soon: bool = False) -> None:
+        """Give it back unfinished; `soon` asks for the next spider at once."""
         ...
 
 
@@ -97,8 +97,8 @@ def run(
 ) -> None:
     """Claim the crawl, and hold it until its spider ended, it was lost, or the worker stops.
 
-    A crawl that ends unfinished is given back at once. It counts as an attempt only if its
-    spider died: a restart of the worker, or a server that was away, is not the crawl's fault.
+    A crawl that ends unfinished is given back at once; where its worker stops, another spider is asked for. It counts
+    as an attempt only if its spider died: a restart of the worker, or a server that was away, is not the crawl's fault.
     """
     claim = crawls.claim_in_turn(crawl_id, owner=owner)
     if claim is None:
@@ -122,7 +122,7 @@ def run(
     if status in {FINISHED, LEASE_LOST} or end is End.LEASE_LOST:
         return
     burns = end is End.BY_ITSELF and status != TEMPORARY
-    crawls.release(claim, burn=burns, detail=_told(status) if burns else None)
+    crawls.release(claim, burn=burns, detail=_told(status) if burns else None, soon=end is End.WORKER_STOPS)
 
 
 def spider_command(claim: CrawlClaim) -> list[str]:

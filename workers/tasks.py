@@ -5,24 +5,27 @@ from __future__ import annotations
 from uuid import UUID
 
 from pipeline.adapters.celery import ADD_WEBSITE_TASK, CRAWL_TASK, INDEX_TASK, START_CRAWL_TASK, UPKEEP_TASK
+from pipeline.holders import this_process
 from workers import spider_process
 from workers.app import Hint, app
-from workers.services import identity, services, settings
+from workers.services import services, settings
 
 
 @app.task(name=CRAWL_TASK, base=Hint)  # type: ignore[untyped-decorator] # Celery has no types
 def run_crawl(*, crawl_id: str, org_id: str | None = None) -> None:
     """Run a spider over this crawl, if it needs one and nobody has it."""
     del org_id
-    spider_process.run(UUID(crawl_id), crawls=services().crawls, owner=identity())
+    spider_process.run(UUID(crawl_id), crawls=services().crawls, owner=this_process())
 
 
 @app.task(name=INDEX_TASK, base=Hint)  # type: ignore[untyped-decorator] # Celery has no types
 def index_pages(*, org_id: str, limit: int | None = None) -> None:
     """Index up to `limit` waiting pages, of the org whose turn it is; where none wait, read stored ones again."""
-    report = services().index.index_waiting(UUID(org_id), limit=limit or settings().work.index_batch, owner=identity())
-    services().gatekeeper.judge_waiting(UUID(org_id), owner=identity())
-    if report.more or (not report.pages and services().rereading.work(owner=identity())):
+    report = services().index.index_waiting(
+        UUID(org_id), limit=limit or settings().work.index_batch, owner=this_process()
+    )
+    services().gatekeeper.judge_waiting(UUID(org_id), owner=this_process())
+    if report.more or (not report.pages and services().rereading.work(owner=this_process())):
         index_pages.delay(org_id=org_id, limit=limit)
 
 

@@ -7,7 +7,7 @@ import os
 import socket
 import threading
 import warnings
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 
 from celery import signals
 from celery.beat import ScheduleEntry, Scheduler, SchedulingError, Service
@@ -15,13 +15,14 @@ from celery.exceptions import SecurityWarning
 
 from pipeline.adapters.celery import CRAWL_QUEUE, INDEX_QUEUE, UPKEEP_QUEUE
 from pipeline.adapters.scraping import ScrapeServer
+from pipeline.errors import SitewiseError
 from pipeline.logs import get_logger
 from pipeline.metrics import exposition
 from pipeline.settings import Settings
 from workers import spider_process
 from workers.app import app, configure
 from workers.presence import Presence
-from workers.services import due_rows, services
+from workers.services import Backlog, due_rows, services
 from workers.watchdog import Watchdog
 
 log = get_logger(__name__)
@@ -54,7 +55,9 @@ def work(
     )
     log.info("worker started", queue=queue)
     presence = Presence(queue, sends_ticks=beat, operations=services().operations)
-    with _scraped(queue, settings, place), presence, Watchdog(queue, worker, due_rows(queue)):
+    rows = due_rows(queue)
+    with _scraped(queue, settings, place), presence, Watchdog(queue, worker, rows):
+        _hint_what_is_due(rows)
         worker.start()
     services().close()
     log.info("worker ended", queue=queue)
@@ -67,6 +70,13 @@ def _scraped(queue: str, settings: Settings, place: int) -> AbstractContextManag
         return nullcontext()
     render = services().exposition.render if queue == UPKEEP_QUEUE else exposition
     return ScrapeServer(render, host=settings.metrics.host, port=settings.metrics.port + place)
+
+
+def _hint_what_is_due(rows: Backlog | None) -> None:
+    """A worker that begins asks for work: the hints of the one before may have gone with it."""
+    with suppress(SitewiseError):
+        if rows is not None and (due := rows.oldest()) is not None:
+            rows.hint(due)
 
 
 def _warm(queue: str) -> None:

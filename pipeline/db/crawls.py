@@ -79,7 +79,7 @@ class Crawl(Leased, Base):
     useful_attempt: Mapped[int] = mapped_column(default=0, server_default="0")
     """The last of its attempts that wrote what became of a URL: only those since then tell against it."""
     vanished: Mapped[int] = mapped_column(default=0, server_default="0")
-    """How many of those since then ended with their worker, which says less than the death of a spider alone."""
+    """How many of those since then ended with their worker, or before they had a URL in hand: neither says much."""
     not_modified_pages: Mapped[int] = mapped_column(default=0, server_default="0")
     """Those among the unchanged whose site said so, and sent no body: counted as they come, no frontier keeps it."""
     limit_reached: Mapped[bool] = mapped_column(default=False)
@@ -128,13 +128,18 @@ def resume(crawl: Crawl) -> None:
 
 
 VANISHINGS = 4
-"""So many workers may vanish for one spider that dies alone: a machine that is restarted is not the crawl's fault."""
+"""So many workers may vanish, or spiders die before they ask for anything, for one that dies over a page: a machine
+that is restarted, or too busy, is not the crawl's fault."""
+
+
+def fruitless(crawl: Crawl) -> int:
+    """How many of its attempts, the present one among them, got it nowhere since one did."""
+    return crawl.attempts - min(crawl.useful_attempt, crawl.attempts)
 
 
 def is_hopeless(crawl: Crawl, *, attempts: int) -> bool:
     """Whether so many attempts, the present one not counted, got it nowhere since one did."""
-    fruitless = crawl.attempts - min(crawl.useful_attempt, crawl.attempts)
-    return fruitless - crawl.vanished > attempts or crawl.vanished >= VANISHINGS * attempts
+    return fruitless(crawl) - crawl.vanished > attempts or crawl.vanished >= VANISHINGS * attempts
 
 
 def note_use(crawl: Crawl) -> None:
@@ -239,6 +244,8 @@ def claim(session: Session, crawl_id: UUID, *, now: datetime, lease: timedelta, 
             lease_owner=owner,
             attempts=Crawl.attempts + 1,
             vanished=Crawl.vanished + case((Crawl.lease_token.is_not(None), 1), else_=0),
+            hints=0,
+            hint_at=None,
             updated_at=now,
         )
         .returning(Crawl)

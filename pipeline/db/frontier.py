@@ -392,10 +392,18 @@ def count_kept(session: Session, crawl_id: UUID) -> int:
     return session.scalar(select(func.count()).where(FrontierEntry.crawl_id == crawl_id, *kept)) or 0
 
 
-def leased(session: Session, crawl_id: UUID) -> int:
-    """How many URLs are in a spider's hands."""
-    statement = select(func.count()).where(FrontierEntry.crawl_id == crawl_id, FrontierEntry.state == LEASED)
-    return session.scalar(statement) or 0
+def leased(session: Session, crawl_id: UUID) -> tuple[int, int]:
+    """How many URLs are in a spider's hands, and how many spiders died of the worst of them."""
+    worst = func.coalesce(func.max(FrontierEntry.deaths), 0)
+    statement = select(func.count(), worst).where(FrontierEntry.crawl_id == crawl_id, FrontierEntry.state == LEASED)
+    in_hand, deaths = session.execute(statement).one()
+    return int(in_hand), int(deaths)
+
+
+def leave(session: Session, crawl_id: UUID, url_keys: Sequence[str]) -> None:
+    """Put back URLs that were just taken, as if they had not been."""
+    statement = update(FrontierEntry).where(FrontierEntry.crawl_id == crawl_id, FrontierEntry.url_key.in_(url_keys))
+    count_changed(session, statement.values(state=WAITING, lease_token=None, attempts=FrontierEntry.attempts - 1))
 
 
 def reopen(session: Session, crawl_id: UUID, url_keys: Sequence[str]) -> int:

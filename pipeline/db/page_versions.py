@@ -284,12 +284,12 @@ def claim(
 ) -> list[PageVersion]:
     """Take up to `limit` pages of this org that wait longest. Two workers never take the same one.
 
-    A page whose worker vanished once comes first, alone: most likely it only was in the same hands. One that
-    failed, or cost a worker when it was alone, is taken alone after the others: it must not drag them down. One
-    that was tried `attempts` times is not taken again; upkeep sets it aside.
+    A page whose worker vanished comes first, alone: most likely it only was in the same hands. One that failed is
+    taken alone after the others: it must not drag them down. One that was tried `attempts` times is not taken
+    again; upkeep sets it aside.
     """
-    orphaned = (PageVersion.attempts == 1) & PageVersion.lease_until.is_not(None)
-    if attempts > 1 and (taken := _claim_one(session, org_id, orphaned, now=now, lease=lease, owner=owner)):
+    orphaned = PageVersion.attempts.between(1, attempts - 1) & PageVersion.lease_until.is_not(None)
+    if taken := _claim_one(session, org_id, orphaned, now=now, lease=lease, owner=owner):
         return taken
     fresh = _claimable(org_id, PageVersion.attempts == 0, now=now, limit=limit)
     taken = _lease(session, fresh.with_only_columns(PageVersion.id), until=now + lease, owner=owner)
@@ -326,6 +326,7 @@ def _lease(session: Session, ids: Select[UUID] | Sequence[UUID], *, until: datet
         update(PageVersion)
         .where(PageVersion.id.in_(ids))
         .values(lease_token=uuid4(), lease_until=until, lease_owner=owner, attempts=PageVersion.attempts + 1)
+        .values(hints=0, hint_at=None)
         .returning(PageVersion)
         .execution_options(populate_existing=True, synchronize_session=False)
     )

@@ -17,8 +17,9 @@ from typing import IO, Self
 from pipeline.logs import get_logger
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 10.0
-HEALTHY_SECONDS = 20.0
-"""A child that lived this long starts again at once; the pause before a restart doubles otherwise."""
+HEALTHY_SECONDS = 5.0
+"""A child that lived this long had started well, and is started again at once. The pause before a restart doubles
+otherwise: one that cannot start is not to keep a core busy."""
 
 LARGEST_LOG = 5 * 2**20
 """Bytes of a child's log file above which it is set aside at the next start."""

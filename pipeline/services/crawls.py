@@ -261,8 +261,12 @@ class CrawlService:
             if not row_leases.renew(session, Crawl, [claim.crawl_id], token=claim.token, until=until):
                 raise LeaseLost(crawl=claim.crawl_id)
 
-    def release(self, claim: CrawlClaim, *, burn: bool, detail: str | None = None) -> None:
-        """Give a crawl back that did not finish. Without `burn` the attempt is not counted."""
+    def release(self, claim: CrawlClaim, *, burn: bool, detail: str | None = None, soon: bool = False) -> None:
+        """Give a crawl back that did not finish. Without `burn` the attempt is not counted.
+
+        The next spider is asked for at once where this one got the crawl on, or if it is wanted `soon`; otherwise
+        by a tick: one that died over its URLs waits longer each time, one that had none yet does not.
+        """
         now = self._clock()
         with self._database.write() as session:
             if not row_leases.release(session, Crawl, [claim.crawl_id], token=claim.token, burn=burn):
@@ -272,8 +276,16 @@ class CrawlService:
                 frontier.put_back(session, claim.crawl_id, token=claim.token)
             crawl = crawls.get(session, claim.crawl_id, org_id=claim.org_id)
             crawl.error_message = detail or crawl.error_message
+            spent = crawls.fruitless(crawl) if burn else 0
+            in_hand, _ = frontier.leased(session, claim.crawl_id)
+            if spent and not in_hand:
+                crawl.vanished += 1
+                spent = 1
             delays = self._settings.work.hint_delays
-            crawl.hint_at = row_leases.next_hint(crawl.attempts, now=now, delays=delays) if burn else now
+            crawl.hint_at = row_leases.next_hint(spent - 1, now=now, delays=delays) if spent else now
+            if soon or (burn and not spent):
+                outbox.put(session, outbox.CRAWL, crawl.id, now=now)
+        relay(self._database, self._hints)
 
     def cancel(self, crawl_id: UUID, *, scope: OrgScope) -> CrawlJob:
         """End a crawl. What it kept so far stays; its spider's next write is refused."""

@@ -26,6 +26,9 @@ log = get_logger(__name__)
 LARGE_FRONTIER = 5_000
 """URLs up to which a frontier is counted whole after every batch."""
 
+SUSPICIOUS_DEATHS = 2
+"""A URL that so many spiders died with is asked for alone: whichever it is that ends them, the others are spared."""
+
 COUNT_EVERY = timedelta(seconds=2)
 """How often a larger one is."""
 
@@ -92,11 +95,13 @@ class DatabaseLedger:
             self._write_progress(session, crawl, roughly=True)
 
     def take(self, limit: int) -> list[FrontierUrl]:
-        """Lease up to `limit` waiting URLs, never more than could still be kept."""
+        """Lease up to `limit` waiting URLs, never more than could still be kept. One of ill repute is leased alone."""
         now = self._clock()
         with self._database.write() as session:
             crawl = self._fence(session, now)
-            in_hand = frontier.leased(session, self._crawl_id)
+            in_hand, deaths = frontier.leased(session, self._crawl_id)
+            if deaths >= SUSPICIOUS_DEATHS:
+                return []
             room = self._limit(session, crawl) - frontier.count_kept(session, self._crawl_id) - in_hand
             if room <= 0:
                 return []
@@ -107,6 +112,7 @@ class DatabaseLedger:
                 return []
             most = min(limit, room) if left is None else min(limit, room, left)
             taken = frontier.take(session, self._crawl_id, token=self._token, limit=most, now=now)
+            taken = _one_by_one(session, self._crawl_id, taken, in_hand=in_hand)
             if left is not None:
                 org_days.spend(session, crawl.org_id, pages=len(taken), now=now)
             known = pages.by_key(session, crawl.datasource_id, [entry.url_key for entry in taken])
@@ -291,6 +297,18 @@ class DatabaseLedger:
         progress = self._recount(session, crawl) if roughly else self._counts(session, crawl)
         crawls.write_progress(crawl, progress, url=url)
         return progress
+
+
+def _one_by_one(
+    session: Session, crawl_id: UUID, taken: list[frontier.FrontierEntry], *, in_hand: int
+) -> list[frontier.FrontierEntry]:
+    """The URLs to ask for now: while there are some of ill repute, one of those, once nothing else is in hand."""
+    suspects = [entry for entry in taken if entry.deaths >= SUSPICIOUS_DEATHS]
+    if not suspects:
+        return taken
+    alone = [] if in_hand else suspects[:1]
+    frontier.leave(session, crawl_id, [entry.url_key for entry in taken if entry not in alone])
+    return alone
 
 
 def _frontier_url(entry: frontier.FrontierEntry, page: pages.Page | None) -> FrontierUrl:

@@ -17,6 +17,7 @@ from pipeline.db.workers import Worker
 from pipeline.errors import SitewiseError
 from pipeline.model import OrgScope
 from pipeline.services.clock import Clock
+from pipeline.services.orphans import take_from_dead
 from pipeline.settings import Settings, WorkSettings
 
 CRAWL, INDEX, UPKEEP = "crawl", "index", "upkeep"
@@ -130,7 +131,8 @@ class OperationsService:
         self._hints_waiting = hints_waiting
 
     def enter(self, queue: str, *, sends_ticks: bool) -> Present:
-        """Say that this process begins to listen to a queue."""
+        """Say that this process begins to listen to a queue. What dead ones of this machine held is free again."""
+        take_from_dead(self._database, self._settings.work, now=self._clock())
         me = Present(uuid4(), socket.gethostname(), os.getpid(), queue, sends_ticks, started_at=self._clock())
         self.beat(me)
         return me

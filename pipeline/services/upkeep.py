@@ -42,6 +42,7 @@ from pipeline.services.dead_letters import note_page
 from pipeline.services.erasure import ErasureService
 from pipeline.services.hints import Hints, relay
 from pipeline.services.keeping import set_aside
+from pipeline.services.orphans import take_from_dead
 from pipeline.services.removal import Removal
 from pipeline.services.retention import forget_texts
 from pipeline.settings import Settings
@@ -71,6 +72,7 @@ class TickReport:
     """What one tick found to do. Counts are rows."""
 
     started: int = 0
+    orphaned: int = 0
     relayed: int = 0
     hinted: int = 0
     parked: int = 0
@@ -106,11 +108,13 @@ class UpkeepService:
 
     def _round(self, *, schedules: bool) -> TickReport:
         started = self._start_due() if schedules else 0
+        orphaned = take_from_dead(self._database, self._settings.work, now=self._clock())
         parked = self._park()
         with self._database.write() as session:
             completed = len(endings.complete(session, self._settings, now=self._clock()))
         report = TickReport(
             started=started,
+            orphaned=orphaned,
             parked=parked,
             completed=completed,
             relayed=relay(self._database, self._hints),

@@ -46,9 +46,9 @@ def sample() -> Iterator[Served]:
 
 
 @contextmanager
-def archive(path: Path, *, start: str) -> Iterator[Served]:
-    """A site packed as tar.xz, served from memory until left."""
-    with _serving("archive", str(path)) as origin:
+def archive(path: Path, *, start: str, has_validators: bool = True) -> Iterator[Served]:
+    """A site packed as tar.xz, served from memory until left; without validators it never says "not modified"."""
+    with _serving("archive" if has_validators else "bare archive", str(path)) as origin:
         yield Served(path.name.removesuffix(".tar.xz"), origin + start)
 
 
@@ -111,6 +111,12 @@ def _number(name: str) -> int | None:
     return int(digits or 0) if digits.isdecimal() or not digits else None
 
 
+def without_validators(head: bytes) -> bytes:
+    """A head that gives nothing to ask by the next time."""
+    lines = head.split(b"\r\n")
+    return b"\r\n".join(line for line in lines if not line.startswith((b"ETag:", b"Last-Modified:")))
+
+
 def _head(kind: str, body: bytes, modified: float) -> bytes:
     head = (
         f'Content-Type: {kind}\r\nContent-Length: {len(body)}\r\nETag: "{sha256(body).hexdigest()[:16]}"\r\n'
@@ -122,6 +128,9 @@ def _head(kind: str, body: bytes, modified: float) -> bytes:
 def _answers(kind: str, subject: str, origin: str) -> Callable[[str], Answer | None]:
     if kind == "archive":
         return read_archive(Path(subject), origin).get
+    if kind == "bare archive":
+        found = read_archive(Path(subject), origin)
+        return {path: (without_validators(head), body) for path, (head, body) in found.items()}.get
     pages = int(subject)
 
     def answer(path: str) -> Answer | None:
@@ -160,8 +169,8 @@ def serve(kind: str, subject: str) -> None:
                 self.transport.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
                 return
             head, body = found
-            tag = head.split(b"ETag: ", 1)[1].split(b"\r\n", 1)[0]
-            if tag in request:
+            tag = head.partition(b"ETag: ")[2].partition(b"\r\n")[0]
+            if tag and tag in request:
                 self.transport.write(b"HTTP/1.1 304 Not Modified\r\nETag: " + tag + b"\r\n\r\n")
                 return
             self.transport.write(b"HTTP/1.1 200 OK\r\n" + head + (b"" if request.startswith(b"HEAD") else body))

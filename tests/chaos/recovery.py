@@ -1,39 +1,59 @@
-"""Watches leases while things are killed: how long work stays with a holder that is dead."""
+"""Watches work while things are killed: how long it is with nobody, or with a holder that is dead."""
 
 from __future__ import annotations
 
+import statistics
 import threading
 import time
+from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple, Self
-from uuid import UUID
 
 import psutil
 from sqlalchemy import select
 
-from pipeline.db.crawls import Crawl
+from pipeline.db.crawls import RUNNING, Crawl
 from pipeline.db.page_versions import PageVersion
 from pipeline.errors import SitewiseError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from types import TracebackType
+    from uuid import UUID
+
+    from sqlalchemy import Select
 
     from pipeline.bootstrap import Services
 
 LOOK_EVERY_SECONDS = 0.1
+CRAWL, SPIDER, PAGE = "crawl of a dead worker", "crawl of a dead spider", "page of a dead worker"
+"""What can be orphaned. The crawl of a spider that died alone was given back by its worker, and has no holder."""
+
+
+class Holding(NamedTuple):
+    """Work that was begun and is not done: under which token, and whose."""
+
+    token: UUID | None
+    owner: str | None
+    kind: str
+
+    @property
+    def is_orphaned(self) -> bool:
+        """Whether nobody who lives holds it, as this machine sees it."""
+        return self.owner is None or not psutil.pid_exists(int(self.owner.rpartition(":")[2]))
 
 
 class Orphan(NamedTuple):
-    """Work whose holder is dead, and since when, by this machine's clock."""
+    """Work of somebody dead, and since when, by this machine's clock."""
 
-    token: UUID
+    holding: Holding
     since: float
 
 
 class Recovery:
-    """Looks at every lease ten times a second while it is entered. `seconds` are how long each orphan waited."""
+    """Looks at all work ten times a second while it is entered. It is recovered when somebody who lives took it up."""
 
     def __init__(self, services: Services) -> None:
-        self.seconds: list[float] = []
+        self.seconds: dict[str, list[float]] = defaultdict(list)
         self._services = services
         self._orphans: dict[UUID, Orphan] = {}
         self._stop = threading.Event()
@@ -54,6 +74,18 @@ class Recovery:
         """Work that nobody has taken up by the end."""
         return len(self._orphans)
 
+    def figures(self, *, most_seconds: float) -> dict[str, dict[str, float]]:
+        """By kind: how many were orphaned, and for how long; how many for longer than `most_seconds`."""
+        return {
+            kind: {
+                "orphans": len(seconds),
+                "median_seconds": round(statistics.median(seconds), 1),
+                "slowest_seconds": round(max(seconds), 1),
+                "too_late": sum(one > most_seconds for one in seconds),
+            }
+            for kind, seconds in sorted(self.seconds.items())
+        }
+
     def _run(self) -> None:
         while not self._stop.wait(LOOK_EVERY_SECONDS):
             try:
@@ -62,21 +94,25 @@ class Recovery:
                 continue
 
     def _look(self, now: float) -> None:
-        held = self._held()
+        begun = dict(self._begun())
         for work, orphan in list(self._orphans.items()):
-            if work not in held or held[work][0] != orphan.token:
-                self.seconds.append(now - orphan.since)
+            holding = begun.get(work)
+            if holding is None or (holding.token != orphan.holding.token and not holding.is_orphaned):
+                self.seconds[orphan.holding.kind].append(now - orphan.since)
                 del self._orphans[work]
-        for work, (token, owner) in held.items():
-            if work not in self._orphans and not psutil.pid_exists(int(owner.rpartition(":")[2])):
-                self._orphans[work] = Orphan(token, now)
+        for work, holding in begun.items():
+            if work not in self._orphans and holding.is_orphaned:
+                self._orphans[work] = Orphan(holding, now)
 
-    def _held(self) -> dict[UUID, tuple[UUID, str]]:
-        found: dict[UUID, tuple[UUID, str]] = {}
+    def _begun(self) -> Iterator[tuple[UUID, Holding]]:
+        fetching = (Crawl.status.in_(RUNNING), Crawl.scraped_at.is_(None), Crawl.attempts > 0)
+        begun = (PageVersion.state == "waiting", PageVersion.lease_token.is_not(None))
         with self._services.database.read() as session:
-            for table in (Crawl, PageVersion):
-                statement = select(table.id, table.lease_token, table.lease_owner)
-                for work, token, owner in session.execute(statement.where(table.lease_token.is_not(None))):
-                    if token is not None and owner is not None:
-                        found[work] = token, owner
-        return found
+            for work, token, owner in session.execute(_leases(Crawl).where(*fetching)):
+                yield work, Holding(token, owner, SPIDER if owner is None else CRAWL)
+            for work, token, owner in session.execute(_leases(PageVersion).where(*begun)):
+                yield work, Holding(token, owner, PAGE)
+
+
+def _leases(table: type[Crawl | PageVersion]) -> Select[UUID, UUID | None, str | None]:
+    return select(table.id, table.lease_token, table.lease_owner)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import statistics
 import threading
 import time
 from contextlib import contextmanager, suppress
@@ -78,7 +77,8 @@ def kills(deployment: Deployment, crawl: CrawlJob, random: Random, *, every: flo
         "kills": dict(killed),
         "status": job.status,
         "attempts": ended.attempts,
-        **_recovered(recovery),
+        "still_orphaned": recovery.still_orphaned,
+        "recovered": recovery.figures(most_seconds=LEASE_SECONDS + 5),
     }
 
 
@@ -162,17 +162,6 @@ def _without_host(known: Knowledge) -> tuple[object, object]:
     pages = {url.partition("//")[2].partition("/")[2]: state for url, state in known.pages.items()}
     chunks = sorted((url.partition("//")[2].partition("/")[2], *rest) for (url, *rest) in known.chunks.elements())
     return pages, chunks
-
-
-def _recovered(recovery: Recovery) -> Figures:
-    seconds = sorted(recovery.seconds)
-    return {
-        "orphans": len(seconds),
-        "still_orphaned": recovery.still_orphaned,
-        "recovered_median_seconds": round(statistics.median(seconds), 1) if seconds else None,
-        "recovered_slowest_seconds": round(seconds[-1], 1) if seconds else None,
-        "later_than_lease_and_5": sum(one > LEASE_SECONDS + 5 for one in seconds),
-    }
 
 
 def _kill_one(deployment: Deployment, random: Random) -> str:

@@ -112,16 +112,19 @@ class Knowledge:
         """The ledger of a crawl, for a new holder."""
         claim = self.services.crawls.claim(crawl_id, owner="spider")
         assert claim is not None
-        ledger = DatabaseLedger(
+        return self.ledger(claim, scope=scope), claim
+
+    def ledger(self, claim: CrawlClaim, *, scope: OrgScope | None = None) -> DatabaseLedger:
+        """The rows of a crawl, for whoever holds it."""
+        return DatabaseLedger(
             self.services.database,
             self.settings,
             self.hints,
             self.clock,
-            crawl_id=crawl_id,
+            crawl_id=claim.crawl_id,
             scope=scope or self.org,
             token=claim.token,
         )
-        return ledger, claim
 
     def crawl(
         self, site: Mapping[str, Answer], *, scope: OrgScope | None = None, page_limit: int = 100, index: bool = True

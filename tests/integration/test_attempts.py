@@ -96,6 +96,32 @@ def test_a_url_that_had_bad_luck_with_its_host_is_not_taken_for_poison(knowledge
     assert knowledge.services.pages.why(at("/"), scope=knowledge.org).reason == Reason.SYNCED
 
 
+def test_a_url_that_spiders_die_with_is_asked_for_alone(knowledge: Knowledge) -> None:
+    """After two deaths nobody knows which of several it was: one at a time is in hand, and the others are spared."""
+    ledger, claim = knowledge.start(knowledge.add_site())
+    walk(ledger, SHOP, knowledge.clock, most=1)
+    for _ in range(2):
+        together = {url.url_key for url in ledger.take(3)}
+        knowledge.services.crawls.release(claim, burn=True, detail="killed")
+        ledger, claim = knowledge.hold(claim.crawl_id)
+
+    (first,) = ledger.take(8)
+    beside = ledger.take(8)
+    knowledge.services.crawls.release(claim, burn=True, detail="killed")
+    ledger, claim = knowledge.hold(claim.crawl_id)
+    walk(ledger, SHOP, knowledge.clock)
+    knowledge.index()
+
+    job = knowledge.services.crawls.job(claim.crawl_id, scope=knowledge.org)
+    assert len(together) == 3
+    assert first.url_key in together
+    assert beside == []
+    with knowledge.services.database.read() as session:
+        entries = frontier.by_key(session, claim.crawl_id, sorted(together))
+    assert sorted(entry.deaths for entry in entries.values()) == [2, 2, 3]
+    assert (job.status, job.new_pages, job.failed_pages) == (CrawlStatus.COMPLETED, len(SHOP), 0)
+
+
 def test_pages_of_a_worker_that_vanished_come_before_new_ones(knowledge: Knowledge) -> None:
     """They are taken up as soon as its lease is over, one by one, so that one that killed it is found out."""
     knowledge.crawl(SHOP, index=False)

@@ -40,6 +40,7 @@ class OneCrawl:
     away: bool = False
     renewed: threading.Event = field(default_factory=threading.Event)
     released: list[tuple[bool, str | None]] = field(default_factory=list)
+    is_wanted_soon: bool = False
 
     def claim_in_turn(self, hinted: UUID, *, owner: str) -> CrawlClaim | None:
         """Hold the crawl, once."""
@@ -57,10 +58,10 @@ class OneCrawl:
         if not self.is_held:
             raise LeaseLost(crawl=claim.crawl_id)
 
-    def release(self, claim: CrawlClaim, *, burn: bool, detail: str | None = None) -> None:
+    def release(self, claim: CrawlClaim, *, burn: bool, detail: str | None = None, soon: bool = False) -> None:
         """Give it back."""
         del claim
-        self.is_held = False
+        self.is_held, self.is_wanted_soon = False, soon
         self.released.append((burn, detail))
 
 
@@ -160,7 +161,7 @@ def test_a_watch_that_fails_leaves_no_spider(tmp_path: Path) -> None:
 def test_a_worker_that_stops_gives_its_crawls_back_unharmed(
     beside: ThreadPoolExecutor, code: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A rolling restart is no attempt, whether the spider ends by itself or has to be killed."""
+    """A rolling restart is no attempt, whether the spider ends by itself or is killed, and another worker goes on."""
     monkeypatch.setattr(spider_process, "GRACE_SECONDS", 0.3)
     crawls = OneCrawl()
     watch = beside.submit(_run, crawls, code)
@@ -170,6 +171,7 @@ def test_a_worker_that_stops_gives_its_crawls_back_unharmed(
     watch.result(timeout=60)
 
     assert crawls.released == [(False, None)]
+    assert crawls.is_wanted_soon
 
 
 def test_a_crawl_begun_while_the_worker_stops_is_given_back() -> None:
