@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
 from anyio.to_thread import current_default_thread_limiter
 from fastapi import APIRouter, Depends, FastAPI
+from fastapi.responses import HTMLResponse, RedirectResponse
 from starlette.types import Message, Scope
 
 from pipeline.api import failures
@@ -17,6 +19,7 @@ from pipeline.api.caller import Callers
 from pipeline.api.document import describe
 from pipeline.api.limits import Allowances, limited
 from pipeline.api.models.errors import ErrorBody
+from pipeline.api.page import POLICY, render
 from pipeline.api.requests import Requests
 from pipeline.api.routes import crawls, operations, organisation, pages, partner, retrieval, training, webhooks
 from pipeline.api.watch import DatabaseWatch
@@ -88,6 +91,13 @@ async def _bounded(app: FastAPI) -> AsyncIterator[None]:
         watching.cancel()
 
 
+def _add_page(app: FastAPI) -> None:
+    """Serve the document as a page at `/docs`, made when somebody first looks, and lead whoever asks for `/` there."""
+    page = cache(lambda: HTMLResponse(render(app.openapi()), headers={"Content-Security-Policy": POLICY}))
+    app.add_api_route("/docs", page, include_in_schema=False, response_class=HTMLResponse)
+    app.add_api_route("/", lambda: RedirectResponse("docs"), include_in_schema=False, response_class=RedirectResponse)
+
+
 def create_app(services: Services) -> FastAPI:
     """The app on these services. It opens nothing itself, and leaves them open."""
     app = FastAPI(
@@ -95,7 +105,7 @@ def create_app(services: Services) -> FastAPI:
         summary="Reads a website, keeps what it learned current, and briefs an AI support agent.",
         version=version("sitewise"),
         openapi_url="/openapi.json",
-        docs_url="/docs",
+        docs_url=None,  # FastAPI's own loads its scripts from elsewhere: without an internet it is blank
         redoc_url=None,
         lifespan=_bounded,
         responses=FAILURES,
@@ -113,5 +123,6 @@ def create_app(services: Services) -> FastAPI:
     for router in OPEN_ROUTERS:
         app.include_router(router)
     describe(app)
+    _add_page(app)
     app.add_middleware(Requests, watch=app.state.watch)
     return app

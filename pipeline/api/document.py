@@ -28,7 +28,7 @@ Every path is served under `/v1`, too.
 """
 
 CODES = {
-    400: ("invalid_json", "The body is not JSON. Send a JSON object, in UTF-8."),
+    400: ("invalid_json", "The body is not JSON. Send a JSON object, in UTF-8, with `Content-Type: application/json`."),
     401: ("key_refused", "This API key is not valid (problem: there is none)."),
     403: ("scope_missing", "This API key may not do this (needed: crawl:write)."),
     404: ("datasource_not_found", "The org has no such datasource (datasource: 0b5f…)."),

@@ -149,9 +149,10 @@ async def _on_sitewise_error(request: Request, error: Exception) -> Response:
 async def _on_invalid_request(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
     problems = error.errors()
-    if any(problem["type"] == "json_invalid" for problem in problems):
+    if any(problem["type"] == "json_invalid" or isinstance(problem.get("input"), bytes) for problem in problems):
         request.state.code = "invalid_json"
-        return answer(400, "invalid_json", "The body is not JSON. Send a JSON object, in UTF-8.")
+        told = "The body is not JSON. Send a JSON object, in UTF-8, with `Content-Type: application/json`."
+        return answer(400, "invalid_json", told)
     request.state.code = "invalid_request"
     details = [
         Detail(
@@ -174,4 +175,7 @@ async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
     code = BY_STATUS.get(error.status_code, "http_error")
     request.state.code = code
-    return answer(error.status_code, code, f"{error.detail}.", headers=error.headers)
+    told = f"{error.detail}."
+    if error.status_code in {HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED}:
+        told = f"Nothing here answers {request.method} {request.url.path[:GIVEN_LIMIT]}. /docs shows what does."
+    return answer(error.status_code, code, told, headers=error.headers)

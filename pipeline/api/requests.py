@@ -29,7 +29,7 @@ ACCEPTABLE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 QUIET = {"/healthz", "/readyz"}
 """Asked every few seconds by whoever watches: told of only when something is wrong."""
 
-NEEDS_NO_DATABASE = {"/healthz", "/readyz", "/openapi.json", "/docs"}
+NEEDS_NO_DATABASE = {"/healthz", "/readyz", "/openapi.json", "/docs", "/"}
 
 METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 """Counted by name; whoever makes up others makes no series of them."""

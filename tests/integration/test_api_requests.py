@@ -132,7 +132,34 @@ def test_the_document_is_openapi_3_1_and_shown(lab: ApiLab) -> None:
     assert document["openapi"].startswith("3.1")
     assert len({operation["operationId"] for operation in operations}) == len(operations)
     assert all("summary" in operation for operation in operations)
-    assert lab.anyone.get("/docs").status_code == 200
+
+
+def test_whoever_comes_with_a_browser_is_shown_the_page(lab: ApiLab) -> None:
+    """The root leads to it, and the browser is told to load nothing for it."""
+    came = lab.anyone.get("/", follow_redirects=True)
+
+    assert came.url.path == "/docs"
+    assert came.headers["Content-Type"] == "text/html; charset=utf-8"
+    assert "default-src 'none'" in came.headers["Content-Security-Policy"]
+    assert "<h1>Sitewise API</h1>" in came.text
+
+
+def test_a_path_that_is_not_there_leads_to_the_page(lab: ApiLab) -> None:
+    """Whoever mistyped it is told what was asked, and where to look."""
+    told = [lab.partner.get("/nowhere").json()["message"], lab.partner.put("/healthz").json()["message"]]
+
+    assert told == [
+        f"Nothing here answers {asked}. /docs shows what does." for asked in ("GET /nowhere", "PUT /healthz")
+    ]
+
+
+def test_a_body_that_is_not_sent_as_json_is_told_how(lab: ApiLab) -> None:
+    """As curl sends it with `--data` alone."""
+    sent = {"Content-Type": "application/x-www-form-urlencoded"}
+    answer = lab.partner.post(ORGS, content=b'{"name": "x"}', headers=sent)
+
+    assert answer.status_code == 400
+    assert "Content-Type: application/json" in answer.json()["message"]
 
 
 def test_readiness_names_each_part(lab: ApiLab) -> None:
