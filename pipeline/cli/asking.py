@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
@@ -221,18 +221,29 @@ def excerpt(lines: Sequence[str], near: str, count: int | None) -> list[str]:
     """So many lines in a row, those nearest to `near`; where more follow, an ellipsis."""
     if count is None or len(lines) <= count:
         return list(lines)
-    words = _stems(near)
     starts = range(len(lines) - count + 1)
-    start = max(starts, key=lambda at: (_nearness(" ".join(lines[at : at + count]), words), -at)) if words else 0
+    nearness = _nearness(lines, _stems(near))
+    start = max(starts, key=lambda at: (nearness(lines[at : at + count]), -at))
     chosen = list(lines[start : start + count])
     if start + count < len(lines):
         chosen[-1] += " …"
     return chosen
 
 
-def _nearness(text: str, words: set[str]) -> int:
-    """Words shared with a question; a figure counts as one, because most questions want one."""
-    return len(words & _stems(text)) + any(letter.isdigit() for letter in text)
+def _nearness(lines: Sequence[str], words: set[str]) -> Callable[[Sequence[str]], float]:
+    """How near some of the lines are to a question: by its words in them, those the most that few lines have.
+
+    A figure beside such a word counts as one that a single line has, because most questions want one.
+    """
+    shared = [words & _stems(line) for line in lines]
+    weight = {word: 1 / sum(word in found for found in shared) for word in set().union(*shared)}
+
+    def nearness(part: Sequence[str]) -> float:
+        found = [words & _stems(line) for line in part]
+        tells = any(any(map(str.isdigit, line)) and here for line, here in zip(part, found, strict=True))
+        return sum(weight[word] for word in set().union(*found)) + tells
+
+    return nearness
 
 
 def _stems(text: str) -> set[str]:

@@ -161,6 +161,15 @@ def test_a_briefing_is_shown_with_its_sources(capfd: pytest.CaptureFixture[str])
     assert "| 45 days | nothing |" in out
 
 
+def test_an_excerpt_is_where_the_rare_word_of_a_question_stands() -> None:
+    """A code that one line has says more than words that many lines have."""
+    lines = ["The light blinks red.", "Red and blinks again.", "It blinks red.", "E-30: the mast.", "E-31: the clock."]
+
+    chosen = asking.excerpt(lines, "The light blinks red and says E-31", 1)
+
+    assert chosen == ["E-31: the clock."]
+
+
 def test_an_excerpt_is_taken_where_the_question_points(capfd: pytest.CaptureFixture[str]) -> None:
     """Of a long passage, the lines that share words with the question, and a figure, are shown."""
     asking.show_excerpt(briefing(), "How many days do I have?", passages=1, lines=1)
