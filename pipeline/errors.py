@@ -116,9 +116,9 @@ class InvalidUrl(InvalidInput):
 
 
 class AddressRefused(InvalidInput):
-    """This address is not on the public internet, so Sitewise does not connect to it."""
+    """Sitewise does not connect to this address."""
 
-    remedy = "For an intranet or a test, list its network in SITEWISE_CRAWL__ALLOWED_ADDRESSES."
+    remedy = "For an intranet or a test, list its network in SITEWISE_CRAWL__ALLOWED_ADDRESSES; then any port will do."
 
 
 class InvalidPattern(InvalidInput):

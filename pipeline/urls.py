@@ -156,7 +156,7 @@ def _canonical(text: str) -> str:
 def _read(text: str) -> UrlParts:
     match = _SPLIT.fullmatch(text)
     if match is None:
-        raise InvalidUrl(url=text, problem="no scheme")
+        raise InvalidUrl(url=text, problem=f"no scheme, as in https://{text.lstrip('/')[:80]}")
     scheme = match["scheme"].lower()
     if scheme not in DEFAULT_PORTS:
         raise InvalidUrl(url=text, problem=f"the scheme {scheme} is not http or https")

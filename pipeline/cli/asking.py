@@ -27,10 +27,14 @@ def ask(
     *,
     before: Annotated[
         list[str] | None,
-        typer.Option(help="What was said before, oldest first, the customer and the agent in turn; repeatable."),
+        typer.Option(
+            metavar="TEXT", help="What was said before, oldest first, the customer and the agent in turn; repeatable."
+        ),
     ] = None,
     channel: Annotated[str | None, typer.Option(help="Where the customer writes, such as web or email.")] = None,
-    segment: Annotated[list[str] | None, typer.Option(help="A segment the customer is in; repeatable.")] = None,
+    segment: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A segment the customer is in; repeatable.")
+    ] = None,
     language: Annotated[str | None, typer.Option(help="The customer's language [default: told from the text].")] = None,
     under: Annotated[str | None, typer.Option(help="Only pages whose URL begins so.")] = None,
     top_k: Annotated[int | None, typer.Option(help="Passages at most [default: 8].", show_default=False)] = None,
@@ -65,7 +69,10 @@ def briefing(
     why: Annotated[bool, typer.Option("--why", help="Show why each scenario and passage was in, or was not.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the briefing as JSON, with its trace.")] = False,
 ) -> None:
-    """Show a briefing again as it was given, whatever became of its pages."""
+    """Show a briefing again as it was given.
+
+    Whatever became of its pages since.
+    """
     with opened() as (services, scope):
         stored = services.briefings.get(id_of(briefing_id), scope=scope)
     if as_json:

@@ -32,7 +32,7 @@ class _Group(TyperGroup):
 
 
 evaluate_app = typer.Typer(
-    cls=_Group, help="Ask golden questions and score the answers: `sitewise evaluate [FILE]`, or one of these."
+    cls=_Group, help="Ask golden questions and score the answers.\n\nUse `sitewise evaluate [FILE]`, or one of these."
 )
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -49,7 +49,10 @@ def run(
     form: Form = None,
     as_json: Json = False,
 ) -> None:
-    """Ask the stored questions, or a file's, and compare with what they scored before (the default)."""
+    """Ask the stored questions, or a file's.
+
+    Compare with what they scored before. This is the default.
+    """
     from pipeline.services.evaluation_page import render  # noqa: PLC0415 - nothing is loaded to show help
     from pipeline.services.golden_files import read  # noqa: PLC0415 - as above
 
@@ -75,19 +78,24 @@ def add(
     question: Annotated[str, typer.Argument(help="What a customer asks.")],
     *,
     url: Annotated[
-        list[str] | None, typer.Option(help="A page that answers it; repeatable.", show_default=False)
+        list[str] | None, typer.Option(metavar="URL", help="A page that answers it; repeatable.", show_default=False)
     ] = None,
     text: Annotated[
-        list[str] | None, typer.Option(help="Words that a passage must have; repeatable.", show_default=False)
+        list[str] | None,
+        typer.Option(metavar="WORDS", help="Words that a passage must have; repeatable.", show_default=False),
     ] = None,
     scenario: Annotated[str | None, typer.Option(metavar="TITLE", help="The scenario that must fire.")] = None,
     no_answer: Annotated[bool, typer.Option("--no-answer", help="The website must not seem to answer it.")] = False,
     before: Annotated[
-        list[str] | None, typer.Option(help="What was said before, as for `ask`; repeatable.", show_default=False)
+        list[str] | None,
+        typer.Option(metavar="TEXT", help="What was said before, as for `ask`; repeatable.", show_default=False),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Store a question with what a good answer has; for one that is there, replace that."""
+    """Store a question with what a good answer has.
+
+    For a question that is there, replace that.
+    """
     from pipeline.retrieval.scoring import Expected  # noqa: PLC0415 - as above
     from pipeline.services.golden_files import NewGolden  # noqa: PLC0415 - as above
 
@@ -108,7 +116,10 @@ def import_file(
     replace: Annotated[bool, typer.Option("--replace", help="Remove stored questions that it does not have.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Store a file's questions: fields question, urls, texts, scenario, no_answer, before."""
+    """Store a file's questions.
+
+    Fields: question, urls, texts, scenario, no_answer, before.
+    """
     from pipeline.services.golden_files import read  # noqa: PLC0415 - as above
 
     questions = read(read_file(file), form or form_of(file))

@@ -47,7 +47,10 @@ def history(
 def rollback(
     url: Url, version: Annotated[int, typer.Argument(min=1, help="A number that `page history` shows.")]
 ) -> None:
-    """Answer with an earlier version of a page, until its website says something new."""
+    """Answer with an earlier version of a page.
+
+    Until its website says something new.
+    """
     with opened_with_store() as (services, scope):
         told = services.history.roll_back_page(url, version, scope=scope)
     say_rolled_back(told)

@@ -115,7 +115,10 @@ def list_pages(
 
 @page_app.command("show")
 def show_page(url: Annotated[str, typer.Argument(help="A page's URL or id.")], *, as_json: Json = False) -> None:
-    """Show one page: its text, its versions, and what was kept out of the text."""
+    """Show one page: its text and its versions.
+
+    And what was kept out of the text.
+    """
     with opened() as (services, scope):
         detail = services.pages.show(url, scope=scope)
     if as_json:

@@ -23,7 +23,10 @@ MINUTE, HOUR, DAY = 60, 3_600, 86_400
 
 
 def workers(*, as_json: Json = False) -> None:
-    """List the processes that work, what each does, and when it last took something."""
+    """List the processes that work.
+
+    What each does, and when it last took something.
+    """
     with opened() as (services, _):
         found = services.operations.list_workers()
     if as_json:

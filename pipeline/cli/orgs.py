@@ -44,7 +44,10 @@ def erase(
     *,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask again: there is no way back.")] = False,
 ) -> None:
-    """Forget an org: its pages, texts, vectors, training, questions and keys, to the last byte."""
+    """Forget an org, to the last byte.
+
+    Its pages, texts, vectors, training, questions and keys.
+    """
     with opened_with_store() as (services, _):
         scope = _scope(services, name)
         if not yes and not typer.confirm(f"Erase {name} with all it has? There is no way back.", err=True):

@@ -58,7 +58,10 @@ def list_all(*, as_json: Json = False) -> None:
 
 @partner_app.command("deactivate")
 def deactivate(partner: PartnerId) -> None:
-    """Refuse a partner's keys and those of its orgs, within a second; nothing is deleted."""
+    """Refuse a partner's keys and those of its orgs.
+
+    Within a second. Nothing is deleted.
+    """
     _set_status(partner, "inactive")
 
 
@@ -71,7 +74,9 @@ def activate(partner: PartnerId) -> None:
 @partner_app.command("limits")
 def limits(
     org_id: Annotated[UUID, typer.Argument(help="The org, of whichever partner.")],
-    values: Annotated[list[str], typer.Argument(help="Such as datasources=500; datasources= takes it away.")],
+    values: Annotated[
+        list[str], typer.Argument(metavar="NAME=NUMBER...", help="Such as datasources=500; datasources= takes it away.")
+    ],
     *,
     as_json: Json = False,
 ) -> None:
@@ -94,7 +99,9 @@ def create_key(
     name: Annotated[str, typer.Argument(help="What people call it.")],
     *,
     partner: OfPartner = None,
-    scope: Annotated[list[str] | None, typer.Option(help="What it may do; repeat it. Without: everything.")] = None,
+    scope: Annotated[
+        list[str] | None, typer.Option(metavar="SCOPE", help="What it may do; repeat it. Without: everything.")
+    ] = None,
     expires: Annotated[datetime | None, typer.Option(help="From when on it is refused (UTC).")] = None,
     as_json: Json = False,
 ) -> None:
@@ -120,7 +127,10 @@ def create_key(
 
 @key_app.command("list")
 def list_keys(*, partner: OfPartner = None, as_json: Json = False) -> None:
-    """List keys: how each ends, when it was used last, and whether it is revoked."""
+    """List keys.
+
+    How each ends, when it was used last, and whether it is revoked.
+    """
     with opened() as (services, org):
         if partner is not None:
             found = services.keys.list_of_partner(partner)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from pipeline.services.rereading import Rereading
 
 rederive_app = typer.Typer(
-    help="Make texts anew from stored pages, where another version of Sitewise made them; nothing is fetched.",
+    help="Make texts anew from stored pages.\n\nOf those that another version of Sitewise made; nothing is fetched.",
     no_args_is_help=True,
 )
 
@@ -22,7 +22,10 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 @rederive_app.command("start")
 def start(*, as_json: Json = False) -> None:
-    """Let workers read the org's stored pages again, in the background; old texts answer until the new are whole."""
+    """Let workers read the org's stored pages again.
+
+    In the background. Old texts answer until the new are whole.
+    """
     with opened() as (services, scope):
         _print(services.rereading.start(scope=scope), as_json=as_json)
 

@@ -60,7 +60,9 @@ def up(*, port: Port = None, host: Host = None) -> None:
 
 
 def serve(*, port: Port = None, host: Host = None) -> NoReturn:
-    """Serve the HTTP API alone, beside workers that run elsewhere, until Ctrl-C.
+    """Serve the HTTP API alone, until Ctrl-C.
+
+    Workers run elsewhere.
 
     Exit status: 0 when told to end, 1 failure.
     """

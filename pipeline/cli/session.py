@@ -48,6 +48,10 @@ class Chosen:
 
         if not self.key:
             raise InvalidInput(option="--key", needed="an org key: --key or SITEWISE_KEY")
+        if not self.server.startswith(("http://", "https://")):
+            raise InvalidInput(
+                option="--server", given=self.server, allowed="an address such as https://sitewise.example"
+            )
         return Client(self.server, self.key)
 
     def settings(self) -> Settings:

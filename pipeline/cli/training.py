@@ -38,7 +38,10 @@ def add(
         list[str] | None, typer.Option(metavar="TEXT", help="A way a customer may ask; repeat.", show_default=False)
     ] = None,
     channel: Annotated[
-        list[Channel] | None, typer.Option(help="Only on this channel; repeat.", show_default=False)
+        list[Channel] | None,
+        typer.Option(
+            metavar="CHANNEL", help="Only on this channel: " + ", ".join(Channel) + ". Repeat.", show_default=False
+        ),
     ] = None,
     segment: Annotated[
         list[str] | None,
@@ -133,7 +136,10 @@ def roll_back(
     *,
     as_json: Json = False,
 ) -> None:
-    """Fill a scenario's draft with an old version; what is in use stays until you publish."""
+    """Fill a scenario's draft with an old version.
+
+    What is in use stays until you publish.
+    """
     with opened() as (services, scope):
         view = services.training.roll_back(scenario, version, scope=scope)
     if as_json:

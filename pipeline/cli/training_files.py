@@ -53,7 +53,10 @@ def import_file(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Make scenarios what a file says; importing it twice is the same as once."""
+    """Make scenarios what a file says.
+
+    Importing it twice is the same as once.
+    """
     text = read_file(file)
     with opened(makes_org=True) as (services, scope):
         report = services.exchange.import_file(
@@ -77,7 +80,10 @@ def lint(
     sure: Annotated[float, typer.Option(min=0, max=1, help="Only what is at least so sure, from 0 to 1.")] = 0.0,
     as_json: Json = False,
 ) -> None:
-    """Look for triggers in each other's way, scenarios that never fire, doubles and contradictions."""
+    """Look for what is in its own way.
+
+    Triggers that shadow each other, scenarios that never fire, doubles and contradictions.
+    """
     with opened_with_store() as (services, scope):
         report = services.lint.lint(scope=scope)
     found = [finding for finding in report.findings if finding.confidence >= sure]

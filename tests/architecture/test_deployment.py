@@ -119,7 +119,7 @@ def test_every_queue_has_a_worker_everywhere() -> None:
 def test_every_setting_in_the_files_exists() -> None:
     """As the reference has it."""
     reference = set(re.findall(r"`(SITEWISE_[A-Z_]+)`", render()))
-    elsewhere = {"SITEWISE_TEST_POSTGRES_URL", "SITEWISE_EVAL_DATA"}
+    elsewhere = {"SITEWISE_TEST_POSTGRES_URL", "SITEWISE_EVAL_DATA", "SITEWISE_SERVER", "SITEWISE_KEY"}
 
     assert len(settings()) > 10
     assert settings() - reference - elsewhere == set()
