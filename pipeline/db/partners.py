@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import Text, select
+from sqlalchemy import Text, bindparam, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pipeline.db.base import Base
 from pipeline.db.orgs import Org
-from pipeline.errors import PartnerNotFound
+from pipeline.errors import OrgNotFound, PartnerNotFound
 
 ACTIVE, INACTIVE = "active", "inactive"
 
@@ -51,6 +51,26 @@ def find(session: Session, name: str) -> Partner | None:
 def listing(session: Session) -> list[Partner]:
     """Every partner, by name."""
     return list(session.scalars(select(Partner).order_by(Partner.name)))
+
+
+_ANSWERS_BY = (
+    select(Org.erased_at, Org.ai_instructions, Partner.default_instructions)
+    .outerjoin(Partner, Partner.id == Org.partner_id)
+    .where(Org.id == bindparam("org_id"))
+)
+"""Built once, as every answer reads it."""
+
+
+def answers_by(session: Session, org_id: UUID) -> str:
+    """The `instructions` of an org, in one read.
+
+    Raises:
+        OrgNotFound: If there is none.
+    """
+    row = session.execute(_ANSWERS_BY, {"org_id": org_id}).one_or_none()
+    if row is None or row[0] is not None:
+        raise OrgNotFound(org=org_id)
+    return row[1] or row[2] or ""
 
 
 def instructions(session: Session, org: Org) -> str:

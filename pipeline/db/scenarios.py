@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, LargeBinary, Select, Text, UniqueConstraint, event, func, or_, select
+from sqlalchemy import ForeignKey, LargeBinary, Select, Text, UniqueConstraint, bindparam, event, func, or_, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pipeline.db.base import Base
@@ -217,18 +217,46 @@ def version(session: Session, scenario_id: UUID, number: int) -> ScenarioVersion
     return found
 
 
+_PUBLISHED: Select[*tuple[Any, ...]] = (
+    select(
+        Scenario.id,
+        Scenario.type,
+        ScenarioVersion.id,
+        ScenarioVersion.number,
+        ScenarioVersion.title,
+        ScenarioVersion.content,
+        ScenarioVersion.triggers,
+        Scenario.priority,
+        Scenario.restricted_to_channels,
+        Scenario.restricted_to_segments,
+        Scenario.start_time,
+        Scenario.end_time,
+    )
+    .join(
+        ScenarioVersion,
+        (ScenarioVersion.scenario_id == Scenario.id) & (ScenarioVersion.number == Scenario.current_version),
+    )
+    .where(Scenario.org_id == bindparam("org_id"), Scenario.is_draft.is_(False))
+    .order_by(Scenario.priority.desc(), Scenario.created_at, Scenario.id)
+)
+"""Every scenario in the words of its current version. Built once, as every answer reads it."""
+
+_DRAFTS = (
+    select(Scenario.id, Scenario.title, Scenario.type)
+    .where(Scenario.org_id == bindparam("org_id"), Scenario.is_draft)
+    .order_by(Scenario.created_at, Scenario.id)
+)
+
+
 def published(session: Session, *, org_id: UUID, kind: ScenarioType | None = None) -> list[ActiveScenario]:
     """What the org has published, in force or not, strongest priority first, then oldest: always the same order."""
-    statement = _current().where(Scenario.org_id == org_id, Scenario.is_draft.is_(False))
-    if kind is not None:
-        statement = statement.where(Scenario.type == kind)
-    return [ActiveScenario(*row) for row in session.execute(statement)]
+    statement = _PUBLISHED if kind is None else _PUBLISHED.where(Scenario.type == kind)
+    return [ActiveScenario(*row) for row in session.execute(statement, {"org_id": org_id})]
 
 
 def drafts(session: Session, *, org_id: UUID) -> list[tuple[UUID, str, str]]:
     """Id, title and type of the org's scenarios that are drafts, oldest first."""
-    statement = select(Scenario.id, Scenario.title, Scenario.type).where(Scenario.org_id == org_id, Scenario.is_draft)
-    return [(row[0], row[1], row[2]) for row in session.execute(statement.order_by(Scenario.created_at, Scenario.id))]
+    return [(row[0], row[1], row[2]) for row in session.execute(_DRAFTS, {"org_id": org_id})]
 
 
 def active(
@@ -240,31 +268,6 @@ def active(
         for scenario in published(session, org_id=org_id)
         if scenario.is_in_force(now) and scenario.reaches(channel=channel, segments=segments)
     ]
-
-
-def _current() -> Select[*tuple[Any, ...]]:
-    """Every scenario that was ever published, in the words of its current version."""
-    return (
-        select(
-            Scenario.id,
-            Scenario.type,
-            ScenarioVersion.id,
-            ScenarioVersion.number,
-            ScenarioVersion.title,
-            ScenarioVersion.content,
-            ScenarioVersion.triggers,
-            Scenario.priority,
-            Scenario.restricted_to_channels,
-            Scenario.restricted_to_segments,
-            Scenario.start_time,
-            Scenario.end_time,
-        )
-        .join(
-            ScenarioVersion,
-            (ScenarioVersion.scenario_id == Scenario.id) & (ScenarioVersion.number == Scenario.current_version),
-        )
-        .order_by(Scenario.priority.desc(), Scenario.created_at, Scenario.id)
-    )
 
 
 def _any_contains(texts: Sequence[Any], words: str) -> Any:  # noqa: ANN401 - columns of two kinds

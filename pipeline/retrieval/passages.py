@@ -104,12 +104,14 @@ def choose(
     on_page: dict[UUID, list[Run]] = defaultdict(list)
     fates: dict[UUID, Fate] = {}
     joined: dict[UUID, UUID] = {}
+    filled = 0
     for hit in ranked:
         chunk = live[hit.id]
         host = urlsplit(chunk.url).netloc
         run = _continued(on_page[chunk.page_id], chunk, suspect, join_tokens)
-        if run is not None and sum(one.tokens for one in runs) + chunk.tokens <= room:
+        if run is not None and filled + chunk.tokens <= room:
             run.take(chunk)
+            filled += chunk.tokens
             fates[hit.id], joined[hit.id] = Fate.JOINED, run.hit.id
         elif len(runs) == top_k:
             fates[hit.id] = Fate.BELOW_TOP_K
@@ -122,6 +124,7 @@ def choose(
             of_host[host] += 1
             fates[hit.id] = Fate.CHOSEN
             runs.append(Run(hit, [chunk]))
+            filled += chunk.tokens
             on_page[chunk.page_id].append(runs[-1])
     passages = tuple(_passage(run, INSTRUCTION_LIKE if run.hit.id in suspect else WEBSITE) for run in runs)
     return Choice(passages, fates, joined, tuple(run.tokens for run in runs))

@@ -10,11 +10,11 @@ from uuid import UUID, uuid4
 import numpy as np
 
 from pipeline import metrics
-from pipeline.adapters.embedder.port import Embedder
+from pipeline.adapters.embedder.port import Embedder, QuestionEmbedder
 from pipeline.adapters.embedder.shared import SharedEmbedder
 from pipeline.adapters.qdrant.port import VectorStore
 from pipeline.adapters.qdrant.sparse import Bm25Encoder
-from pipeline.db import chunks, datasources, orgs, pages, partners, scenarios
+from pipeline.db import chunks, datasources, pages, partners, scenarios
 from pipeline.db.chunks import LiveChunk
 from pipeline.db.engine import Database
 from pipeline.db.scenarios import ActiveScenario
@@ -163,8 +163,9 @@ class AnswerService:
     def _brief(self, asked: Asked, *, scope: OrgScope, trace: bool, lacking: frozenset[Part] | None) -> Briefing:
         """The briefing without what is lacking; with None, every part is there and is waited for."""
         embedder = self._model(lacking)
-        vector = None if embedder is None else embedder.encode_query(asked.message)
+        computed = None if embedder is None else embedder.begin_query(asked.message)
         org = self._read(asked, scope=scope, embedder=embedder)
+        vector = None if computed is None else computed()
         sought = self._seek(asked, vector, org.languages, embedder=embedder)
         found = self._find(asked, sought, scope=scope, embedder=embedder, lacking=lacking)
         contact = Contact(self._clock(), asked.channel, asked.segments)
@@ -227,7 +228,7 @@ class AnswerService:
         for opened in (self._store, self._quick_store):
             self._prepare(opened(), embedder)
 
-    def _model(self, lacking: frozenset[Part] | None) -> Embedder | None:
+    def _model(self, lacking: frozenset[Part] | None) -> QuestionEmbedder | None:
         """The model, if it is there; for who cannot wait, one that gives up in time."""
         if lacking is None:
             return self._embedder()
@@ -235,7 +236,7 @@ class AnswerService:
 
     def _read(self, asked: Asked, *, scope: OrgScope, embedder: Embedder | None) -> _Org:
         with self._database.read() as session:
-            org = orgs.get(session, scope.org_id)
+            profile = partners.answers_by(session, scope.org_id)
             if asked.where.datasource_ids:
                 known = [row.id for row in datasources.listing(session, org_id=scope.org_id)]
                 check_datasources(asked.where, known)
@@ -245,7 +246,7 @@ class AnswerService:
             if embedder is not None:
                 matcher = self._matchers.current(session, specific, scope=scope, embedder=embedder)
             return _Org(
-                profile=partners.instructions(session, org),
+                profile=profile,
                 published=published,
                 drafts=scenarios.drafts(session, org_id=scope.org_id),
                 matcher=matcher,

@@ -232,3 +232,28 @@ def test_what_is_closed_refuses(shared: SharedEmbedder, gate: Gate) -> None:
 
     with pytest.raises(EmbedderUnavailable):
         shared.encode_query("two")
+
+
+def test_a_caller_does_something_else_while_its_question_is_computed() -> None:
+    """`begin_query` returns before the model has answered; the vector is there when it is asked for."""
+    model = Gate()
+    shared = SharedEmbedder(lambda: model)
+
+    vector = shared.begin_query("one")
+    model.opened.set()
+
+    assert np.array_equal(vector(), WordEmbedder().encode_query("one"))
+    shared.close()
+
+
+def test_what_was_begun_has_an_end_as_well() -> None:
+    """Patience counts from the beginning."""
+    model = Gate()
+    shared = SharedEmbedder(lambda: model)
+
+    vector = shared.within(timedelta(0)).begin_query("one")
+
+    with pytest.raises(EmbedderUnavailable):
+        vector()
+    model.opened.set()
+    shared.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from pipeline.model import ModelIdentity, Vector
@@ -47,4 +47,12 @@ class Embedder(Protocol):
 
     def encode_queries(self, texts: Sequence[str]) -> Vector:
         """Vectors of many questions, shape `(len(texts), dimension)`, each as `encode_query` gives it."""
+        ...
+
+
+class QuestionEmbedder(Embedder, Protocol):
+    """An `Embedder` that computes while its caller does something else."""
+
+    def begin_query(self, text: str) -> Callable[[], Vector]:
+        """Begin with a question; what is returned waits for its vector."""
         ...

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as NotInTime
@@ -12,7 +13,7 @@ from datetime import timedelta
 
 import numpy as np
 
-from pipeline.adapters.embedder.port import Embedder, Tokenizer
+from pipeline.adapters.embedder.port import Embedder, QuestionEmbedder, Tokenizer
 from pipeline.errors import EmbedderUnavailable
 from pipeline.model import ModelIdentity, Vector
 
@@ -72,7 +73,7 @@ class SharedEmbedder:
         """About how many questions wait to be computed."""
         return self._jobs.qsize()
 
-    def within(self, patience: timedelta) -> Embedder:
+    def within(self, patience: timedelta) -> QuestionEmbedder:
         """The same model for those who cannot wait: what takes longer raises `EmbedderUnavailable`."""
         return _Impatient(self, patience)
 
@@ -82,7 +83,18 @@ class SharedEmbedder:
         Raises:
             EmbedderUnavailable: If too many wait, it was closed, or `patience` came to its end.
         """
-        return self._wait(_Job(text), patience)
+        return self.begin_query(text, patience=patience)()
+
+    def begin_query(self, text: str, *, patience: timedelta | None = None) -> Callable[[], Vector]:
+        """Have a question computed, and go on meanwhile; what is returned waits for its vector when it is called.
+
+        Raises:
+            EmbedderUnavailable: As `encode_query`, at once or when called. `patience` counts from now.
+        """
+        until = None if patience is None else time.monotonic() + patience.total_seconds()
+        job = _Job(text)
+        self._put(job)
+        return lambda: _await(job, until, patience)
 
     def encode_queries(self, texts: Sequence[str], *, patience: timedelta | None = None) -> Vector:
         """Vectors of questions, shape `(len(texts), dimension)`, with others' questions in between."""
@@ -125,6 +137,11 @@ class SharedEmbedder:
         return np.concatenate([self._wait(_Job(None, work(part)), patience) for part in parts])
 
     def _wait(self, job: _Job, patience: timedelta | None) -> Vector:
+        until = None if patience is None else time.monotonic() + patience.total_seconds()
+        self._put(job)
+        return _await(job, until, patience)
+
+    def _put(self, job: _Job) -> None:
         if self._jobs.qsize() >= WAITING:
             raise EmbedderUnavailable(problem="too many questions wait for it")
         with self._lock:
@@ -134,13 +151,6 @@ class SharedEmbedder:
                 self._thread = threading.Thread(target=self._compute, name="embedding", daemon=True)
                 self._thread.start()
             self._jobs.put(job)
-        try:
-            return job.answer.result(None if patience is None else patience.total_seconds())
-        except NotInTime as error:
-            if not job.answer.cancel() and job.answer.done():
-                return job.answer.result()
-            assert patience is not None  # noqa: S101 - only then is there an end to the waiting
-            raise EmbedderUnavailable(problem=f"no answer in {patience.total_seconds():g} s") from error
 
     def _compute(self) -> None:
         """Serve until closed."""
@@ -188,6 +198,10 @@ class _Impatient:
         """The vector of a question, in time."""
         return self._shared.encode_query(text, patience=self._patience)
 
+    def begin_query(self, text: str) -> Callable[[], Vector]:
+        """Have a question computed, and go on meanwhile; in time, counted from now."""
+        return self._shared.begin_query(text, patience=self._patience)
+
     def encode_queries(self, texts: Sequence[str]) -> Vector:
         """Vectors of questions, some at a time, each time in time."""
         return self._shared.encode_queries(texts, patience=self._patience)
@@ -195,6 +209,17 @@ class _Impatient:
     def encode_documents(self, texts: Sequence[str]) -> Vector:
         """Vectors of documents, some at a time, each time in time."""
         return self._shared.encode_documents(texts, patience=self._patience)
+
+
+def _await(job: _Job, until: float | None, patience: timedelta | None) -> Vector:
+    """Its vector, if it comes in time."""
+    try:
+        return job.answer.result(None if until is None else max(until - time.monotonic(), 0.0))
+    except NotInTime as error:
+        if not job.answer.cancel() and job.answer.done():
+            return job.answer.result()
+        assert patience is not None  # noqa: S101 - only then is there an end to the waiting
+        raise EmbedderUnavailable(problem=f"no answer in {patience.total_seconds():g} s") from error
 
 
 def _answer(jobs: Sequence[_Job], model: Embedder) -> None:
