@@ -13,6 +13,7 @@ from pipeline.crawling import HostAsk, HostShare
 from pipeline.errors import LeaseLost
 from pipeline.model import CrawlPlan, CrawlProgress, Discovered, FrontierUrl, Outcome, Reason
 from pipeline.preview import Look, PreviewExample, PreviewPage, PreviewRefusal
+from pipeline.words import count_words
 from spiders.robots import read_robots
 
 EXAMPLES = 3
@@ -233,7 +234,7 @@ class LookLedger:
         if outcome.reason is not None or document is None:
             self._refuse(outcome, outcome.reason or Reason.HTTP_ERROR)
             return
-        page = PreviewPage(outcome.url, document.title, len(document.markdown.split()))
+        page = PreviewPage(outcome.url, document.title, count_words(document.markdown))
         twin = self._texts.get(document.text_hash)
         if twin is not None and (len(twin), twin) <= (len(page.url), page.url):
             self._refuse(replace(outcome, detail=f"says the same as {twin}"), Reason.DUPLICATE_OF)

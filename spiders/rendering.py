@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from pipeline.model import Document
+from pipeline.words import count_words
 from spiders.body import DOCUMENT
 from spiders.fetch import Answer
 
@@ -57,7 +58,7 @@ class Rendering:
             return False
         if self.is_always:
             return True
-        words = len(document.markdown.split())
+        words = count_words(document.markdown)
         is_plea = words < _FEW_WORDS and _ASKS_FOR_SCRIPTS.search(document.markdown) is not None
         return (words < self.minimum_words or is_plea) and _SCRIPT.search(html) is not None
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pipeline.errors import InvalidUrl
 from pipeline.model import Document, Reason
 from pipeline.urls import canonical, site_key, split, url_key
+from pipeline.words import count_words
 
 _SHORT = 150  # words; error pages and login forms say little else
 _LOGIN_PATH = re.compile(
@@ -72,7 +73,7 @@ def judge(
 
 
 def _judge_text(document: Document, html: bytes, minimum_words: int) -> Verdict | None:
-    words = len(document.markdown.split())
+    words = count_words(document.markdown)
     if words < _SHORT and _PASSWORD.search(html):
         return Verdict(Reason.LOGIN_WALL, "asks for a password", follows_links=False)
     if words < _SHORT and _says_not_found(document):

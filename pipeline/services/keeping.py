@@ -26,6 +26,7 @@ from pipeline.services.websites import rules_of
 from pipeline.settings import Settings
 from pipeline.stages.chunk.repeats import arrangement, repeatable
 from pipeline.urls import split, url_key
+from pipeline.words import count_words
 
 GONE = (404, 410)
 TEMPORARY = (Reason.HTTP_ERROR, Reason.TOO_SLOW, Reason.ADDRESS_REFUSED, Reason.REDIRECT_LOOP, Reason.POISON)
@@ -111,7 +112,7 @@ class Keeper:
         page = self._page(entry, url=final_url)
         page.http_status, page.detail, page.missing_since = outcome.http_status, None, None
         page.canonical_url = document.canonical
-        if len(document.markdown.split()) < self._settings.extract.minimum_words:
+        if count_words(document.markdown) < self._settings.extract.minimum_words:
             self._doubt_or_decline(entry, page, Reason.THIN, outcome)
         elif page.live_version is None and self._kept >= self._page_limit:
             self._decline(entry, page, Reason.PAGE_LIMIT)

@@ -32,7 +32,7 @@ MEANINGS = {
     Reason.OFF_SITE: "It is on another site than any datasource.",
     Reason.DEPTH: "It is too many links away from the start page, or its path goes in circles.",
     Reason.PAGE_LIMIT: "The crawl kept as many pages as it may before this one's turn, or its like said nothing new.",
-    Reason.DUPLICATE_OF: "Another page says the same and is kept instead.",
+    Reason.DUPLICATE_OF: "It leads to another address, or says the same as a page there; that one is read instead.",
     Reason.CANONICAL_TO: "It leads to another address, which is kept instead.",
     Reason.THIN: "It has hardly any text.",
     Reason.NOT_HTML: "It is not an HTML page.",

@@ -52,6 +52,8 @@ def judged(
         (replace(PAGE, markdown="# Page not found\n\nSorry, nothing is here at all."), b"", Reason.SOFT_404),
         (replace(PAGE, title="What to do when a file is not found", markdown="word " * 400), b"", None),
         (replace(PAGE, markdown="one two"), b"", Reason.THIN),
+        (replace(PAGE, markdown="# 退货政策\n\n收到商品后三十天内可以免费退货。"), b"", None),
+        (replace(PAGE, markdown="退货政策很简单" * 60), b'<input type="password">', None),
     ],
 )
 def test_a_page_is_kept_or_has_a_reason(document: Document, html: bytes, reason: Reason | None) -> None:

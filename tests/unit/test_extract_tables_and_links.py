@@ -183,6 +183,15 @@ def test_a_link_is_not_to_be_followed_only_if_all_its_places_say_so() -> None:
     )
 
 
+def test_what_frames_show_is_linked() -> None:
+    """A website of frames has its pages in them, and nothing else on the page that lays them out."""
+    page = '<frameset cols="20%,80%"><frame src="menu.html"><frame name="main" src="/main.html#top"></frameset>'
+
+    found = find_links(html.fromstring(page), "https://x.example/shop/")
+
+    assert found == (Link("https://x.example/shop/menu.html"), Link("https://x.example/main.html"))
+
+
 def test_a_page_has_so_many_links_and_no_more() -> None:
     """A page with endless links is a trap: the first ones are kept."""
     page = tree("".join(f'<a href="/{number}">' for number in range(MAX_LINKS + 5)))

@@ -8,6 +8,7 @@ import threading
 import qdrant_edge as edge
 
 from pipeline.model import SparseVector
+from pipeline.words import UNSPACED
 
 STEMMED = {
     "ar": "arabic",
@@ -31,9 +32,6 @@ STEMMED = {
     "tr": "turkish",
 }
 """Languages with a stemmer and stop words, by their ISO 639-1 code."""
-
-UNSPACED = re.compile(r"[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af\uf900-\ufaff]+")
-"""Runs of scripts written without spaces, or (Hangul) with particles joined: Thai, Lao, Burmese, Khmer, CJK."""
 
 DEFAULT = "en"
 MEAN_TERMS = 64

@@ -59,11 +59,11 @@ def _folder(base: str) -> str:
 
 
 def find_links(root: Element, base: str) -> tuple[Link, ...]:
-    """Every link of the page once, in order; `nofollow` only when each of its places says so."""
+    """Every link of the page once, in order, and what its frames show; `nofollow` only when each place says so."""
     followed: dict[str, bool] = {}
     seen: dict[str, str | None] = {}
-    for element in root.iter("a", "area"):
-        href = element.get("href")
+    for element in root.iter("a", "area", "frame"):
+        href = element.get("href") or element.get("src")
         if not href or href[0] == "#":
             continue
         if href not in seen:
