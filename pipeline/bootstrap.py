@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from pipeline.services.limits import LimitService
     from pipeline.services.operations import OperationsService
     from pipeline.services.orders import OrderService
+    from pipeline.services.org_overview import OrgOverviewService
     from pipeline.services.org_settings import OrgSettingService
     from pipeline.services.page_actions import PageActionService
     from pipeline.services.previewing import PreviewService
@@ -214,6 +215,15 @@ class Services(Parts):
 
         return OperationsService(
             self.database, self.settings, self.clock, store=self.store, hints_waiting=self._hints_waiting
+        )
+
+    @cached_property
+    def org_overview(self) -> OrgOverviewService:
+        """How one org's own work stands."""
+        from pipeline.services.org_overview import OrgOverviewService
+
+        return OrgOverviewService(
+            self.database, self.settings.work, self.clock, crawls=self.crawls, schedules=self.schedules
         )
 
     @cached_property

@@ -21,7 +21,18 @@ from pipeline.api.limits import Allowances, limited
 from pipeline.api.models.errors import ErrorBody
 from pipeline.api.page import POLICY, render
 from pipeline.api.requests import Requests
-from pipeline.api.routes import crawls, operations, organisation, pages, partner, retrieval, training, webhooks
+from pipeline.api.routes import (
+    crawls,
+    evaluation,
+    operations,
+    organisation,
+    pages,
+    partner,
+    retrieval,
+    standing,
+    training,
+    webhooks,
+)
 from pipeline.api.watch import DatabaseWatch
 from pipeline.bootstrap import Services
 
@@ -29,8 +40,12 @@ ROUTERS: tuple[APIRouter, ...] = (
     partner.router,
     organisation.router,
     crawls.router,
+    crawls.jobs_router,
     pages.router,
+    pages.everywhere,
+    standing.router,
     training.router,
+    evaluation.router,
     retrieval.router,
     webhooks.router,
 )

@@ -84,6 +84,8 @@ HEADERS = {
 }
 JSON = "application/json"
 OPEN = ("/healthz", "/readyz")
+LOOKED_FOR = ("/pages/find",)
+"""Paths without an id that may find nothing."""
 
 
 def describe(app: FastAPI) -> None:
@@ -134,7 +136,7 @@ def _impossible(path: str, method: str, operation: dict[str, Any]) -> set[int]:
         return none | ({503} if path == OPEN[0] else set())
     if method == "get":
         none |= {409, 413}
-        none |= set() if "{" in path else {404}
+        none |= set() if "{" in path or path in LOOKED_FOR else {404}
     if not operation.get("parameters") and "requestBody" not in operation:
         none |= {422}
     return none

@@ -31,11 +31,9 @@ from pipeline.cli import (
     training_files,
 )
 from pipeline.cli.output import say
+from pipeline.cli.reach import NotOverServer, sentence_for
 from pipeline.cli.session import DEFAULT_ORG, chosen
-from pipeline.errors import InvalidInput, SitewiseError
-
-OVER_SERVER = {"ask", "briefing", "crawl", "jobs", "page", "training", "why"}
-"""Commands that `--server` works with, as far as there is a route for what they do."""
+from pipeline.errors import InvalidInput, SitewiseError, code_of
 
 DONE, FAILURE, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -75,7 +73,11 @@ def options(
     ] = None,
     key: Annotated[
         str | None,
-        typer.Option(envvar="SITEWISE_KEY", help="An org's API key for it; it says which org.", show_default=False),
+        typer.Option(
+            envvar="SITEWISE_KEY",
+            help="An API key for it: an org's, which says which org, or a partner's.",
+            show_default=False,
+        ),
     ] = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")
@@ -89,10 +91,8 @@ def options(
     chosen.data_dir = data_dir
     chosen.org = org
     chosen.server, chosen.key = server, key
-    if server is not None and context.invoked_subcommand not in OVER_SERVER:
-        raise InvalidInput(
-            command=context.invoked_subcommand, problem="it works only where Sitewise runs, without --server"
-        )
+    if server is not None and (why := sentence_for(context.invoked_subcommand)) is not None:
+        raise NotOverServer(command=context.invoked_subcommand, why=why)
     if "--help" not in sys.argv:
         chosen.set_up_logging()
 
@@ -129,7 +129,7 @@ def run() -> NoReturn:
     try:
         app()
     except InvalidInput as error:
-        _end(str(error), BAD_INPUT)
+        _end(str(error), status_of(error))
     except SitewiseError as error:
         _end(str(error), FAILURE)
     except SystemExit as ending:
@@ -149,6 +149,16 @@ def run() -> NoReturn:
             FAILURE,
         )
     sys.exit(DONE)
+
+
+def status_of(error: InvalidInput) -> int:
+    """The exit status of a refusal; of one by a server, that of the same failure here."""
+    kinds = [SitewiseError]
+    for kind in kinds:
+        if code_of(kind) == error.facts.get("code") and not issubclass(kind, InvalidInput):
+            return FAILURE
+        kinds += kind.__subclasses__()
+    return BAD_INPUT
 
 
 def _end(message: str, status: int) -> NoReturn:

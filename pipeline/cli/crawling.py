@@ -15,7 +15,6 @@ import typer
 from pipeline.cli.output import print_json, print_line, say
 from pipeline.cli.session import chosen as options
 from pipeline.cli.session import database_exists, opened, prepare_directory
-from pipeline.errors import InvalidInput
 
 if TYPE_CHECKING:
     from pipeline.bootstrap import Services
@@ -81,17 +80,18 @@ def crawl(
         subdomains=subdomains,
         extra_hosts=tuple(host or ()),
     )
-    if (client := options.client()) is not None:
-        from pipeline.cli.remote_crawling import crawl_there  # noqa: PLC0415 - as above
-
-        refuse_here_only(preview=preview, subdomains=subdomains, host=bool(host), documents=documents)
-        with client:
-            raise typer.Exit(crawl_there(client, new, as_json=as_json))
-    check_datasource(new, settings)
+    client = options.client()
+    if client is None:
+        check_datasource(new, settings)
     if preview:
         from pipeline.cli.previewing import preview as show_preview  # noqa: PLC0415 - as above
 
         raise typer.Exit(show_preview(new, settings, as_json=as_json))
+    if client is not None:
+        from pipeline.cli.remote.crawling import crawl_there  # noqa: PLC0415 - as above
+
+        with client:
+            raise typer.Exit(crawl_there(client, new, as_json=as_json))
     from pipeline.cli.watching import watch  # noqa: PLC0415 - nor for what is no website
 
     _vet(new, settings)
@@ -103,17 +103,6 @@ def crawl(
         start = None if kept_pages(watched.job) else services.pages.why(url, scope=scope, datasource_id=datasource.id)
     report(watched, start, as_json=as_json)
     raise typer.Exit(exit_status(watched.job))
-
-
-def refuse_here_only(**given: bool) -> None:
-    """Refuse options that the HTTP API has no field for.
-
-    Raises:
-        InvalidInput: If one of them is given.
-    """
-    for name, is_given in given.items():
-        if is_given:
-            raise InvalidInput(option=f"--{name}", problem="it works only where Sitewise runs, without --server")
 
 
 @contextmanager

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -16,16 +16,18 @@ from pipeline.model import DatasourceStatus, PageStatus
 
 if TYPE_CHECKING:
     from pipeline.bootstrap import Services
-    from pipeline.db.datasources import Datasource
     from pipeline.model import OrgScope
     from pipeline.owner.lock import OwnerFacts
     from pipeline.services.crawls import CrawlJob
+    from pipeline.services.datasources import DatasourceView
+    from pipeline.services.org_overview import OrgOverview
     from pipeline.services.pages import PageDetail, PageView
     from pipeline.settings import Settings
 
 page_app = typer.Typer(help="Look at the pages of the knowledge base.", no_args_is_help=True)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+SHOWN_JOBS, AT_ONCE = 5, 100
 
 
 def status(
@@ -33,7 +35,7 @@ def status(
     live: Annotated[bool, typer.Option("--live", help="Show it again every two seconds, until Ctrl-C.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show websites, crawls, queues, and what is running."""
+    """Show websites, crawls, queues, and what is running; of a deployment elsewhere, what is the org's own."""
     from pipeline.cli.operating import again_and_again  # noqa: PLC0415 - nothing is loaded to show help
     from pipeline.owner.lock import owner_of  # noqa: PLC0415
 
@@ -41,7 +43,10 @@ def status(
     with opened(settings) as (services, scope):
 
         def show() -> None:
-            _status(services, scope, owner_of(settings.data_dir), as_json=as_json)
+            if chosen.server is not None:
+                _status_elsewhere(services, scope, as_json=as_json)
+            else:
+                _status(services, scope, owner_of(settings.data_dir), as_json=as_json)
 
         again_and_again(show) if live else show()
 
@@ -50,24 +55,60 @@ def _status(services: Services, scope: OrgScope, owner: OwnerFacts | None, *, as
     from pipeline.cli.operating import print_overview  # noqa: PLC0415 - nothing is loaded to show help
     from pipeline.owner.owner import needs_owner  # noqa: PLC0415
 
-    sources = services.crawls.list_datasources(scope=scope)
-    counts = {source.id: services.pages.count(scope=scope, datasource_id=source.id) for source in sources}
-    jobs = services.crawls.list_jobs(scope=scope, limit=5)
-    running = services.crawls.list_running(scope=scope)
+    sources, jobs = _websites(services, scope), services.crawls.list_jobs(scope=scope, limit=SHOWN_JOBS)
+    own = services.org_overview.overview(scope=scope)
     waiting = services.pages.count_waiting()
     seen = services.operations.overview(scope=scope)
     if as_json:
-        items = [_datasource(source, counts[source.id]) for source in sources]
         shown = dataclasses.asdict(owner) if owner else None
-        told = {"owner": shown, "datasources": items, "crawls": jobs, "waiting_pages": waiting}
-        print_json(told | {"running": running, "operations": seen})
+        print_json(_told(sources, jobs, own) | {"owner": shown, "waiting_pages": waiting, "operations": seen})
         return
+    _show_websites(sources, jobs)
+    print_overview(seen, own.running, is_asleep=owner is None and needs_owner(services.settings))
+    print_line("")
+    print_line(_running(services.settings, owner))
+    if waiting:
+        print_line(f"{waiting} pages wait to be indexed.")
+
+
+def _status_elsewhere(services: Services, scope: OrgScope, *, as_json: bool) -> None:
+    """What an org's key shows: nothing of the machines, nor of other orgs."""
+    from pipeline.cli.operating import print_own  # noqa: PLC0415 - nothing is loaded to show help
+    from pipeline.cli.remote.standing import RemoteOverview  # noqa: PLC0415
+
+    sources, jobs = _websites(services, scope), services.crawls.list_jobs(scope=scope, limit=SHOWN_JOBS)
+    elsewhere = cast("RemoteOverview", services.org_overview)
+    own, parts = elsewhere.overview(scope=scope), elsewhere.parts()
+    if as_json:
+        print_json(_told(sources, jobs, own) | {"owner": None, "waiting_pages": None, "operations": {"stores": parts}})
+        return
+    _show_websites(sources, jobs)
+    print_own(own, parts)
+
+
+def _websites(services: Services, scope: OrgScope) -> list[DatasourceView]:
+    """All of the org's, oldest first."""
+    found = services.datasources.page_through(scope=scope, limit=AT_ONCE)
+    sources = list(found.items)
+    while found.next is not None:
+        found = services.datasources.page_through(scope=scope, limit=AT_ONCE, after=found.next)
+        sources += found.items
+    return sources
+
+
+def _told(sources: Sequence[DatasourceView], jobs: Sequence[CrawlJob], own: OrgOverview) -> dict[str, object]:
+    """What both views of an installation have."""
+    items = [_datasource(source) for source in sources]
+    return {"datasources": items, "crawls": jobs, "running": own.running, "org": own}
+
+
+def _show_websites(sources: Sequence[DatasourceView], jobs: Sequence[CrawlJob]) -> None:
     print_table(
         ["website", *(kind.value for kind in PageStatus), "last crawl", "next"],
         [
             [
                 source.url,
-                *(counts[source.id].get(kind, 0) for kind in PageStatus),
+                *(getattr(source.page_stats, kind) for kind in PageStatus),
                 moment(source.last_crawl_completed_at),
                 "paused" if source.status == DatasourceStatus.PAUSED else moment(source.next_crawl_at),
             ]
@@ -82,11 +123,6 @@ def _status(services: Services, scope: OrgScope, owner: OwnerFacts | None, *, as
         if job.held_pages and job.error_message:
             print_line(job.error_message)
     print_line("")
-    print_overview(seen, running, is_asleep=owner is None and needs_owner(services.settings))
-    print_line("")
-    print_line(_running(services.settings, owner))
-    if waiting:
-        print_line(f"{waiting} pages wait to be indexed.")
 
 
 @page_app.command("list")
@@ -177,7 +213,7 @@ def _running(settings: Settings, owner: OwnerFacts | None) -> str:
     return "Everything is on servers; `sitewise up` or `python -m workers.run` add workers."
 
 
-def _datasource(source: Datasource, counts: dict[str, int]) -> dict[str, object]:
+def _datasource(source: DatasourceView) -> dict[str, object]:
     return {
         "id": source.id,
         "url": source.url,
@@ -190,11 +226,11 @@ def _datasource(source: Datasource, counts: dict[str, int]) -> dict[str, object]
         "next_crawl_at": source.next_crawl_at,
         "last_crawl_completed_at": source.last_crawl_completed_at,
         "error_message": source.error_message,
-        "page_stats": {"total": sum(counts.values()), **counts},
+        "page_stats": source.page_stats,
     }
 
 
-def _crawl(job: CrawlJob, sources: Sequence[Datasource]) -> list[object]:
+def _crawl(job: CrawlJob, sources: Sequence[DatasourceView]) -> list[object]:
     name = next((source.display_name for source in sources if source.id == job.datasource_id), "")
     kept = job.new_pages + job.updated_pages + job.unchanged_pages + job.not_due_pages
     return [f"{name} {job.status}", kept, job.failed_pages, moment(job.started_at), moment(job.completed_at)]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,6 +16,7 @@ from pipeline.cli.session import opened
 if TYPE_CHECKING:
     from pipeline.services.crawls import CrawlJob
     from pipeline.services.operations import Overview, WorkerView
+    from pipeline.services.org_overview import OrgOverview
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 EVERY_SECONDS = 2.0
@@ -88,6 +89,35 @@ def print_overview(seen: Overview, running: Sequence[CrawlJob], *, is_asleep: bo
     print_line("parts     " + ", ".join(f"{part} {answer}" for part, answer in parts.items()))
     if seen.dead_letters:
         print_line(f"dead      {seen.dead_letters}; `sitewise dead list` tells why")
+
+
+def print_own(own: OrgOverview, parts: Mapping[str, str]) -> None:
+    """An org's own queues, crawls that run, schedules and dead letters, and the parts of its deployment."""
+    from pipeline.cli.watching import counts, phase  # noqa: PLC0415 - nothing is loaded to show help
+
+    rows = [
+        [
+            queue.name,
+            queue.waiting,
+            span(queue.waiting_seconds) if queue.waiting else "",
+            "" if queue.is_heard else "nobody listens",
+        ]
+        for queue in own.queues
+    ]
+    print_table(["own queue", "waiting", "oldest", ""], rows, empty="")
+    print_line("")
+    for job in own.running:
+        print_line(f"{phase(job):<9} {counts(job)}  {job.current_url or job.error_message or ''}".rstrip())
+    timed = own.schedules
+    print_line(
+        f"schedules {timed.active} by the clock, {timed.paused} paused, {timed.by_hand} by hand,"
+        f" {timed.overdue} overdue; next {moment(timed.next_crawl_at)}"
+    )
+    if own.held:
+        print_line(f"held      {len(own.held)}; `sitewise jobs approve` or `reject` decides")
+    print_line("parts     " + ", ".join(f"{part} {answer}" for part, answer in parts.items()))
+    if own.dead_letters:
+        print_line(f"dead      {own.dead_letters}; `sitewise dead list` tells why")
 
 
 def again_and_again(show: Callable[[], None]) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, cast
 
 from pipeline.bootstrap import open_services
 from pipeline.cli.output import print_json, print_line, print_table, say
+from pipeline.cli.session import chosen
 from pipeline.model import Reason
 from pipeline.services.reasons import MEANINGS
 
 if TYPE_CHECKING:
+    from pipeline.bootstrap import Services
     from pipeline.preview import Look
     from pipeline.services.previewing import Preview
     from pipeline.services.websites import NewDatasource
@@ -23,7 +26,7 @@ _TITLE = 60
 
 def preview(new: NewDatasource, settings: Settings, *, as_json: bool) -> int:
     """Look at a website and show what a crawl would do. Returns the exit status."""
-    with open_services(settings) as services:
+    with _services(settings) as services:
         services.previews.vet_host(new)
         found = services.previews.preview(new, on_news=_Progress())
     if as_json:
@@ -31,6 +34,16 @@ def preview(new: NewDatasource, settings: Settings, *, as_json: bool) -> int:
     else:
         show(found)
     return SOMETHING if found.pages else NOTHING
+
+
+def _services(settings: Settings) -> AbstractContextManager[Services]:
+    """Those of the deployment elsewhere, where one is chosen; here without a database."""
+    client = chosen.client()
+    if client is None:
+        return open_services(settings)
+    from pipeline.cli.remote import RemoteServices  # noqa: PLC0415 - a client, which is needed only there
+
+    return cast("Services", RemoteServices(client))
 
 
 def show(found: Preview) -> None:

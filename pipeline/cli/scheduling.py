@@ -58,12 +58,12 @@ def run_now(website: Website, *, as_json: Json = False) -> None:
     """Crawl a website now; workers do it."""
     with opened() as (services, scope):
         job = services.schedules.run(website, scope=scope)
-        listeners = [worker for worker in services.operations.list_workers() if worker.queue == "crawl"]
+        queues = services.org_overview.overview(scope=scope).queues
     if as_json:
         print_json(job)
     else:
         print_line(f"{job.id} {job.status}")
-    if all(worker.is_silent for worker in listeners):
+    if not any(queue.is_heard for queue in queues if queue.name == "crawl"):
         say("No worker listens now: the crawl waits until `sitewise up` or `python -m workers.run` starts one.")
 
 

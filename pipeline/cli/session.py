@@ -47,7 +47,7 @@ class Chosen:
         from pipeline.client import Client  # noqa: PLC0415 - a client, which no other command needs
 
         if not self.key:
-            raise InvalidInput(option="--key", needed="an org key: --key or SITEWISE_KEY")
+            raise InvalidInput(option="--key", needed="an org's key, or a partner's: --key or SITEWISE_KEY")
         if not self.server.startswith(("http://", "https://")):
             raise InvalidInput(
                 option="--server", given=self.server, allowed="an address such as https://sitewise.example"
@@ -83,7 +83,7 @@ def opened(settings: Settings | None = None, *, makes_org: bool = False) -> Iter
         from pipeline.cli.remote import RemoteServices  # noqa: PLC0415 - as above
         from pipeline.model import OrgScope  # noqa: PLC0415
 
-        with RemoteServices(client) as remote:
+        with RemoteServices(client, org=chosen.org) as remote:
             yield cast("Services", remote), OrgScope(UUID(int=0))  # the key says which org
         return
     settings = settings or chosen.settings()

@@ -47,6 +47,25 @@ class Job(TypedDict):
     error_message: str | None
     created_at: str
     updated_at: str
+    fetched_pages: int
+    refused_pages: int
+    waiting_pages: int
+    not_due_pages: int
+    pending_pages: int
+    chunks: int
+    embedded_chunks: int
+    current_url: str | None
+    attempts: int
+    refusals: dict[str, int]
+    failures: list[dict[str, Any]]
+
+
+class RolledBack(TypedDict):
+    """What going back changed, in pages."""
+
+    changed: int
+    left: int
+    waiting: int
 
 
 class Datasource(TypedDict):
@@ -62,6 +81,9 @@ class Datasource(TypedDict):
     crawl_interval_hours: int | None
     render_js: str
     sitemap_urls: list[str]
+    documents: bool
+    subdomains: bool
+    extra_hosts: list[str]
     next_crawl_at: str | None
     last_crawl_started_at: str | None
     last_crawl_completed_at: str | None
@@ -76,6 +98,7 @@ class Page(TypedDict):
     """What is known of a URL."""
 
     id: str
+    datasource_id: str
     url: str
     canonical_url: str | None
     title: str
@@ -88,6 +111,131 @@ class Page(TypedDict):
     changed_at: str | None
     next_fetch_at: str | None
     version: int | None
+    detail: str | None
+    target: str | None
+
+
+class PageDetail(Page):
+    """A page with its text."""
+
+    markdown: str | None
+    versions: list[dict[str, Any]]
+    dropped: list[dict[str, str]]
+
+
+class PageHistory(TypedDict):
+    """All that a page said, newest first."""
+
+    page_id: str
+    url: str
+    versions: list[dict[str, Any]]
+    moved_from: list[str]
+
+
+class SaidOn(TypedDict):
+    """What a page said at a moment; without a number, nothing."""
+
+    url: str
+    moment: str
+    number: int | None
+    title: str
+    markdown: str | None
+    fetched_at: str | None
+
+
+class Schedule(TypedDict):
+    """When a website is crawled."""
+
+    datasource_id: str
+    url: str
+    display_name: str
+    every_hours: int | None
+    is_paused: bool
+    next_crawl_at: str | None
+    is_overdue: bool
+    last_crawl_completed_at: str | None
+    running_crawl: str | None
+
+
+class Status(TypedDict):
+    """How an org's work stands."""
+
+    queues: list[dict[str, Any]]
+    running: list[Job]
+    held: list[Job]
+    schedules: dict[str, Any]
+    dead_letters: int
+
+
+class DeadLetter(TypedDict):
+    """Work that died."""
+
+    id: str
+    kind: str
+    url: str
+    cause: str
+    fingerprint: str
+    problem: str | None
+    attempts: int
+    deaths: int
+    first_seen_at: str
+    last_seen_at: str
+    redriven_at: str | None
+    datasource_id: str
+    work_id: str
+    stands: bool
+
+
+class Redriven(TypedDict):
+    """What was put back."""
+
+    pages: int
+    crawls: int
+    passed_over: int
+
+
+class Rereading(TypedDict):
+    """How far reading again is, in pages."""
+
+    extractor: str
+    since: str | None
+    live: int
+    outdated: int
+    left: int
+    derived: int
+
+
+class ImportReport(TypedDict):
+    """Titles of scenarios, by what an import did."""
+
+    created: list[str]
+    updated: list[str]
+    unchanged: list[str]
+
+
+class GoldenQuestion(TypedDict):
+    """A stored question."""
+
+    id: str
+    question: str
+    urls: list[str]
+    texts: list[str]
+    scenario: str | None
+    no_answer: bool
+    before: list[str]
+    created_at: str
+
+
+class Evaluation(TypedDict):
+    """How well questions are answered."""
+
+    at: str
+    score: float
+    means: dict[str, float]
+    questions: list[dict[str, Any]]
+    now: float | None
+    then: float | None
+    since: str | None
 
 
 class Scenario(TypedDict):

@@ -19,10 +19,16 @@ class Call(Generic[Answer]):
     params: Mapping[str, Any] = field(default_factory=dict)
     json: Mapping[str, Any] | None = None
     idempotency_key: str | None = None
+    seconds: float | None = None
+    """How long the answer may take, where that is longer than usual."""
 
     def keyed(self, idempotency_key: str) -> Call[Answer]:
         """The same under a key of yours: sent again tomorrow at this time it still happens once."""
         return replace(self, idempotency_key=idempotency_key)
+
+    def within(self, seconds: float) -> Call[Answer]:
+        """The same, with so many seconds for its answer."""
+        return replace(self, seconds=seconds)
 
 
 class PageOf(TypedDict, Generic[Item]):

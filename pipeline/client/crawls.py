@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pipeline.client.answers import Datasource, Job, Page
+from pipeline.client.answers import Datasource, Job, Page, PageDetail, PageHistory, RolledBack, SaidOn
 from pipeline.client.call import Call, PageOf, get, post
+
+LOOK_SECONDS = 150.0
+"""A look at a website may take two minutes."""
 
 
 def add(url: str, **fields: Any) -> Call[Datasource]:  # noqa: ANN401 - the fields of the API's document
@@ -16,7 +19,7 @@ def add(url: str, **fields: Any) -> Call[Datasource]:  # noqa: ANN401 - the fiel
 
 def preview(url: str, **fields: Any) -> Call[dict[str, Any]]:  # noqa: ANN401 - as above
     """What a crawl would do; nothing is stored."""
-    return post("/crawl/preview", {"url": url, **fields})
+    return post("/crawl/preview", {"url": url, **fields}).within(LOOK_SECONDS)
 
 
 def websites() -> Call[PageOf[Datasource]]:
@@ -57,6 +60,51 @@ def job(datasource_id: str, job_id: str) -> Call[Job]:
 def decide(datasource_id: str, job_id: str, decision: Literal["cancel", "approve", "reject"]) -> Call[Job]:
     """End a crawl, or decide about what it holds."""
     return post(f"/crawl/{datasource_id}/crawls/{job_id}/{decision}")
+
+
+def roll_back(datasource_id: str, job_id: str) -> Call[RolledBack]:
+    """Answer as when a crawl ended, for every page of its website."""
+    return post(f"/crawl/{datasource_id}/crawls/{job_id}/rollback")
+
+
+def all_jobs() -> Call[PageOf[Job]]:
+    """The crawls of all websites, newest first."""
+    return get("/jobs")
+
+
+def any_job(job_id: str) -> Call[Job]:
+    """How a crawl of any website stands."""
+    return get(f"/jobs/{job_id}")
+
+
+def all_pages(*, status: str | None = None, q: str | None = None, language: str | None = None) -> Call[PageOf[Page]]:
+    """The pages of all websites, by address."""
+    return get("/pages", status=status, q=q, language=language)
+
+
+def find_page(url: str) -> Call[PageDetail]:
+    """The page of a URL in any spelling, or of an id, with its text and its versions."""
+    return get("/pages/find", url=url)
+
+
+def why_of_all(url: str) -> Call[dict[str, Any]]:
+    """Whether a URL is known to any website, and if not, why not."""
+    return get("/pages/why", url=url)
+
+
+def history(datasource_id: str, page_id: str) -> Call[PageHistory]:
+    """All that a page said, newest first, and when."""
+    return get(f"/crawl/{datasource_id}/pages/{page_id}/history")
+
+
+def said(datasource_id: str, page_id: str, on: str) -> Call[SaidOn]:
+    """What a page said at a moment, such as `2027-01-31T09:00:00Z`."""
+    return get(f"/crawl/{datasource_id}/pages/{page_id}/said", on=on)
+
+
+def roll_back_page(datasource_id: str, page_id: str, version: int) -> Call[RolledBack]:
+    """Answer with an earlier text of a page."""
+    return post(f"/crawl/{datasource_id}/pages/{page_id}/rollback", {"version": version})
 
 
 def pages(

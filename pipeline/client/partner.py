@@ -47,6 +47,16 @@ def erase_org(org_id: str) -> Call[object]:
     return Call("DELETE", f"{ORGS}/{org_id}")
 
 
+def erasure(org_id: str) -> Call[dict[str, Any]]:
+    """How far the erasure of an org is."""
+    return get(f"/partner/v1/erasures/{org_id}")
+
+
+def show() -> Call[dict[str, Any]]:
+    """The partner whose key this is."""
+    return get("/partner/v1")
+
+
 def add_key(
     org_id: str, name: str, *, scopes: Sequence[str] | None = None, expires_at: str | None = None
 ) -> Call[NewKey]:

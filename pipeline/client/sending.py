@@ -51,8 +51,9 @@ class _Try:
     @property
     def request(self) -> dict[str, Any]:
         """For httpx."""
-        key = self.call.idempotency_key
+        key, seconds = self.call.idempotency_key, self.call.seconds
         return {
+            "timeout": httpx.USE_CLIENT_DEFAULT if seconds is None else seconds,
             "method": self.call.method,
             "url": self.call.path,
             "params": dict(self.call.params),

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
-from pipeline.client.answers import Scenario, ScenarioVersion
+from pipeline.client.answers import ImportReport, Scenario, ScenarioVersion
 from pipeline.client.call import Call, PageOf, get, post
+
+LONG_SECONDS = 300.0
+"""For what looks at all scenarios of an org."""
 
 
 def add(title: str, content: str, **fields: Any) -> Call[Scenario]:  # noqa: ANN401 - the fields of the API's document
@@ -53,6 +56,32 @@ def roll_back(scenario_id: str, version: int) -> Call[Scenario]:
 def delete(scenario_id: str) -> Call[None]:
     """Remove a scenario with all its versions."""
     return Call("DELETE", f"/training/{scenario_id}")
+
+
+def export(form: Literal["yaml", "csv"] = "yaml") -> Call[dict[str, str]]:
+    """Every scenario as the text of a file."""
+    return get("/training/export", format=form)
+
+
+def import_file(text: str, form: Literal["yaml", "csv"] = "yaml", *, dry_run: bool = False) -> Call[ImportReport]:
+    """Make scenarios what a file says."""
+    body = {"text": text, "format": form, "dry_run": dry_run}
+    return post("/training/import", body).within(LONG_SECONDS)
+
+
+def lint() -> Call[dict[str, Any]]:
+    """What in training is in its own way."""
+    return post("/training/lint").within(LONG_SECONDS)
+
+
+def directories() -> Call[PageOf[dict[str, Any]]]:
+    """The folders, oldest first."""
+    return get("/training/directories")
+
+
+def add_directory(name: str) -> Call[dict[str, Any]]:
+    """The folder of this name, made if there is none."""
+    return post("/training/directories", {"name": name})
 
 
 def search(query: str) -> Call[dict[str, Any]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, select
+from sqlalchemy import ForeignKey, Index, func, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pipeline.db.base import Base
@@ -36,3 +36,9 @@ def of_org(session: Session, org_id: UUID, *, limit: int, after: Place | None) -
     """What was done in an org, newest first."""
     statement = select(AuditEntry).where(AuditEntry.org_id == org_id)
     return fetch(session, statement, AuditEntry.at, AuditEntry.id, limit=limit, after=after, newest_first=True)
+
+
+def when(session: Session, *, action: str, object_id: str, partner_id: UUID) -> datetime | None:
+    """When this was last done to an object, under a partner."""
+    where = (AuditEntry.partner_id == partner_id, AuditEntry.action == action, AuditEntry.object_id == object_id)
+    return session.scalar(select(func.max(AuditEntry.at)).where(*where))

@@ -38,14 +38,19 @@ class Leases:
     next_end: datetime | None
 
 
-def due_crawls(session: Session, *, now: datetime, most_of_org: int) -> tuple[int, Due | None]:
-    """How many crawls may be taken now, counted up to a limit, and the one that waits longest."""
-    return _counted(session, Crawl.id, Crawl.created_at, is_due(now) & has_room(now, most_of_org))
+def due_crawls(
+    session: Session, *, now: datetime, most_of_org: int, org_id: UUID | None = None
+) -> tuple[int, Due | None]:
+    """How many crawls, of one org or all, may be taken now, counted up to a limit, and the one that waits longest."""
+    which = is_due(now) & has_room(now, most_of_org)
+    return _counted(session, Crawl.id, Crawl.created_at, which if org_id is None else which & (Crawl.org_id == org_id))
 
 
-def due_pages(session: Session, *, attempts: int, now: datetime) -> tuple[int, Due | None]:
+def due_pages(session: Session, *, attempts: int, now: datetime, org_id: UUID | None = None) -> tuple[int, Due | None]:
     """How many page versions may be taken now, counted up to a limit, and the org of the one that waits longest."""
-    return _counted(session, PageVersion.org_id, PageVersion.created_at, _page_is_due(now, attempts))
+    which = _page_is_due(now, attempts)
+    own = which if org_id is None else which & (PageVersion.org_id == org_id)
+    return _counted(session, PageVersion.org_id, PageVersion.created_at, own)
 
 
 def unsent_hints(session: Session) -> tuple[int, Due | None]:

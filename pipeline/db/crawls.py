@@ -16,6 +16,7 @@ from sqlalchemy import (
     exists,
     false,
     func,
+    literal,
     or_,
     select,
     text,
@@ -181,8 +182,7 @@ def latest(session: Session, datasource_id: UUID) -> Crawl | None:
 
 def listing(session: Session, *, org_id: UUID, limit: int = 20) -> list[Crawl]:
     """The org's crawls, newest first; those of deleted datasources are not among them."""
-    mine = (Crawl.org_id == org_id, Crawl.datasource_id.in_(datasources.kept(org_id)))
-    statement = select(Crawl).where(*mine).order_by(Crawl.created_at.desc(), Crawl.id)
+    statement = select(Crawl).where(*_kept(org_id)).order_by(Crawl.created_at.desc(), Crawl.id.desc())
     return list(session.scalars(statement.limit(limit)))
 
 
@@ -190,6 +190,23 @@ def page_through(session: Session, datasource_id: UUID, *, limit: int, after: Pl
     """Some of the datasource's crawls, newest first."""
     statement = select(Crawl).where(Crawl.datasource_id == datasource_id)
     return fetch(session, statement, Crawl.created_at, Crawl.id, limit=limit, after=after, newest_first=True)
+
+
+def of_org(session: Session, org_id: UUID, *, limit: int, after: Place | None) -> Listed[Crawl]:
+    """Some of what `listing` gives."""
+    statement = select(Crawl).where(*_kept(org_id))
+    return fetch(session, statement, Crawl.created_at, Crawl.id, limit=limit, after=after, newest_first=True)
+
+
+def held_of(session: Session, org_id: UUID, *, limit: int) -> list[Crawl]:
+    """The org's crawls that wait for a decision, oldest first."""
+    statement = select(Crawl).where(*_kept(org_id), Crawl.held_pages > literal(0, literal_execute=True))
+    return list(session.scalars(statement.order_by(Crawl.created_at, Crawl.id).limit(limit)))
+
+
+def _kept(org_id: UUID) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """The org's crawls, but for those of deleted datasources."""
+    return Crawl.org_id == org_id, Crawl.datasource_id.in_(datasources.kept(org_id))
 
 
 def running_of(session: Session, datasource_ids: Sequence[UUID]) -> dict[UUID, Crawl]:

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 from pipeline.db.base import Base, insert_into
 from pipeline.db.crawls import RUNNING, Crawl
 from pipeline.db.page_versions import POISON, PageVersion
+from pipeline.db.paging import Listed, Place, fetch
 from pipeline.errors import DeadLetterNotFound
 from pipeline.model import CrawlStatus
 
@@ -62,7 +63,19 @@ def listing(session: Session, *, org_id: UUID, cause: str | None = None, limit: 
     statement = select(DeadLetter).where(DeadLetter.org_id == org_id, is_standing())
     if cause is not None:
         statement = statement.where(or_(DeadLetter.cause == cause, DeadLetter.fingerprint == cause))
-    return list(session.scalars(statement.order_by(DeadLetter.last_seen_at.desc(), DeadLetter.id).limit(limit)))
+    return list(session.scalars(statement.order_by(DeadLetter.last_seen_at.desc(), DeadLetter.id.desc()).limit(limit)))
+
+
+def page_through(
+    session: Session, *, org_id: UUID, cause: str | None, limit: int, after: Place | None
+) -> Listed[DeadLetter]:
+    """Some of what `listing` gives."""
+    statement = select(DeadLetter).where(DeadLetter.org_id == org_id, is_standing())
+    if cause is not None:
+        statement = statement.where(or_(DeadLetter.cause == cause, DeadLetter.fingerprint == cause))
+    return fetch(
+        session, statement, DeadLetter.last_seen_at, DeadLetter.id, limit=limit, after=after, newest_first=True
+    )
 
 
 def get(session: Session, letter_id: UUID, *, org_id: UUID) -> DeadLetter:

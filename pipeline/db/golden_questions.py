@@ -12,6 +12,7 @@ from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pipeline.db.base import Base
 from pipeline.db.orgs import Org
+from pipeline.db.paging import Listed, Place, fetch
 from pipeline.errors import QuestionNotFound
 
 
@@ -60,6 +61,12 @@ def listing(session: Session, *, org_id: UUID) -> list[GoldenQuestion]:
     """The org's questions, oldest first."""
     statement = select(GoldenQuestion).where(GoldenQuestion.org_id == org_id)
     return list(session.scalars(statement.order_by(GoldenQuestion.created_at, GoldenQuestion.id)))
+
+
+def page_through(session: Session, *, org_id: UUID, limit: int, after: Place | None) -> Listed[GoldenQuestion]:
+    """Some of the org's questions, oldest first."""
+    statement = select(GoldenQuestion).where(GoldenQuestion.org_id == org_id)
+    return fetch(session, statement, GoldenQuestion.created_at, GoldenQuestion.id, limit=limit, after=after)
 
 
 def count(session: Session, *, org_id: UUID) -> int:

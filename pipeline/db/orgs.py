@@ -172,9 +172,12 @@ def listing(session: Session) -> list[Org]:
     return list(session.scalars(select(Org).where(Org.erased_at.is_(None)).order_by(Org.name)))
 
 
-def erased(session: Session) -> list[UUID]:
-    """Orgs whose erasure is not finished, the first asked for first."""
-    return list(session.scalars(select(Org.id).where(Org.erased_at.is_not(None)).order_by(Org.erased_at, Org.id)))
+def erased(session: Session, *, partner_id: UUID | None = None) -> list[UUID]:
+    """Orgs, of one partner or of all, whose erasure is not finished, the first asked for first."""
+    statement = select(Org.id).where(Org.erased_at.is_not(None))
+    if partner_id is not None:
+        statement = statement.where(Org.partner_id == partner_id)
+    return list(session.scalars(statement.order_by(Org.erased_at, Org.id)))
 
 
 def drop(session: Session, org_id: UUID) -> None:

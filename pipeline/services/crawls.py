@@ -336,6 +336,18 @@ class CrawlService:
             pending = page_versions.count_waiting_of(session, [crawl.id for crawl in found.items])
             return found.each(lambda crawl: job_view(crawl, pending=pending.get(crawl.id, 0)))
 
+    def page_through_org(self, *, scope: OrgScope, limit: int = 20, after: Place | None = None) -> Listed[CrawlJob]:
+        """Some of the crawls of all the org's websites, newest first, without refusals and failures."""
+        with self._database.read() as session:
+            found = crawls.of_org(session, scope.org_id, limit=limit, after=after)
+            pending = page_versions.count_waiting_of(session, [crawl.id for crawl in found.items])
+            return found.each(lambda crawl: job_view(crawl, pending=pending.get(crawl.id, 0)))
+
+    def list_held(self, *, scope: OrgScope, limit: int = 20) -> list[CrawlJob]:
+        """The org's crawls that wait for a decision, oldest first, without refusals and failures."""
+        with self._database.read() as session:
+            return [job_view(crawl) for crawl in crawls.held_of(session, scope.org_id, limit=limit)]
+
     def job_of(self, datasource_id: UUID, crawl_id: UUID, *, scope: OrgScope) -> CrawlJob:
         """How a crawl of this website stands.
 

@@ -48,7 +48,10 @@ class DatasourceView:
     exclude_paths: tuple[str, ...]
     crawl_interval_hours: int | None
     render_js: str
+    documents: bool
     sitemap_urls: tuple[str, ...]
+    subdomains: bool
+    extra_hosts: tuple[str, ...]
     next_crawl_at: datetime | None
     last_crawl_started_at: datetime | None
     last_crawl_completed_at: datetime | None
@@ -210,7 +213,8 @@ def _rules(source: Datasource) -> tuple[object, ...]:
 
 def _reading(source: Datasource) -> tuple[object, ...]:
     """What else decides which pages are kept, and how they are read."""
-    return source.page_limit, source.render_js, tuple(source.sitemap_urls)
+    how = source.render_js, source.documents, tuple(source.sitemap_urls)
+    return source.page_limit, *how, source.subdomains, tuple(source.extra_hosts)
 
 
 def _views(session: Session, sources: Sequence[Datasource]) -> list[DatasourceView]:
@@ -235,7 +239,10 @@ def _view(
         exclude_paths=tuple(source.exclude_paths),
         crawl_interval_hours=source.crawl_interval_hours,
         render_js=source.render_js,
+        documents=source.documents,
         sitemap_urls=tuple(source.sitemap_urls),
+        subdomains=source.subdomains,
+        extra_hosts=tuple(source.extra_hosts),
         next_crawl_at=source.next_crawl_at,
         last_crawl_started_at=source.last_crawl_started_at,
         last_crawl_completed_at=source.last_crawl_completed_at,

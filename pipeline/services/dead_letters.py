@@ -16,6 +16,7 @@ from pipeline.db.dead_letters import CRAWL, PAGE, URL, DeadLetter
 from pipeline.db.engine import Database, Session
 from pipeline.db.frontier import FrontierEntry
 from pipeline.db.page_versions import PageVersion
+from pipeline.db.paging import Listed, Place
 from pipeline.model import CrawlTrigger, OrgScope, PageStatus, Reason
 from pipeline.services.clock import Clock
 from pipeline.services.hints import Hints, relay
@@ -72,6 +73,14 @@ class DeadLetterService:
             found = dead_letters.listing(session, org_id=scope.org_id, cause=cause, limit=limit)
             return [_view(letter, stands=True) for letter in found]
 
+    def page_through(
+        self, *, scope: OrgScope, cause: str | None = None, limit: int = 20, after: Place | None = None
+    ) -> Listed[LetterView]:
+        """One piece of `list_letters`."""
+        with self._database.read() as session:
+            found = dead_letters.page_through(session, org_id=scope.org_id, cause=cause, limit=limit, after=after)
+            return found.each(lambda letter: _view(letter, stands=True))
+
     def show(self, letter_id: UUID, *, scope: OrgScope) -> LetterView:
         """One dead letter, also when it was put back.
 
@@ -91,9 +100,9 @@ class DeadLetterService:
         letter = self.show(letter_id, scope=scope)
         return self._redrive([letter] if letter.stands else [], passed_over=0 if letter.stands else 1, scope=scope)
 
-    def redrive_all(self, *, scope: OrgScope, cause: str | None = None) -> Redriven:
-        """Put back every letter that stands, or every one of this cause or fingerprint."""
-        return self._redrive(self.list_letters(scope=scope, cause=cause), passed_over=0, scope=scope)
+    def redrive_all(self, *, scope: OrgScope, cause: str | None = None, limit: int | None = None) -> Redriven:
+        """Put back every letter that stands, or every one of this cause or fingerprint; at most `limit` of them."""
+        return self._redrive(self.list_letters(scope=scope, cause=cause, limit=limit), passed_over=0, scope=scope)
 
     def _redrive(self, letters: Sequence[LetterView], *, passed_over: int, scope: OrgScope) -> Redriven:
         """One transaction a letter: of many, one that cannot be put back does not stop the others."""

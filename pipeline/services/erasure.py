@@ -8,22 +8,35 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from pipeline.adapters.qdrant.port import VectorStore
-from pipeline.db import crawls, datasources, erasing, hosts, orgs, outbox, page_versions, robots
+from pipeline.db import audit_entries, crawls, datasources, erasing, hosts, orgs, outbox, page_versions, robots
 from pipeline.db.audit_entries import AuditEntry
 from pipeline.db.engine import Database, Session
 from pipeline.db.orgs import Org
+from pipeline.errors import OrgNotFound
 from pipeline.logs import get_logger
 from pipeline.model import OrgScope
 from pipeline.services.clock import Clock
 from pipeline.urls import split
 
 ROWS_AT_A_TIME = 2_000
+ERASED = "org.erased"
+"""What the audit says once nothing is left."""
 
 log = get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Erasing:
+    """How far an erasure is: `erasing`, then `erased`, with the moment its last byte went."""
+
+    id: UUID
+    status: str
+    erased_at: datetime | None
 
 
 class ErasureService:
@@ -62,6 +75,20 @@ class ErasureService:
         """Orgs whose erasure was asked for and is not finished."""
         with self._database.read() as session:
             return orgs.erased(session)
+
+    def standing(self, org_id: UUID, *, partner_id: UUID) -> Erasing:
+        """How far the erasure of a partner's org is.
+
+        Raises:
+            OrgNotFound: If the partner asked for none of an org of this id.
+        """
+        with self._database.read() as session:
+            if org_id in orgs.erased(session, partner_id=partner_id):
+                return Erasing(org_id, "erasing", erased_at=None)
+            at = audit_entries.when(session, action=ERASED, object_id=str(org_id), partner_id=partner_id)
+        if at is None:
+            raise OrgNotFound(org=org_id)
+        return Erasing(org_id, "erased", erased_at=at)
 
     def go_on(self, *, lasting: timedelta) -> int:
         """Erase for about so long. Returns how many orgs are gone for good.
@@ -109,7 +136,7 @@ class ErasureService:
                     id=uuid4(),
                     at=self._clock(),
                     partner_id=org.partner_id,
-                    action="org.erased",
+                    action=ERASED,
                     object_kind="org",
                     object_id=str(org_id),
                     result="done",

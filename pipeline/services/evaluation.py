@@ -13,6 +13,7 @@ from pipeline.db import crawls, evaluations, golden_questions
 from pipeline.db.engine import Database
 from pipeline.db.evaluations import Evaluation
 from pipeline.db.golden_questions import GoldenQuestion, digest_of
+from pipeline.db.paging import Listed, Place
 from pipeline.model import Briefing, OrgScope
 from pipeline.retrieval import scoring
 from pipeline.retrieval.follow_up import Role, Turn
@@ -140,6 +141,16 @@ class EvaluationService:
         with self._database.read() as session:
             return [_golden(row) for row in golden_questions.listing(session, org_id=scope.org_id)]
 
+    def page_through(self, *, scope: OrgScope, limit: int = 20, after: Place | None = None) -> Listed[Golden]:
+        """Some of the org's questions, oldest first."""
+        with self._database.read() as session:
+            return golden_questions.page_through(session, org_id=scope.org_id, limit=limit, after=after).each(_golden)
+
+    def count(self, *, scope: OrgScope) -> int:
+        """How many questions the org has."""
+        with self._database.read() as session:
+            return golden_questions.count(session, org_id=scope.org_id)
+
     def remove(self, question_id: UUID, *, scope: OrgScope) -> None:
         """Forget a question.
 
@@ -160,10 +171,14 @@ class EvaluationService:
             TemporaryError: If the database, the store or the model is away.
         """
         report = self.ask(questions if questions is not None else self.stored(scope=scope), scope=scope)
+        return self.keep(report, scope=scope, is_of_stored=questions is None)
+
+    def keep(self, report: Report, *, scope: OrgScope, is_of_stored: bool) -> Report:
+        """A report beside the last time what serves was scored; one of stored questions is kept for the next."""
         with self._database.write() as session:
             last = evaluations.accepted(session, org_id=scope.org_id)
             compared = compare(report, last[0] if last else None)
-            if questions is None and report.questions:
+            if is_of_stored and report.questions:
                 is_still = not crawls.any_running(session, org_id=scope.org_id)
                 row = Evaluation(id=uuid4(), org_id=scope.org_id, created_at=report.at, is_accepted=is_still)
                 session.add(row)

@@ -151,8 +151,16 @@ class HistoryService:
                 fetched_at=version.fetched_at,
             )
 
-    def roll_back_page(self, url_or_id: str | UUID, number: int, *, scope: OrgScope) -> RolledBack:
+    def roll_back_page(
+        self, url_or_id: str | UUID, number: int, *, scope: OrgScope, indexes: bool = True
+    ) -> RolledBack:
         """Answer with an earlier version of a page from this commit on, until its website says something new.
+
+        Args:
+            url_or_id: The page.
+            number: Of the version.
+            scope: Whose page it is.
+            indexes: Whether a text whose vectors were swept is indexed here and now; else workers do it.
 
         Raises:
             PageNotFound: If the org has no such page.
@@ -168,12 +176,13 @@ class HistoryService:
             waiting = self._bring_back(session, [(page, version)])
             changed = 1 if not waiting and page.live_version == version.id else 0
             sitewide.decide(session, page.datasource_id, self._settings, now=self._clock())
-        return self._finish(RolledBack(changed=changed), waiting, scope=scope)
+        return self._finish(RolledBack(changed=changed), waiting, scope=scope, indexes=indexes)
 
-    def roll_back_to(self, crawl_id: UUID, *, scope: OrgScope) -> RolledBack:
+    def roll_back_to(self, crawl_id: UUID, *, scope: OrgScope, indexes: bool = True) -> RolledBack:
         """Answer as when this crawl ended, from this commit on: every page of its website with its text of then.
 
-        Pages that did not answer then do not answer now. What a website says anew later goes live as ever.
+        Pages that did not answer then do not answer now. What a website says anew later goes live as ever. Texts whose
+        vectors were swept are indexed here and now, or by workers if not `indexes`.
 
         Raises:
             CrawlNotFound: If the org has no such crawl.
@@ -199,7 +208,7 @@ class HistoryService:
                 _take_away(session, page, crawl_id=crawl_id, now=now)
             sitewide.decide(session, crawl.datasource_id, self._settings, now=now)
         report = RolledBack(changed=len(back) - len(waiting), left=len(away))
-        return self._finish(report, waiting, scope=scope)
+        return self._finish(report, waiting, scope=scope, indexes=indexes)
 
     def approve(self, crawl_id: UUID, *, scope: OrgScope) -> int:
         """Carry out what a crawl holds. Returns how many pages that changes.
@@ -253,11 +262,11 @@ class HistoryService:
         session.flush()
         return waiting
 
-    def _finish(self, report: RolledBack, waiting: Sequence[UUID], *, scope: OrgScope) -> RolledBack:
+    def _finish(self, report: RolledBack, waiting: Sequence[UUID], *, scope: OrgScope, indexes: bool) -> RolledBack:
         """Index what waits here and now, so that the next answer has it; what others took follows by itself."""
         relay(self._database, self._hints)
         left = len(waiting)
-        while left:
+        while left and indexes:
             done = self._index().index_waiting(scope.org_id, limit=self._settings.work.index_batch, owner="roll-back")
             with self._database.read() as session:
                 left = page_versions.count_unindexed(session, waiting)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
 from pipeline.db import crawls, datasources
+from pipeline.db.crawls import Crawl
 from pipeline.db.datasources import Datasource
 from pipeline.db.engine import Database, Session
+from pipeline.db.paging import Listed, Place
 from pipeline.errors import DatasourceNotFound, InvalidUrl
 from pipeline.model import DatasourceStatus, OrgScope
 from pipeline.services import endings
@@ -43,9 +46,14 @@ class ScheduleService:
 
     def list_schedules(self, *, scope: OrgScope) -> list[ScheduleView]:
         """The org's websites, oldest first."""
-        now = self._clock()
         with self._database.read() as session:
-            return [_view(session, source, now=now) for source in datasources.listing(session, org_id=scope.org_id)]
+            return _views(session, datasources.listing(session, org_id=scope.org_id), now=self._clock())
+
+    def page_through(self, *, scope: OrgScope, limit: int = 20, after: Place | None = None) -> Listed[ScheduleView]:
+        """Some of the org's websites, oldest first."""
+        with self._database.read() as session:
+            found = datasources.page_through(session, org_id=scope.org_id, limit=limit, after=after)
+            return Listed(tuple(_views(session, found.items, now=self._clock())), found.next)
 
     def upcoming(self, *, scope: OrgScope, limit: int = 20) -> list[ScheduleView]:
         """The websites that are crawled next, the first one first. Paused ones, and those crawled by hand, are not."""
@@ -87,7 +95,7 @@ class ScheduleService:
             if status == DatasourceStatus.ACTIVE and source.next_crawl_at is None:
                 source.next_crawl_at = endings.next_crawl_at(source, now=now)
             session.flush()
-            return _view(session, source, now=now)
+            return _views(session, [source], now=now)[0]
 
 
 def _find(session: Session, website: str, *, scope: OrgScope) -> Datasource:
@@ -103,8 +111,13 @@ def _find(session: Session, website: str, *, scope: OrgScope) -> Datasource:
     return found
 
 
-def _view(session: Session, source: Datasource, *, now: datetime) -> ScheduleView:
-    running = crawls.running(session, source.id)
+def _views(session: Session, sources: Sequence[Datasource], *, now: datetime) -> list[ScheduleView]:
+    """These websites, with the crawls that run of them read in one statement."""
+    running = crawls.running_of(session, [source.id for source in sources])
+    return [_view(source, running.get(source.id), now=now) for source in sources]
+
+
+def _view(source: Datasource, running: Crawl | None, *, now: datetime) -> ScheduleView:
     is_paused = source.status == DatasourceStatus.PAUSED
     is_due = source.next_crawl_at is not None and source.next_crawl_at <= now
     return ScheduleView(

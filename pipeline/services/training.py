@@ -28,7 +28,7 @@ from pipeline.services.training_text import (
     view_of,
     waiting_text,
 )
-from pipeline.services.training_vectors import Ahead, vectors_of
+from pipeline.services.training_vectors import Ahead, Vectors, vectors_of
 from pipeline.settings import Settings
 
 __all__ = ["NewScenario", "ScenarioText", "ScenarioView", "TrainingService", "VersionView", "check"]
@@ -68,6 +68,7 @@ class TrainingService:
         by: str = SOMEBODY,
         learns: bool = True,
         scenario_id: UUID | None = None,
+        vectors: Vectors | None = None,
     ) -> ScenarioView:
         """Store a scenario and, unless it is a draft, publish it as version 1.
 
@@ -78,6 +79,7 @@ class TrainingService:
             learns: Whether matching is learnt anew at once. Who adds many calls `learn` after the last;
                 a question that comes first learns for itself.
             scenario_id: The id it had in another database, taken over unless somebody has it here.
+            vectors: Those of its words, where they are computed already.
 
         Raises:
             InvalidScenario: If a field is empty, too long, or does not fit the type.
@@ -87,7 +89,8 @@ class TrainingService:
         """
         check(new)
         now = self._clock()
-        vectors = [] if new.is_draft else self._vectors(new.text, kind=new.type)
+        if vectors is None:
+            vectors = self.vectors(new)
         with self._database.write() as session:
             orgs.get(session, scope.org_id)
             known = scenario_id is not None and scenarios.is_taken(session, scenario_id)
@@ -109,8 +112,11 @@ class TrainingService:
             InvalidScenario: If a field is empty, too long, or does not fit the type.
         """
         check(new)
-        if not new.is_draft:
-            self._ahead.keep(new.text, self._vectors(new.text, kind=new.type))
+        self._ahead.keep(new.text, self.vectors(new))
+
+    def vectors(self, new: NewScenario) -> Vectors:
+        """Vectors of the words that storing `new` publishes; none of a draft, or of what always applies."""
+        return [] if new.is_draft else self._vectors(new.text, kind=new.type)
 
     def compute_ahead_of_publishing(self, scenario_id: UUID, *, scope: OrgScope) -> None:
         """The same for publishing.
@@ -179,7 +185,14 @@ class TrainingService:
             return scenarios.count(session, org_id=scope.org_id)
 
     def replace(
-        self, scenario_id: UUID, new: NewScenario, *, scope: OrgScope, by: str = SOMEBODY, learns: bool = True
+        self,
+        scenario_id: UUID,
+        new: NewScenario,
+        *,
+        scope: OrgScope,
+        by: str = SOMEBODY,
+        learns: bool = True,
+        vectors: Vectors | None = None,
     ) -> ScenarioView:
         """Make a scenario what `new` says; new words are a new version, unless it is to be a draft.
 
@@ -195,7 +208,7 @@ class TrainingService:
         """
         check(new)
         before = self.get(scenario_id, scope=scope)
-        after = self._replace(before, new, scope=scope, by=by)
+        after = self._replace(before, new, vectors, scope=scope, by=by)
         if ScenarioType.SCENARIO_SPECIFIC in {before.type, new.type} and learns:
             self._learn_after(scope)
         return after
@@ -301,12 +314,16 @@ class TrainingService:
             self._keep_draft(scenario, ScenarioText(version.title, version.content, triggers))
             return view_of(scenario)
 
-    def _replace(self, before: ScenarioView, new: NewScenario, *, scope: OrgScope, by: str) -> ScenarioView:
+    def _replace(
+        self, before: ScenarioView, new: NewScenario, known: Vectors | None, *, scope: OrgScope, by: str
+    ) -> ScenarioView:
         """Make a scenario what `new` says, unless it is no longer what it was before."""
         now = self._clock()
         is_new = before.is_draft or new.text != ScenarioText(before.title, before.content, before.triggers)
         wants_vectors = is_new and not new.is_draft and before.type == new.type
-        vectors = self._vectors(new.text, kind=new.type) if wants_vectors else []
+        vectors: Vectors = []
+        if wants_vectors:
+            vectors = self._vectors(new.text, kind=new.type) if known is None else known
         with self._database.write() as session:
             scenario = scenarios.get(session, before.id, org_id=scope.org_id, to_change=True)
             if view_of(scenario) != before:
@@ -339,7 +356,7 @@ class TrainingService:
         session: Session,
         scenario: Scenario,
         text: ScenarioText,
-        vectors: list[tuple[str, bytes]],
+        vectors: Vectors,
         *,
         by: str,
         now: datetime,
@@ -401,7 +418,7 @@ class TrainingService:
             count=lambda texts: self._embedder().tokenizer.count(texts),  # noqa: PLW0108 - the model is opened only if asked
         )
 
-    def _vectors(self, text: ScenarioText, *, kind: str) -> list[tuple[str, bytes]]:
+    def _vectors(self, text: ScenarioText, *, kind: str) -> Vectors:
         if kind != ScenarioType.SCENARIO_SPECIFIC:
             return []
         if (known := self._ahead.take(text)) is not None:

@@ -14,6 +14,7 @@ from pipeline.services.training import TrainingService
 from pipeline.services.training_directories import DirectoryService
 from pipeline.services.training_files import Entry, Format, read, write
 from pipeline.services.training_text import NewScenario, ScenarioText, ScenarioView, check, check_text
+from pipeline.services.training_vectors import Vectors
 
 DRAFT = ("draft_title", "draft_content", "draft_triggers")
 
@@ -29,13 +30,49 @@ class ImportReport:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """One scenario of a file beside the one it is, if it is there."""
+    """One scenario of a file beside the one it is, if it is there; its vectors, where they are computed already."""
 
     before: ScenarioView | None
     new: NewScenario
     directory: str | None
     draft: ScenarioText | None
     id: UUID | None
+    is_same: bool = False
+    vectors: Vectors | None = None
+
+    @property
+    def has_new_words(self) -> bool:
+        """Whether carrying it out publishes something."""
+        before = self.before
+        if self.new.is_draft:
+            return False
+        return before is None or before.is_draft or self.new.text != _text(before)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a file asks for, beside what was there when it was read."""
+
+    steps: tuple[_Step, ...]
+
+    @property
+    def changed(self) -> tuple[_Step, ...]:
+        """What is not so already."""
+        return tuple(step for step in self.steps if not step.is_same)
+
+    @property
+    def created(self) -> int:
+        """How many scenarios are new."""
+        return sum(step.before is None for step in self.steps)
+
+    @property
+    def report(self) -> ImportReport:
+        """What carrying it out does."""
+        return ImportReport(
+            created=tuple(step.new.title for step in self.changed if step.before is None),
+            updated=tuple(step.new.title for step in self.changed if step.before is not None),
+            unchanged=tuple(step.new.title for step in self.steps if step.is_same),
+        )
 
 
 class ExchangeService:
@@ -63,28 +100,58 @@ class ExchangeService:
             InvalidScenario: If the file cannot be read or a scenario cannot be stored, naming which.
             InstructionsTooLong: If what always applies would no longer fit into a briefing; what came before is stored.
         """
-        known = self._training.list_scenarios(scope=scope)
-        folders = {directory.name: directory.id for directory in self._directories.list_all(scope=scope)}
-        steps = _plan(read(text, form), known, {number: name for name, number in folders.items()})
-        changed = [step for step in steps if not _is_same(step, folders)]
-        if not is_rehearsal and changed:
-            for name in {step.directory for step in changed if step.directory} - folders.keys():
-                folders[name] = self._directories.add(name, scope=scope).id
-            for step in changed:
-                self._carry_out(step, folders, scope=scope, by=by)
+        plan = self.plan(text, form, scope=scope)
+        if not is_rehearsal and plan.changed:
+            self.carry_out(plan, scope=scope, by=by)
             self._training.learn(scope=scope)
-        return ImportReport(
-            created=tuple(step.new.title for step in changed if step.before is None),
-            updated=tuple(step.new.title for step in changed if step.before is not None),
-            unchanged=tuple(step.new.title for step in steps if step not in changed),
-        )
+        return plan.report
+
+    def plan(self, text: str, form: Format, *, scope: OrgScope, computes: bool = False) -> Plan:
+        """Check a whole file, and see what it would change.
+
+        Args:
+            text: The file.
+            form: What it is.
+            scope: Whose scenarios.
+            computes: Whether vectors are computed now, so that carrying it out waits for no model.
+
+        Raises:
+            InvalidScenario: If the file cannot be read or a scenario cannot be stored, naming which.
+        """
+        known = self._training.list_scenarios(scope=scope)
+        folders = self._folders(scope)
+        read_now = _plan(read(text, form), known, {number: name for name, number in folders.items()})
+        steps = [replace(step, is_same=_is_same(step, folders)) for step in read_now]
+        if computes:
+            steps = [replace(step, vectors=self._vectors(step)) for step in steps]
+        return Plan(tuple(steps))
+
+    def carry_out(self, plan: Plan, *, scope: OrgScope, by: str) -> None:
+        """Store what a plan changes. Matching is learnt by whoever comes next.
+
+        Raises:
+            InstructionsTooLong: If what always applies would no longer fit into a briefing; what came before is
+                stored, unless the whole is one transaction.
+            ScenarioChanged: If somebody else changed a scenario meanwhile.
+        """
+        folders = self._folders(scope)
+        for name in {step.directory for step in plan.changed if step.directory} - folders.keys():
+            folders[name] = self._directories.add(name, scope=scope).id
+        for step in plan.changed:
+            self._carry_out(step, folders, scope=scope, by=by)
+
+    def _folders(self, scope: OrgScope) -> dict[str, UUID]:
+        return {directory.name: directory.id for directory in self._directories.list_all(scope=scope)}
+
+    def _vectors(self, step: _Step) -> Vectors | None:
+        return self._training.vectors(step.new) if step.has_new_words and not step.is_same else None
 
     def _carry_out(self, step: _Step, folders: Mapping[str, UUID], *, scope: OrgScope, by: str) -> None:
         new = replace(step.new, directory_id=folders[step.directory] if step.directory else None)
         if step.before is None:
-            view = self._training.add(new, scope=scope, by=by, learns=False, scenario_id=step.id)
+            view = self._training.add(new, scope=scope, by=by, learns=False, scenario_id=step.id, vectors=step.vectors)
         else:
-            view = self._training.replace(step.before.id, new, scope=scope, by=by, learns=False)
+            view = self._training.replace(step.before.id, new, scope=scope, by=by, learns=False, vectors=step.vectors)
         if step.draft is not None and step.draft != _waiting(view):
             self._training.put_draft(view.id, step.draft, scope=scope)
         if step.draft is None and _waiting(view) is not None:
@@ -187,12 +254,16 @@ def _is_same(step: _Step, folders: Mapping[str, UUID]) -> bool:
     return now == wanted and step.draft == _waiting(before)
 
 
+def _text(view: ScenarioView) -> ScenarioText:
+    return ScenarioText(view.title, view.content, view.triggers)
+
+
 def _waiting(view: ScenarioView) -> ScenarioText | None:
     """The edit that waits beside the words; the words of a first draft are no edit of themselves."""
     if view.draft_title is None or view.draft_content is None:
         return None
     draft = ScenarioText(view.draft_title, view.draft_content, view.draft_triggers or ())
-    return None if view.is_draft and draft == ScenarioText(view.title, view.content, view.triggers) else draft
+    return None if view.is_draft and draft == _text(view) else draft
 
 
 def _id(entry: Entry, place: int) -> UUID | None:

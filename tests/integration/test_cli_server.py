@@ -13,9 +13,9 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline.cli.app import app
-from pipeline.cli.remote_crawling import crawl_there
+from pipeline.cli.remote.crawling import crawl_there
 from pipeline.cli.session import chosen
-from pipeline.client import Client
+from pipeline.client import Client, ServerRefused
 from pipeline.errors import InvalidInput
 from pipeline.model import OrgScope
 from pipeline.services.websites import NewDatasource
@@ -136,18 +136,14 @@ def test_a_website_is_crawled_there(lab: ApiLab) -> None:
     assert (ends, website.page_limit) == ([1, 1], 7)
 
 
-@pytest.mark.parametrize("words", [["status"], ["up"], ["settings"], ["workers"], ["schedule", "list"], ["verify"]])
-def test_what_works_only_where_sitewise_runs_says_so(lab: ApiLab, org: LabOrg, words: list[str]) -> None:
-    """Before anything else happens."""
-    with pytest.raises(InvalidInput, match="without --server"):
-        sitewise(lab, org, *words)
+def test_a_website_is_looked_at_there(lab: ApiLab, org: LabOrg) -> None:
+    """By the deployment, which refuses what it may not read."""
+    words = ["--server", lab.url, "--key", org.key, "crawl", "http://10.0.0.1/", "--preview", "--json"]
 
+    refused = CliRunner().invoke(app, words).exception
 
-@pytest.mark.parametrize("words", [["page", "history", SITE], ["training", "lint"], ["crawl", SITE, "--subdomains"]])
-def test_what_has_no_route_says_so(lab: ApiLab, org: LabOrg, words: list[str]) -> None:
-    """Of a command that otherwise works there."""
-    with pytest.raises(InvalidInput, match="--server"):
-        sitewise(lab, org, *words)
+    assert isinstance(refused, ServerRefused)
+    assert refused.code == "address_refused"
 
 
 def test_a_server_needs_a_key(lab: ApiLab) -> None:

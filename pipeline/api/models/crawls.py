@@ -13,6 +13,7 @@ from pipeline.services.previewing import PAGES, PAGES_MAXIMUM, SECONDS, SECONDS_
 from pipeline.services.websites import INTERVAL_MAXIMUM_HOURS, NAME_MAXIMUM, PAGE_LIMIT_MAXIMUM, SITEMAPS_MAXIMUM
 
 LONGEST_URL = 2_048
+HOSTS_MAXIMUM = 50
 
 Address = Annotated[str, Field(min_length=1, max_length=LONGEST_URL)]
 Patterns = Annotated[
@@ -48,6 +49,18 @@ Rendering = Annotated[
 ]
 
 
+Hosts = Annotated[
+    list[Annotated[str, Field(min_length=1, max_length=253)]],
+    Field(
+        max_length=HOSTS_MAXIMUM,
+        description="Other hosts that are a part of the website, or `*.host` for all under one.",
+        examples=[["help.example.com"]],
+    ),
+]
+Subdomains = Annotated[bool, Field(description="Whether every host under its own is a part of it.")]
+Documents = Annotated[bool, Field(description="Whether linked PDF documents are taken as pages.")]
+
+
 class Given(BaseModel):
     """What comes in: a field nobody knows is refused, so that a typo is noticed."""
 
@@ -66,6 +79,9 @@ class NewDatasourceBody(Given):
     auto_start_crawl: bool = Field(default=True, description="Whether it is crawled now.")
     render_js: Rendering = "never"
     sitemap_urls: Sitemaps = Field(default_factory=list)
+    documents: Documents = False
+    subdomains: Subdomains = False
+    extra_hosts: Hosts = Field(default_factory=list)
 
 
 class PreviewBody(NewDatasourceBody):
@@ -86,6 +102,20 @@ class DatasourceChangeBody(Given):
     status: DatasourceStatus = Field(DatasourceStatus.ACTIVE, description="Whether it is crawled by the clock.")
     render_js: Rendering = "never"
     sitemap_urls: Sitemaps = Field(default_factory=list)
+    documents: Documents = False
+    subdomains: Subdomains = False
+    extra_hosts: Hosts = Field(default_factory=list)
+
+
+class FailedPageBody(BaseModel):
+    """A URL that could not be read."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    url: str
+    reason: str
+    http_status: int | None
+    detail: str | None = Field(description="What was seen.")
 
 
 class JobBody(BaseModel):
@@ -111,6 +141,27 @@ class JobBody(BaseModel):
     error_message: str | None
     created_at: datetime
     updated_at: datetime
+    fetched_pages: int = Field(description="Asked for and answered.")
+    refused_pages: int = Field(description="Left out, each for a reason.")
+    waiting_pages: int = Field(description="Still to be asked for.")
+    not_due_pages: int = Field(description="Kept, and not asked for: their time has not come.")
+    pending_pages: int = Field(description="Read, and not yet indexed.")
+    chunks: int = Field(description="Passages of what it kept; 0 in lists.")
+    embedded_chunks: int = Field(description="Of these, embedded for it; 0 in lists.")
+    current_url: str | None = Field(description="Where it is.")
+    attempts: int = Field(description="How often a spider took it up.")
+    refusals: dict[str, int] = Field(description="What was left out and why; empty in lists.")
+    failures: list[FailedPageBody] = Field(description="The first that could not be read; empty in lists.")
+
+
+class RolledBackBody(BaseModel):
+    """What going back changed. Counts are pages."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    changed: int = Field(description="They answer with their earlier text.")
+    left: int = Field(description="They answer no more.")
+    waiting: int = Field(description="They follow once they are indexed again.")
 
 
 class PageStatsBody(BaseModel):
@@ -140,6 +191,9 @@ class DatasourceBody(BaseModel):
     crawl_interval_hours: int | None
     render_js: str
     sitemap_urls: list[str]
+    documents: bool = Field(description="Whether linked PDF documents are taken as pages.")
+    subdomains: bool = Field(description="Whether every host under its own is a part of it.")
+    extra_hosts: list[str] = Field(description="Other hosts that are a part of it.")
     next_crawl_at: datetime | None
     last_crawl_started_at: datetime | None
     last_crawl_completed_at: datetime | None

@@ -18,6 +18,7 @@ class PageBody(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
     id: UUID
+    datasource_id: UUID = Field(description="The website it is of.")
     url: str
     canonical_url: str | None
     title: str
@@ -30,6 +31,8 @@ class PageBody(BaseModel):
     changed_at: datetime | None
     next_fetch_at: datetime | None
     version: int | None = Field(description="The number of the text that answers.")
+    detail: str | None = Field(description="What was seen, where the reason does not say it all.")
+    target: str | None = Field(description="Where it leads.")
 
 
 class PageVersionBody(BaseModel):
@@ -42,8 +45,66 @@ class PageVersionBody(BaseModel):
     is_live: bool
     title: str
     chunks: int
+    embedded: int = Field(description="Passages embedded for it; the others were known.")
+    extractor: str = Field(description="What made the text of the page.")
     fetched_at: datetime
     indexed_at: datetime | None
+
+
+class KeptOutBody(BaseModel):
+    """A piece of the page that is none of its text."""
+
+    reason: str = Field(description="Why it was kept out.")
+    text: str
+
+
+class ServedBody(BaseModel):
+    """A time in which a text answered."""
+
+    since: datetime
+    until: datetime | None = Field(description="Null while it does.")
+
+
+class SaidBody(BaseModel):
+    """One text of a page, and when it answered."""
+
+    number: int
+    state: str
+    title: str
+    fetched_at: datetime
+    words: int
+    crawl_id: UUID | None = Field(description="The crawl that brought it.")
+    served: list[ServedBody] = Field(description="When it answered, the first time first.")
+
+
+class PageHistoryBody(BaseModel):
+    """A page and all that it said, the newest first."""
+
+    page_id: UUID
+    url: str
+    versions: list[SaidBody]
+    moved_from: list[str] = Field(description="Addresses that lead to it now.")
+
+
+class SaidOnBody(BaseModel):
+    """What a page said at a moment."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    url: str
+    moment: datetime
+    number: int | None = Field(description="Of the version; null: it did not answer then.")
+    title: str
+    markdown: str | None
+    fetched_at: datetime | None
+
+
+class PageRollbackBody(BaseModel):
+    """Which version answers again."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    version: int = Field(ge=1, le=2**31 - 1, description="A number of the page's history.", examples=[1])
 
 
 class PageDetailBody(PageBody):
@@ -51,6 +112,7 @@ class PageDetailBody(PageBody):
 
     markdown: str | None = Field(description="The extracted text.")
     versions: list[PageVersionBody]
+    dropped: list[KeptOutBody] = Field(description="What was kept out of the text.")
 
 
 class PageFilter(BaseModel):

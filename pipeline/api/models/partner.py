@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -71,6 +71,14 @@ class OrgBody(BaseModel):
     integrations: dict[str, JsonValue]
     created_at: datetime
     updated_at: datetime
+
+
+class ErasureBody(BaseModel):
+    """How far the erasure of an org is."""
+
+    id: UUID = Field(description="The org's.")
+    status: Literal["erasing", "erased"]
+    erased_at: datetime | None = Field(description="When nothing was left; null: not yet.")
 
 
 class NewKeyBody(Given):

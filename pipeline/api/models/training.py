@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -24,6 +24,7 @@ from pipeline.services.training_text import (
 )
 
 QUERY_LIMIT = 8_000
+FILE_LIMIT = 1_000_000
 LARGEST_NUMBER = 2**31 - 1
 
 Title = Annotated[
@@ -169,6 +170,33 @@ class DirectoryBody(BaseModel):
     name: str
     created_at: Moment
     updated_at: Moment
+
+
+class ExportBody(BaseModel):
+    """Every scenario as the text of a file."""
+
+    format: Literal["yaml", "csv"] = Field(description="What the text is.")
+    text: str = Field(description="The file.")
+
+
+class ImportBody(Given):
+    """A file of scenarios, as `GET /training/export` writes it."""
+
+    format: Literal["yaml", "csv"] = Field("yaml", description="What the text is.")
+    text: str = Field(
+        max_length=FILE_LIMIT, description="The file.", examples=["- title: Refunds\n  content: Offer a voucher.\n"]
+    )
+    dry_run: bool = Field(default=False, description="Say what would change, and change nothing.")
+
+
+class ImportReportBody(BaseModel):
+    """What an import did, or would do: titles in the order of the file."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    created: list[str]
+    updated: list[str]
+    unchanged: list[str]
 
 
 class FindingBody(BaseModel):

@@ -17,11 +17,13 @@ from pipeline.api.models.crawls import (
     NewDatasourceBody,
     PreviewBody,
     PreviewShown,
+    RolledBackBody,
 )
 from pipeline.api.paging import APiece, Page, page_of
 from pipeline.model import CrawlTrigger, DatasourceStatus
 from pipeline.services.crawls import CrawlJob
 from pipeline.services.datasources import DatasourceView
+from pipeline.services.history import RolledBack
 from pipeline.services.keys import Caller
 from pipeline.services.websites import DatasourceChange, NewDatasource
 
@@ -30,7 +32,7 @@ router = APIRouter(prefix="/crawl", tags=["crawl"])
 Reader = Annotated[Caller, Depends(org_caller("crawl:read"))]
 Writer = Annotated[Caller, Depends(org_caller("crawl:write"))]
 
-LISTS = ("include_paths", "exclude_paths", "sitemap_urls")
+LISTS = ("include_paths", "exclude_paths", "sitemap_urls", "extra_hosts")
 
 
 @router.post("", status_code=201, response_model=DatasourceBody, summary="Add a website")
@@ -155,6 +157,35 @@ def reject_crawl(datasource_id: UUID, job_id: UUID, caller: Writer, act: AChange
     return _job(act.change(reject, action="crawl.reject", object_id=job_id))
 
 
+@router.post("/{datasource_id}/crawls/{job_id}/rollback", summary="Go back to a crawl")
+def roll_back_to_crawl(
+    datasource_id: UUID, job_id: UUID, caller: Writer, act: AChange, services: AServices
+) -> RolledBackBody:
+    """Answer as when this crawl ended, for every page of its website. It must have ended, and no other may run."""
+    scope = org_of(caller)
+
+    def roll_back() -> RolledBack:
+        services.crawls.job_of(datasource_id, job_id, scope=scope)
+        return services.history.roll_back_to(job_id, scope=scope, indexes=False)
+
+    return RolledBackBody.model_validate(act.change(roll_back, action="crawl.rollback", object_id=job_id))
+
+
+jobs_router = APIRouter(prefix="/jobs", tags=["crawl"])
+
+
+@jobs_router.get("", summary="List crawls of all websites")
+def list_jobs(caller: Reader, services: AServices, piece: APiece) -> Page[JobBody]:
+    """The org's crawls, of all its websites, newest first."""
+    return page_of(services.crawls.page_through_org(scope=org_of(caller), limit=piece.limit, after=piece.after), _job)
+
+
+@jobs_router.get("/{job_id}", summary="Show a crawl of any website")
+def show_job(job_id: UUID, caller: Reader, services: AServices) -> JobBody:
+    """How a crawl stands, whichever of the org's websites it is of."""
+    return _job(services.crawls.job(job_id, scope=org_of(caller)))
+
+
 def _new(body: NewDatasourceBody) -> NewDatasource:
     return NewDatasource(
         url=body.url,
@@ -164,7 +195,10 @@ def _new(body: NewDatasourceBody) -> NewDatasource:
         exclude_paths=tuple(body.exclude_paths),
         crawl_interval_hours=body.crawl_interval_hours,
         render_js=body.render_js,
+        documents=body.documents,
         sitemap_urls=tuple(body.sitemap_urls),
+        subdomains=body.subdomains,
+        extra_hosts=tuple(body.extra_hosts),
     )
 
 

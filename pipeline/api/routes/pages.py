@@ -9,11 +9,26 @@ from fastapi import APIRouter, Depends, Query
 
 from pipeline.api.acts import AChange, Act
 from pipeline.api.caller import AServices, org_caller, org_of
-from pipeline.api.models.crawls import LONGEST_URL
-from pipeline.api.models.pages import BulkBody, BulkDone, PageBody, PageDetailBody, PageVersionBody, WhyBody
+from pipeline.api.models.crawls import LONGEST_URL, RolledBackBody
+from pipeline.api.models.moments import Moment
+from pipeline.api.models.pages import (
+    BulkBody,
+    BulkDone,
+    KeptOutBody,
+    PageBody,
+    PageDetailBody,
+    PageHistoryBody,
+    PageRollbackBody,
+    PageVersionBody,
+    SaidBody,
+    SaidOnBody,
+    ServedBody,
+    WhyBody,
+)
 from pipeline.api.paging import DEFAULT, MOST, Page
 from pipeline.bootstrap import Services
 from pipeline.model import OrgScope, PageStatus
+from pipeline.services.history import PageHistory, RolledBack
 from pipeline.services.keys import Caller
 from pipeline.services.page_actions import PageAction, PageChoice
 from pipeline.services.pages import PageDetail, PageView
@@ -89,6 +104,42 @@ def show_page(datasource_id: UUID, page_id: UUID, caller: Reader, services: ASer
     return _detail(services.pages.show_of(datasource_id, page_id, scope=org_of(caller)))
 
 
+@router.get("/pages/{page_id}/history", summary="List what a page said")
+def show_history(datasource_id: UUID, page_id: UUID, caller: Reader, services: AServices) -> PageHistoryBody:
+    """Every text of the page, newest first, and when each answered."""
+    scope = org_of(caller)
+    services.pages.show_of(datasource_id, page_id, scope=scope)
+    return _history(services.history.of_page(page_id, scope=scope))
+
+
+@router.get("/pages/{page_id}/said", summary="Tell what a page said on a day")
+def show_said(
+    datasource_id: UUID,
+    page_id: UUID,
+    on: Annotated[Moment, Query(description="The moment, with its time zone.", examples=["2027-01-31T09:00:00Z"])],
+    caller: Reader,
+    services: AServices,
+) -> SaidOnBody:
+    """The text that answered then; a `number` of null says that none did."""
+    scope = org_of(caller)
+    services.pages.show_of(datasource_id, page_id, scope=scope)
+    return SaidOnBody.model_validate(services.history.said_on(page_id, on, scope=scope))
+
+
+@router.post("/pages/{page_id}/rollback", summary="Go back to what a page said")
+def roll_back_page(
+    datasource_id: UUID, page_id: UUID, body: PageRollbackBody, *, caller: Writer, act: AChange, services: AServices
+) -> RolledBackBody:
+    """Answer with an earlier text, from now on, until the website says something new."""
+    scope = org_of(caller)
+
+    def roll_back() -> RolledBack:
+        services.pages.show_of(datasource_id, page_id, scope=scope)
+        return services.history.roll_back_page(page_id, body.version, scope=scope, indexes=False)
+
+    return RolledBackBody.model_validate(act.change(roll_back, action="page.rollback", object_id=page_id))
+
+
 @router.post("/pages/{page_id}/exclude", summary="Exclude a page")
 def exclude_page(datasource_id: UUID, page_id: UUID, caller: Writer, act: AChange, services: AServices) -> PageBody:
     """Stop answering from it, from now on; later crawls leave it excluded."""
@@ -118,6 +169,70 @@ def delete_page(datasource_id: UUID, page_id: UUID, caller: Writer, act: AChange
     )
 
 
+everywhere = APIRouter(prefix="/pages", tags=["pages"])
+
+
+@everywhere.get("", summary="List pages of all websites")
+def list_all_pages(
+    *,
+    caller: Reader,
+    services: AServices,
+    status: Annotated[PageStatus | None, Query(description="Only pages that stand so.")] = None,
+    q: Annotated[str | None, Query(max_length=300, description="Only with this in the URL or the title.")] = None,
+    language: Annotated[str | None, Query(max_length=35, description="Only in this language.")] = None,
+    limit: Annotated[int, Query(ge=1, le=MOST, description="How many at most.")] = DEFAULT,
+    cursor: Annotated[
+        str | None,
+        Query(max_length=LONGEST_CURSOR, description="`next` of the page before; none: from the start."),
+    ] = None,
+) -> Page[PageBody]:
+    """The org's pages in the order of their addresses, whichever website they are of."""
+    found = services.pages.page_through(
+        scope=org_of(caller), status=status, search=q, language=language, limit=limit, cursor=cursor
+    )
+    return Page(items=[_page(page) for page in found.items], next=found.next)
+
+
+@everywhere.get("/find", summary="Find a page by its URL")
+def find_page(
+    url: Annotated[str, Query(min_length=1, max_length=LONGEST_URL, description="Its URL in any spelling, or its id.")],
+    caller: Reader,
+    services: AServices,
+) -> PageDetailBody:
+    """A page with its text and its versions; of several websites' that have it, one that answers."""
+    return _detail(services.pages.show(url, scope=org_of(caller)))
+
+
+@everywhere.get("/why", summary="Tell why a URL is known or not to any website")
+def why_of_all(
+    url: Annotated[str, Query(min_length=1, max_length=LONGEST_URL, description="Any URL, in any spelling.")],
+    caller: Reader,
+    services: AServices,
+) -> WhyBody:
+    """One answer for any URL, from whichever of the org's websites knows most of it."""
+    return WhyBody.model_validate(services.pages.why(url, scope=org_of(caller)))
+
+
+def _history(found: PageHistory) -> PageHistoryBody:
+    return PageHistoryBody(
+        page_id=found.page_id,
+        url=found.url,
+        moved_from=list(found.moved_from),
+        versions=[
+            SaidBody(
+                number=said.number,
+                state=said.state,
+                title=said.title,
+                fetched_at=said.fetched_at,
+                words=said.words,
+                crawl_id=said.crawl_id,
+                served=[ServedBody(since=since, until=until) for since, until in said.served],
+            )
+            for said in found.versions
+        ],
+    )
+
+
 def _acted(  # noqa: PLR0917 - what each of three routes has at hand
     action: PageAction, datasource_id: UUID, page_id: UUID, scope: OrgScope, act: Act, services: Services
 ) -> PageBody:
@@ -137,4 +252,5 @@ def _detail(detail: PageDetail) -> PageDetailBody:
         **_page(detail.page).model_dump(),
         markdown=detail.markdown,
         versions=[PageVersionBody.model_validate(version) for version in detail.versions],
+        dropped=[KeptOutBody(reason=reason, text=text) for reason, text in detail.dropped],
     )

@@ -11,6 +11,7 @@ from pipeline.api.acts import AChange, ACreation
 from pipeline.api.caller import ACallers, AServices, PartnerCaller
 from pipeline.api.models.crawls import AcceptedBody
 from pipeline.api.models.partner import (
+    ErasureBody,
     KeyBody,
     NewKeyBody,
     NewKeyShown,
@@ -108,6 +109,13 @@ def erase_org(
     act.change(erase, action="org.erase", object_id=org_id, org_id=org_id)
     callers.forget()
     return AcceptedBody(id=org_id, status="erasing")
+
+
+@router.get("/erasures/{org_id}", summary="Tell how far an erasure is")
+def show_erasure(org_id: UUID, caller: PartnerCaller, services: AServices) -> ErasureBody:
+    """Whether anything is left of an org that this partner had erased."""
+    found = services.erasure.standing(org_id, partner_id=_partner(caller))
+    return ErasureBody.model_validate(found, from_attributes=True)
 
 
 @router.post("/orgs/{org_id}/widget-token", status_code=201, response_model=OrgBody, summary="Make a new widget token")

@@ -12,8 +12,11 @@ from pipeline.api.caller import AServices, org_caller, org_of
 from pipeline.api.models.training import (
     DirectoryBody,
     DraftTextBody,
+    ExportBody,
     FoundBody,
     FoundPage,
+    ImportBody,
+    ImportReportBody,
     LintBody,
     NewDirectoryBody,
     NewScenarioBody,
@@ -26,6 +29,7 @@ from pipeline.api.paging import APiece, Page, page_of
 from pipeline.model import ScenarioType
 from pipeline.services.keys import Caller
 from pipeline.services.training import NewScenario, ScenarioText, ScenarioView
+from pipeline.services.training_files import Format
 
 router = APIRouter(prefix="/training", tags=["training"])
 
@@ -107,6 +111,33 @@ def delete_directory(directory_id: UUID, caller: Writer, act: AChange, services:
         action="directory.delete",
         object_id=directory_id,
     )
+
+
+@router.get("/export", summary="Write all scenarios into a file")
+def export_scenarios(
+    caller: Reader,
+    services: AServices,
+    form: Annotated[Format, Query(alias="format", description="What to write.")] = "yaml",
+) -> ExportBody:
+    """Every scenario, drafts included, as the text of a file to edit and import again."""
+    return ExportBody(format=form, text=services.exchange.export(form, scope=org_of(caller)))
+
+
+@router.post("/import", summary="Make scenarios what a file says")
+def import_scenarios(body: ImportBody, caller: Writer, act: AChange, services: AServices) -> ImportReportBody:
+    """Add and change scenarios as a file says, all or none; those it does not name stay. Twice is the same as once."""
+    scope = org_of(caller)
+    plan = services.exchange.plan(body.text, body.format, scope=scope, computes=not body.dry_run)
+
+    def carry_out() -> None:
+        if plan.created:
+            taken = plan.created - 1
+            services.limits.check_room("scenarios", lambda: services.training.count(scope=scope) + taken, scope=scope)
+        services.exchange.carry_out(plan, scope=scope, by=_who(caller))
+
+    if plan.changed and not body.dry_run:
+        act.change(carry_out, action="scenarios.import", object_id=scope.org_id)
+    return ImportReportBody.model_validate(plan.report)
 
 
 @router.post("/lint", summary="Look for what is in its own way")

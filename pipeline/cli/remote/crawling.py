@@ -3,54 +3,49 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING
 
 from pipeline.cli import interrupts
-from pipeline.cli.output import print_json, print_line, say
+from pipeline.cli.crawling import exit_status, kept_pages, report
+from pipeline.cli.output import err, say
+from pipeline.cli.pace import Pace
+from pipeline.cli.remote.views import view_of
+from pipeline.cli.remote.websites import fields_of
+from pipeline.cli.watching import Watched, live, plain
 from pipeline.client import Client, ServerRefused, crawls
+from pipeline.services.crawls import CrawlJob
+from pipeline.services.reasons import Why
+from pipeline.services.websites import PAGE_LIMIT_MAXIMUM
 
 if TYPE_CHECKING:
     from pipeline.client.answers import Job
     from pipeline.services.websites import NewDatasource
 
-ENDED = ("completed", "failed", "cancelled")
 LOOK_EVERY_SECONDS = 1.0
-NOTHING_KEPT = 3
 
 
 def crawl_there(client: Client, new: NewDatasource, *, as_json: bool, look_every: float = LOOK_EVERY_SECONDS) -> int:
     """Add the website, or change the one at this address; crawl it, and wait. Returns the exit status."""
+    began = time.monotonic()
     website = _website(client, new)
-    job = _started(client, website)
-    pause = threading.Event()
-    while job["status"] not in ENDED:
-        pause.wait(look_every)
-        interrupts.check()
-        job = client.send(crawls.job(website, job["id"]))
-    kept = job["new_pages"] + job["updated_pages"] + job["unchanged_pages"]
-    if as_json:
-        print_json(job)
-    else:
-        counts = f"{job['new_pages']} new, {job['updated_pages']} updated, {job['unchanged_pages']} unchanged"
-        print_line(f"{job['status'].capitalize()}.\n  {job['total_pages']} found\n  {kept} kept: {counts}")
-        print_line(f"  {job['removed_pages']} removed, {job['failed_pages']} failed")
-    if job["error_message"]:
-        say(job["error_message"])
-    if job["status"] != "completed":
-        return 1
-    return 0 if kept else NOTHING_KEPT
+    job = view_of(CrawlJob, _started(client, website))
+    pace, pause = Pace(new.page_limit or PAGE_LIMIT_MAXIMUM), threading.Event()
+    with live() if err.is_terminal else plain() as show:
+        while not job.has_ended:
+            show(job, pace)
+            pause.wait(look_every)
+            interrupts.check()
+            job = view_of(CrawlJob, client.send(crawls.any_job(str(job.id))))
+            pace.look(job, time.monotonic())
+        show(job, pace)
+    start = None if kept_pages(job) else view_of(Why, client.send(crawls.why(website, new.url)))
+    report(Watched(job, time.monotonic() - began, pace.fetching.per_second), start, as_json=as_json)
+    return exit_status(job)
 
 
 def _website(client: Client, new: NewDatasource) -> str:
-    rules: dict[str, Any] = {
-        "page_limit": new.page_limit,
-        "include_paths": list(new.include_paths),
-        "exclude_paths": list(new.exclude_paths),
-        "crawl_interval_hours": new.crawl_interval_hours,
-        "render_js": new.render_js,
-    }
-    if new.display_name is not None:
-        rules["display_name"] = new.display_name
+    rules = fields_of(new)
     try:
         return client.send(crawls.add(new.url, auto_start_crawl=False, **rules))["id"]
     except ServerRefused as refused:
