@@ -416,6 +416,13 @@ def open_services(settings: Settings) -> Services:
     return Services(settings)
 
 
+def load_tables() -> None:
+    """Import and relate all tables, as the first query would, for a process that is to be copied before."""
+    from pipeline.db.tables import load
+
+    load()
+
+
 def open_ledger(settings: Settings, *, crawl_id: UUID, org_id: UUID, token: UUID) -> DatabaseLedger:
     """The rows of one crawl, for the spider that holds it under `token`."""
     services = open_services(settings)

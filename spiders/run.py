@@ -14,6 +14,7 @@ import os
 import sys
 import threading
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 from scrapy.crawler import AsyncCrawlerProcess
@@ -27,6 +28,9 @@ from spiders.memory import give_back_large_blocks
 from spiders.site import Before, Ending, SiteSpider
 from spiders.visit import Parser
 
+if TYPE_CHECKING:
+    from pipeline.adapters.parser_fork import ForkedParser
+
 FINISHED = 0
 DEFECT = 1
 UNUSABLE_PLAN = os.EX_DATAERR
@@ -37,13 +41,13 @@ NOT_SET_UP = os.EX_CONFIG
 log = get_logger(__name__)
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Crawl as the command line says."""
+def main(arguments: Sequence[str] | None = None, *, parsers: Sequence[ForkedParser] = ()) -> int:
+    """Crawl as the command line says, with parsing children that run already, if there are any."""
     options = _options(arguments)
     if options.watch_stdin:
         watch(sys.stdin.fileno())
     try:
-        return _crawl(options)
+        return _crawl(options, parsers)
     except LeaseLost as lost:
         log.warning("lease lost", problem=str(lost))
         return LEASE_LOST
@@ -84,14 +88,14 @@ def watch(parent: int) -> None:
     threading.Thread(target=wait, name="parent watch", daemon=True).start()
 
 
-def _crawl(options: argparse.Namespace) -> int:
+def _crawl(options: argparse.Namespace, parsers: Sequence[ForkedParser]) -> int:
     from pipeline.adapters.parser_pool import ParserPool  # noqa: PLC0415 - its children start with it
     from pipeline.bootstrap import open_ledger  # noqa: PLC0415 - opens the database
 
     settings = read_settings()
     set_up_logging(settings)
     ledger = open_ledger(settings, crawl_id=options.crawl_id, org_id=options.org_id, token=options.token)
-    with ParserPool(settings.extract) as parser:
+    with ParserPool(settings.extract, ready=parsers) as parser:
         return run(ledger, parser, settings)
 
 

@@ -86,6 +86,10 @@ def _run(options: argparse.Namespace) -> int:
         threading.Thread(target=end_with_parent, name="watches-parent", daemon=True).start()
     if len(processes) > 1:
         return _supervise(processes)
+    if processes[0][0] == CRAWL_QUEUE:
+        from workers.spider_template import template  # noqa: PLC0415 - only this queue has spiders
+
+        template().prepare()
     from workers.worker import work  # noqa: PLC0415 - Celery is slow to import, and a supervisor needs none
 
     return work(

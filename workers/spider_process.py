@@ -24,6 +24,7 @@ from pipeline.errors import DatabaseUnavailable, DiskFull, LeaseLost
 from pipeline.logs import get_logger
 from pipeline.owner.processes import kill_group, wait_without_reaping
 from pipeline.services.crawls import CrawlClaim
+from workers.spider_template import Forked, template
 
 FINISHED, TEMPORARY, LEASE_LOST = 0, os.EX_TEMPFAIL, os.EX_PROTOCOL
 """What a spider's exit status means; any other is a death."""
@@ -33,6 +34,8 @@ GRACE_SECONDS = 4.0
 
 FAREWELL_SECONDS = 5.0
 """A spider that finished has no lease either: it may end by itself. One that lost it writes nothing meanwhile."""
+
+Spider = subprocess.Popen[bytes] | Forked
 
 log = get_logger(__name__)
 
@@ -92,9 +95,7 @@ class Shutdown:
 shutdown = Shutdown()
 
 
-def run(
-    crawl_id: UUID, *, crawls: Crawls, owner: str, command: Callable[[CrawlClaim], Sequence[str]] | None = None
-) -> None:
+def run(crawl_id: UUID, *, crawls: Crawls, owner: str, start: Callable[[CrawlClaim], Spider] | None = None) -> None:
     """Claim the crawl, and hold it until its spider ended, it was lost, or the worker stops.
 
     A crawl that ends unfinished is given back at once; where its worker stops, another spider is asked for. It counts
@@ -104,7 +105,7 @@ def run(
     if claim is None:
         return
     began = time.monotonic()
-    with Watch((command or spider_command)(claim)) as watch:
+    with Watch((start or start_spider)(claim)) as watch:
         end = watch.until_end(lambda: crawls.renew(claim), every=claim.lease.total_seconds() / 3)
         if end is End.LEASE_LOST and watch.wait(FAREWELL_SECONDS):
             end = End.BY_ITSELF
@@ -125,6 +126,12 @@ def run(
     crawls.release(claim, burn=burns, detail=_told(status) if burns else None, soon=end is End.WORKER_STOPS)
 
 
+def start_spider(claim: CrawlClaim) -> Spider:
+    """The spider that works under this claim: a copy of this process's template, or one that begins from nothing."""
+    command = spider_command(claim)
+    return template().start(command[command.index("spiders.run") + 1 :]) or started(command)
+
+
 def spider_command(claim: CrawlClaim) -> list[str]:
     """The command line of the spider that works under this claim."""
     return [
@@ -138,15 +145,20 @@ def spider_command(claim: CrawlClaim) -> list[str]:
     ]
 
 
+def started(command: Sequence[str]) -> Spider:
+    """This command as a child in a session of its own."""
+    return subprocess.Popen(  # noqa: S603 - our own module, arguments are ids
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
+    )
+
+
 class Watch:
     """One child in a session of its own, so that it can be ended with all its children. Left, it has ended."""
 
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(self, child: Spider) -> None:
         self.wake = threading.Event()
         self._has_ended = threading.Event()
-        self._child = subprocess.Popen(  # noqa: S603 - our own module, arguments are ids
-            command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
-        )
+        self._child = child
         self._waiter = threading.Thread(target=self._wait, name="spider-wait", daemon=True)
         self._waiter.start()
 

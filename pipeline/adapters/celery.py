@@ -115,6 +115,12 @@ def hints_waiting(url: str, timeout: timedelta) -> dict[str, int]:
     return found
 
 
+def load_celery() -> None:
+    """Import what the first hint would, for a process that is to be copied before."""
+    import kombu.transport.redis  # noqa: F401, PLC0415 - as said
+    from celery import Celery  # noqa: F401, PLC0415 - as said
+
+
 def _sender(url: str, seconds: float) -> Celery:
     """A Celery that only sends: no result backend, no retries, and a limit on every wait."""
     from celery import Celery  # noqa: PLC0415 - slow to import, and not needed by every command

@@ -24,17 +24,30 @@ LENGTH = struct.Struct("!Q")
 READY = b"ready"
 """What a child sends first, once it can parse."""
 
+Function = Callable[..., object]
+"""`(html, *, url, content_type)` to a document."""
+
 _PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    """Answer requests on the pipe until it is closed."""
-    _die_with_parent(int(sys.argv[3]))
+    """Load what the command line names, and serve."""
+    die_with_parent(int(sys.argv[3]))
+    serve(load(sys.argv[1]), int(sys.argv[2]))
+
+
+def load(name: str) -> Function:
+    """The function of this dotted name, its module imported."""
+    module, _, function = name.rpartition(".")
+    found: Function = getattr(importlib.import_module(module), function)
+    return found
+
+
+def serve(function: Function, memory_limit: int) -> None:
+    """Answer requests on standard input until it is closed, with so many bytes more than are in use now."""
     requests, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever prints cannot break the pipe
-    module, _, name = sys.argv[1].rpartition(".")
-    function = getattr(importlib.import_module(module), name)
-    _limit_memory(int(sys.argv[2]))
+    _limit_memory(memory_limit)
     sys.excepthook, sys.unraisablehook = _told_unless_memory, _told_unless_memory_inside
     send(answers, READY)
     while (request := receive(requests)) is not None:
@@ -53,7 +66,7 @@ def _told_unless_memory_inside(told: sys.UnraisableHookArgs) -> None:
         sys.__unraisablehook__(told)
 
 
-def _answer(function: Callable[..., object], request: bytes) -> bytes:
+def _answer(function: Function, request: bytes) -> bytes:
     """The pickled outcome of one page.
 
     An error is pickled where it is caught: kept in a variable of this function it would hold on to this
@@ -104,7 +117,7 @@ def _limit_memory(extra: int) -> None:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _die_with_parent(parent: int) -> None:
+def die_with_parent(parent: int) -> None:
     """Ask Linux to end this process with its parent, even in the middle of a page."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":

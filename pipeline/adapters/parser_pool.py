@@ -11,15 +11,20 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self, cast
 
 import pipeline
 from pipeline.adapters.parser_child import LENGTH
+from pipeline.adapters.parser_fork import ForkedParser
 from pipeline.errors import ExtractionFailed, PageTooSlow, ParserEnded, SitewiseError
 from pipeline.model import Document
 from pipeline.settings import ExtractSettings
+
+EXTRACT = "pipeline.stages.extract.extract"
+"""What children run where nothing else is said."""
 
 _START_SECONDS = 60.0
 _EXIT_SECONDS = 2.0
@@ -31,12 +36,15 @@ _PAGES_PER_CHILD = 2_000
 class ParserPool:
     """A fixed number of parsing children, each busy with one page at a time."""
 
-    def __init__(self, settings: ExtractSettings, *, function: str = "pipeline.stages.extract.extract") -> None:
+    def __init__(
+        self, settings: ExtractSettings, *, function: str = EXTRACT, ready: Sequence[ForkedParser] = ()
+    ) -> None:
         """Start the children without waiting for them.
 
         Args:
             settings: How many children, how long and how large a page may be.
             function: Dotted name of what the children run: `(html, *, url, content_type) -> Document`.
+            ready: Children that run already; those that take their place are started.
         """
         self._settings = settings
         self._function = function
@@ -45,7 +53,9 @@ class ParserPool:
         self._children: set[_Child] = set()
         self._idle: queue.LifoQueue[_Child | None] = queue.LifoQueue()
         self._wanted: queue.SimpleQueue[bool] = queue.SimpleQueue()
-        for _ in range(settings.processes):
+        for process in ready:
+            self._add(_Child(process))
+        for _ in range(settings.processes - len(ready)):
             self._wanted.put(item=True)
         self._starter = threading.Thread(target=self._start_wanted, name="parser-starter", daemon=True)
         self._starter.start()
@@ -106,10 +116,12 @@ class ParserPool:
         One thread starts them all: Linux ends a child with the thread that started it.
         """
         while self._wanted.get() and not self._closed:
-            child = _Child(self._function, self._settings.memory_limit)
-            with self._lock:
-                self._children.add(child)
-            self._idle.put(child)
+            self._add(_Child(_started(self._function, self._settings.memory_limit)))
+
+    def _add(self, child: _Child) -> None:
+        with self._lock:
+            self._children.add(child)
+        self._idle.put(child)
 
     def _take(self, url: str) -> _Child:
         while (child := self._idle.get()) is not None:
@@ -150,28 +162,21 @@ def _environment() -> dict[str, str]:
     return known | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
+def _started(function: str, memory_limit: int) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-P", "-m", "pipeline.adapters.parser_child", function, str(memory_limit)]
+    return subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        [*command, str(os.getpid())], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, env=_environment()
+    )
+
+
 class _Child:
     """One parsing process and the two pipes to it."""
 
-    def __init__(self, function: str, memory_limit: int) -> None:
+    def __init__(self, process: subprocess.Popen[bytes] | ForkedParser) -> None:
         self.pages = 0
         self._is_ready = False
         self._busy = threading.Lock()
-        self._process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [
-                sys.executable,
-                "-P",
-                "-m",
-                "pipeline.adapters.parser_child",
-                function,
-                str(memory_limit),
-                str(os.getpid()),
-            ],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            bufsize=0,
-            env=_environment(),
-        )
+        self._process = process
         self._to: IO[bytes] = cast("IO[bytes]", self._process.stdin)
         self._from: IO[bytes] = cast("IO[bytes]", self._process.stdout)
         os.set_blocking(self._to.fileno(), False)

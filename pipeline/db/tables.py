@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sqlalchemy.orm import configure_mappers
+
 from pipeline.db import (
     api_keys,
     audit_entries,
@@ -73,3 +75,8 @@ MODULES = (
     workers,
 )
 METADATA = Base.metadata
+
+
+def load() -> None:
+    """Relate all classes now, and not with the first query."""
+    configure_mappers()

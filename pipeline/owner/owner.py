@@ -19,7 +19,7 @@ from pipeline.owner.lock import OwnerFacts, OwnerLock, owner_of
 from pipeline.owner.processes import Program, Supervisor
 from pipeline.settings import Settings
 
-UPKEEP_AFTER_SECONDS = 1.0
+UPKEEP_AFTER_SECONDS = 4.0
 """Upkeep has nothing to do at first; until then the cores belong to the spider and the model."""
 
 MOST_INDEXERS = 4

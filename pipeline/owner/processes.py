@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import IO, Protocol, Self
 
 from pipeline.logs import get_logger
 
@@ -168,7 +168,17 @@ class _Child(threading.Thread):
                 kill_group(self._running)
 
 
-def wait_without_reaping(child: subprocess.Popen[bytes]) -> None:
+class Child(Protocol):
+    """A process that this one waits for."""
+
+    pid: int
+
+    def wait(self) -> int:
+        """Wait for its end; its exit status, negative for a signal."""
+        ...
+
+
+def wait_without_reaping(child: Child) -> None:
     """Wait for the end of a child, whose number still names its group, and no other, until it is reaped."""
     if hasattr(os, "waitid"):
         os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
@@ -176,7 +186,7 @@ def wait_without_reaping(child: subprocess.Popen[bytes]) -> None:
         child.wait()
 
 
-def kill_group(child: subprocess.Popen[bytes]) -> None:
+def kill_group(child: Child) -> None:
     """SIGKILL to a child that leads a session, and to all it started there."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(child.pid, signal.SIGKILL)

@@ -2,6 +2,8 @@
 
 On each site, in turn and in one run: this crawler as it works (frontier, lease, robots, guard, extraction, all of it
 stored), Scrapy that only follows links, Scrapy with trafilatura in its callback, and crawlee that only follows links.
+Each is timed three ways, alike for all: with its libraries loaded, as where a worker waits for crawls; from nothing,
+with the start of Python and all imports; and steadily, from its first page to its last.
 Then this crawler alone on made-up sites, to see whether its memory grows with the frontier.
 `SITEWISE_EVAL_DATA` adds rendered sites to the sample site; `--peer-python` is an interpreter that has crawlee.
 """
@@ -16,6 +18,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, closing
 from dataclasses import asdict, dataclass
@@ -45,13 +48,16 @@ FRONTIER_PAGES = 1_000
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """One crawl by one crawler. Seconds run from its first request on; CPU is that of all its processes.
+    """One crawl by one crawler. CPU is that of all its processes, from their first instruction on.
 
+    `seconds` begin when its libraries are loaded, `whole_seconds` before, `steady_seconds` with its first page.
     `peak_mib` adds up the peaks of the parts; of a part with several processes, the largest counts.
     """
 
     pages: int
     seconds: float
+    whole_seconds: float
+    steady_seconds: float
     cpu_seconds: float
     peak_mib: float
     cpu_by_part: dict[str, float]
@@ -59,8 +65,18 @@ class Run:
 
     @property
     def rate(self) -> float:
-        """Pages a second."""
+        """Pages a second, its libraries loaded."""
         return self.pages / self.seconds
+
+    @property
+    def whole_rate(self) -> float:
+        """Pages a second from nothing."""
+        return self.pages / self.whole_seconds
+
+    @property
+    def steady_rate(self) -> float:
+        """Pages a second from the first page to the last."""
+        return self.pages / self.steady_seconds
 
     @property
     def cpu_ms(self) -> float:
@@ -140,11 +156,22 @@ def frontiers() -> dict[int, Run]:
 def ours(start: str, pages: int, folder: Path) -> Run:
     """The real spider with its database, and nobody who indexes."""
     command = [sys.executable, "-m", "tests.benchmarks.stages", "crawl", str(folder), start, str(pages)]
-    return _measured(command, seconds=lambda _: _crawling_seconds(folder / "sitewise.db"))
+    measured = _measured(command)
+    done = measured.done
+    return Run(
+        done["pages"],
+        done["seconds"],
+        done["loading_seconds"] + done["seconds"],
+        _steady_seconds(folder / "sitewise.db"),
+        done["cpu_seconds"],
+        measured.peak_mib,
+        measured.cpu_by_part,
+        measured.peak_by_part,
+    )
 
 
-def _crawling_seconds(database: Path) -> float:
-    """From the first visit to the end of the crawl."""
+def _steady_seconds(database: Path) -> float:
+    """From the beginning of the first visit to the end of the crawl."""
     with closing(sqlite3.connect(database)) as connection:
         began, ended = connection.execute(
             "SELECT (SELECT min(fetched_at) FROM pages), scraped_at FROM crawls"
@@ -152,9 +179,25 @@ def _crawling_seconds(database: Path) -> float:
     return (datetime.fromisoformat(ended) - datetime.fromisoformat(began)).total_seconds()
 
 
+def _theirs(command: Sequence[str]) -> Run:
+    """A peer: its process is the crawl."""
+    measured = _measured(command)
+    done = measured.done
+    return Run(
+        done["pages"],
+        done["seconds"],
+        measured.wall_seconds,
+        done["steady_seconds"],
+        measured.cpu_seconds,
+        measured.peak_mib,
+        measured.cpu_by_part,
+        measured.peak_by_part,
+    )
+
+
 def _peer(kind: str) -> Callable[[str, int, Path], Run]:
     def crawl(start: str, pages: int, _: Path) -> Run:
-        return _measured([sys.executable, "-m", "tests.benchmarks.crawl_peers", kind, start, str(pages)])
+        return _theirs([sys.executable, "-m", "tests.benchmarks.crawl_peers", kind, start, str(pages)])
 
     return crawl
 
@@ -162,7 +205,7 @@ def _peer(kind: str) -> Callable[[str, int, Path], Run]:
 def _crawlee(python: Path) -> Callable[[str, int, Path], Run]:
     def crawl(start: str, pages: int, folder: Path) -> Run:
         script = Path(__file__).with_name("crawl_crawlee.py")
-        return _measured([str(python), str(script), start, str(pages), str(folder)])
+        return _theirs([str(python), str(script), start, str(pages), str(folder)])
 
     return crawl
 
@@ -172,10 +215,25 @@ def _crawlers(peer_python: Path | None) -> dict[str, Callable[[str, int, Path], 
     return crawlers | ({CRAWLEE: _crawlee(peer_python)} if peer_python else {})
 
 
-def _measured(command: Sequence[str], *, seconds: Callable[[float], float] = float) -> Run:
-    """Run a crawler to its end. CPU is what the kernel counted; memory is the sum of its processes' peaks."""
+@dataclass(frozen=True, slots=True)
+class _Measured:
+    """A process that ended: what it said, and what the kernel counted."""
+
+    done: dict[str, Any]
+    wall_seconds: float
+    cpu_seconds: float
+    cpu_by_part: dict[str, float]
+    peak_by_part: dict[str, float]
+
+    @property
+    def peak_mib(self) -> float:
+        return sum(self.peak_by_part.values())
+
+
+def _measured(command: Sequence[str]) -> _Measured:
+    """Run a crawler to its end."""
     settings = {"SITEWISE_CRAWL__ALLOWED_ADDRESSES": "127.0.0.0/8", "SITEWISE_LOG_LEVEL": "warning"}
-    before = _cpu_of_children()
+    before, began = _cpu_of_children(), time.monotonic()
     with (
         tempfile.TemporaryFile("w+") as said,
         subprocess.Popen(  # noqa: S603 - ours, or the peer the caller named
@@ -184,6 +242,7 @@ def _measured(command: Sequence[str], *, seconds: Callable[[float], float] = flo
         watched(process.pid) as costs,
     ):
         printed, _ = process.communicate()
+        wall = time.monotonic() - began
         said.seek(0)
         problem = said.read()[-2_000:]
     done: dict[str, Any] = json.loads(printed.strip().splitlines()[-1]) if process.returncode == 0 else {}
@@ -191,8 +250,7 @@ def _measured(command: Sequence[str], *, seconds: Callable[[float], float] = flo
         raise RuntimeError(f"{' '.join(command)} crawled nothing:\n{problem}")
     parts = {part: round(cost.cpu_seconds, 2) for part, cost in costs.items() if part}
     peaks = {part: round(cost.peak_mib, 1) for part, cost in costs.items() if part}
-    wall, cpu = seconds(done["seconds"]), _cpu_of_children() - before
-    return Run(done["pages"], wall, cpu, sum(peaks.values()), parts, peaks)
+    return _Measured(done, wall, _cpu_of_children() - before, parts, peaks)
 
 
 def _cpu_of_children() -> float:
@@ -201,21 +259,28 @@ def _cpu_of_children() -> float:
 
 
 def _table(comparison: Comparison) -> Table:
-    table = Table("crawler", "pages", "pages/s", "CPU ms a page", "peak MiB", title=comparison.site)
+    headings = ("crawler", "pages", "pages/s, loaded", "from nothing", "steady", "CPU ms a page", "peak MiB")
+    table = Table(*headings, title=comparison.site)
     for name in comparison.rounds:
         figures = [
             f"{comparison.middle(name, figure):.{digits}f}"
             for figure, digits in (
                 (lambda run: run.pages, 0),
                 (lambda run: run.rate, 1),
+                (lambda run: run.whole_rate, 1),
+                (lambda run: run.steady_rate, 1),
                 (lambda run: run.cpu_ms, 1),
                 (lambda run: run.peak_mib, 0),
             )
         ]
         table.add_row(name, *figures)
     if {OURS, TRAFILATURA} <= comparison.rounds.keys():
-        times = comparison.middle(OURS, lambda run: run.rate) / comparison.middle(TRAFILATURA, lambda run: run.rate)
-        table.caption = f"{times:.2f} x Scrapy + trafilatura (goal {GOAL:.0f} x)"
+        rates = (lambda run: run.rate, lambda run: run.whole_rate, lambda run: run.steady_rate)
+        loaded, whole, steady = (comparison.middle(OURS, rate) / comparison.middle(TRAFILATURA, rate) for rate in rates)
+        table.caption = (
+            f"{loaded:.2f} x Scrapy + trafilatura loaded (goal {GOAL:.0f} x), {whole:.2f} x from nothing,"
+            f" {steady:.2f} x steady"
+        )
     return table
 
 

@@ -29,16 +29,17 @@ async def crawl(start: str, limit: int, folder: str) -> dict[str, float]:
         configure_logging=False,
         statistics_log_format="inline",
     )
-    pages = 0
+    pages, first, last = 0, 0.0, 0.0
 
     @crawler.router.default_handler  # type: ignore[untyped-decorator] # for the same reason
     async def page(context: ParselCrawlingContext) -> None:
-        nonlocal pages
-        pages += 1
+        nonlocal pages, first, last
+        pages, first = pages + 1, first or time.monotonic()
         await context.enqueue_links(strategy="same-hostname")
+        last = time.monotonic()
 
     await crawler.run([start])
-    return {"pages": pages, "seconds": time.monotonic() - began}
+    return {"pages": pages, "seconds": time.monotonic() - began, "steady_seconds": last - first}
 
 
 if __name__ == "__main__":

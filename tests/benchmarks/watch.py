@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import psutil
 
 PARTS = {
+    "spiders.template": "spider template",
     "spiders.run": "spider",
     "parser_child": "parser",
     "--queues=index": "index worker",
@@ -19,6 +20,7 @@ PARTS = {
     "redis": "broker",
     "tests.benchmarks.site": "",
     "deploy.sample": "",
+    "tests.benchmarks.stages": "",
     "tests.benchmarks.stock": "stock parts",
     "pipeline.cli": "owner",
 }

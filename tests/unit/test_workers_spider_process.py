@@ -66,7 +66,8 @@ class OneCrawl:
 
 
 def _run(crawls: OneCrawl, code: str) -> None:
-    spider_process.run(CRAWL, crawls=crawls, owner="test", command=lambda _: [sys.executable, "-c", code])
+    command = [sys.executable, "-c", code]
+    spider_process.run(CRAWL, crawls=crawls, owner="test", start=lambda _: spider_process.started(command))
 
 
 @pytest.fixture
