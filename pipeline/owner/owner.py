@@ -19,8 +19,8 @@ from pipeline.owner.lock import OwnerFacts, OwnerLock, owner_of
 from pipeline.owner.processes import Program, Supervisor
 from pipeline.settings import Settings
 
-UPKEEP_AFTER_SECONDS = 4.0
-"""Upkeep has nothing to do at first; until then the cores belong to the spider and the model."""
+UPKEEP_AFTER_SECONDS, UPKEEP_LATER_SECONDS = 1.0, 4.0
+"""Upkeep has nothing to do at first; until then the cores belong to the spider and the model. For one crawl, longer."""
 
 MOST_INDEXERS = 4
 """Index workers started where no number is set: more cores than this are left to others."""
@@ -117,7 +117,7 @@ class Owner:
                 "--beat",
                 *schedules,
                 f"--place={indexers + 2}",
-                start_after_seconds=UPKEEP_AFTER_SECONDS,
+                start_after_seconds=UPKEEP_AFTER_SECONDS if self._beat else UPKEEP_LATER_SECONDS,
             ),
         ]
 
