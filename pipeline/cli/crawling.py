@@ -97,8 +97,8 @@ def crawl(
     _vet(new, settings)
     with opened(settings, makes_org=True) as (services, scope):
         datasource = services.crawls.add(new, scope=scope)
-        with working(settings, services):
-            crawl_id = _started(services, datasource.id, scope)
+        with working(settings, services) as begins:
+            crawl_id = _started(services, datasource.id, scope, hints=not begins)
             watched = watch(services.crawls, crawl_id, scope=scope, page_limit=page_limit, settings=settings)
         start = None if kept_pages(watched.job) else services.pages.why(url, scope=scope, datasource_id=datasource.id)
     report(watched, start, as_json=as_json)
@@ -106,8 +106,11 @@ def crawl(
 
 
 @contextmanager
-def working(settings: Settings, services: Services) -> Iterator[None]:
+def working(settings: Settings, services: Services) -> Iterator[bool]:
     """Workers, for as long as this command runs: those that run already while they do, else children of this process.
+
+    Whether they only begin now: then they ask for what is due by themselves. To send a hint costs more than to
+    start a crawl, as Celery has to be loaded for it, while they load.
 
     Raises:
         GuardBypassed: If the environment names a proxy.
@@ -124,12 +127,12 @@ def working(settings: Settings, services: Services) -> Iterator[None]:
     take_over = services.upkeep.take_over if settings.database.url is None else None
     if not needs_owner(settings):
         services.store().prepare(identity)
-        yield
+        yield False
         return
     if is_served(settings):
         services.store().prepare(identity)
         with Standby(settings, log_dir=log_directory(settings), on_taken=take_over):
-            yield
+            yield False
         return
     refuse_proxies(os.environ)  # the spiders would inherit them, and not start
     prepare_directory(settings, grows=True)
@@ -137,7 +140,7 @@ def working(settings: Settings, services: Services) -> Iterator[None]:
         services.store().prepare(identity)
         if take_over is not None:
             take_over()
-        yield
+        yield True
 
 
 def model_identity(settings: Settings) -> ModelIdentity:
@@ -211,12 +214,12 @@ def _vet(new: NewDatasource, settings: Settings) -> None:
         services.previews.vet(new)
 
 
-def _started(services: Services, datasource_id: UUID, scope: OrgScope) -> UUID:
+def _started(services: Services, datasource_id: UUID, scope: OrgScope, *, hints: bool) -> UUID:
     """The crawl to watch: a new one, or the one under way, whose workers are told again."""
     from pipeline.errors import BrokerUnavailable, CrawlAlreadyRunning  # noqa: PLC0415 - as above
 
     try:
-        return services.crawls.start(datasource_id, scope=scope).id
+        return services.crawls.start(datasource_id, scope=scope, hints=hints).id
     except CrawlAlreadyRunning as running:
         say("A crawl of this website was under way; it goes on.")
         crawl_id = UUID(str(running.facts["crawl"]))

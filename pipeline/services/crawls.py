@@ -166,8 +166,11 @@ class CrawlService:
         scope: OrgScope,
         trigger: CrawlTrigger = CrawlTrigger.MANUAL,
         only_due: bool = False,
+        hints: bool = True,
     ) -> CrawlJob:
         """Start a crawl: a row, and a hint that leaves after the commit. With `only_due`, of pages whose time has come.
+
+        Without `hints` none leaves yet: for whoever starts workers at this moment, which ask for what is due.
 
         Raises:
             CrawlAlreadyRunning: If one is running; its id is among the facts.
@@ -181,7 +184,8 @@ class CrawlService:
                 raise CrawlAlreadyRunning(crawl=running.id if running else None, datasource=datasource_id)
             outbox.put(session, outbox.CRAWL, crawl.id, now=now)
             crawl_id = crawl.id
-        relay(self._database, self._hints)
+        if hints:
+            relay(self._database, self._hints)
         return self.job(crawl_id, scope=scope)
 
     def claim_in_turn(self, hinted: UUID, *, owner: str) -> CrawlClaim | None:
