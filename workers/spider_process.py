@@ -101,6 +101,8 @@ def run(crawl_id: UUID, *, crawls: Crawls, owner: str, start: Callable[[CrawlCla
     A crawl that ends unfinished is given back at once; where its worker stops, another spider is asked for. It counts
     as an attempt only if its spider died: a restart of the worker, or a server that was away, is not the crawl's fault.
     """
+    if start is None:
+        template().loaded()
     claim = crawls.claim_in_turn(crawl_id, owner=owner)
     if claim is None:
         return

@@ -18,7 +18,7 @@ from typing import IO
 from pipeline.logs import get_logger
 from pipeline.settings import ExtractSettings, read_settings
 
-ANSWER_SECONDS = 20.0
+LOAD_SECONDS, COPY_SECONDS = 20.0, 5.0
 """What a template may take to load and to copy itself. One that takes longer is ended."""
 
 PR_SET_CHILD_SUBREAPER = 36
@@ -61,7 +61,7 @@ class SpiderTemplate:
                 self._launch()
 
     def loaded(self) -> bool:
-        """Whether there is one, waiting until it has loaded."""
+        """Whether there is one, waiting until it has loaded. Ask before taking a lease, which could end meanwhile."""
         with self._lock, suppress(OSError):
             return self._has_loaded()
         return False
@@ -91,7 +91,6 @@ class SpiderTemplate:
         """Start a template that has none of our settings and that ends with us."""
         self._end()
         self._requests, theirs = socket.socketpair()
-        self._requests.settimeout(ANSWER_SECONDS)
         kept = {name: value for name, value in os.environ.items() if not name.startswith("SITEWISE_")}
         options = [
             f"--socket={theirs.fileno()}",
@@ -118,6 +117,7 @@ class SpiderTemplate:
         """
         if self._requests is None or not self._has_loaded():
             return None
+        self._requests.settimeout(COPY_SECONDS)
         its_stdin, stdin = os.pipe()
         ours, theirs = socket.socketpair()
         spider = os.fdopen(stdin, "wb", buffering=0)
@@ -140,6 +140,7 @@ class SpiderTemplate:
     def _has_loaded(self) -> bool:
         if self._process is None or self._requests is None or self._process.poll() is not None:
             return False
+        self._requests.settimeout(LOAD_SECONDS)
         self._is_loaded = self._is_loaded or bool(self._requests.recv(1))
         return self._is_loaded
 

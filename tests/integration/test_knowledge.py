@@ -308,6 +308,20 @@ def test_hints_wait_in_the_outbox_while_the_broker_is_away(knowledge: Knowledge)
     assert ("crawl", job.id) in knowledge.hints.sent
 
 
+def test_a_crawl_for_workers_that_begin_is_hinted_later(knowledge: Knowledge) -> None:
+    """Whoever starts them sends nothing: the row is due, and its hint leaves with a tick should they not ask."""
+    job = knowledge.services.crawls.start(knowledge.add_site(), scope=knowledge.org, hints=False)
+    at_first = list(knowledge.hints.sent)
+    due = knowledge.services.operations.oldest_due("crawl")
+
+    knowledge.services.upkeep.tick()
+
+    assert at_first == []
+    assert due is not None
+    assert due.target == job.id
+    assert ("crawl", job.id) in knowledge.hints.sent
+
+
 def test_orphans_are_hinted_ever_more_rarely(knowledge: Knowledge) -> None:
     """A crawl that nobody takes is hinted again after 5, 15 and 60 seconds, not at every tick."""
     job = knowledge.services.crawls.start(knowledge.add_site(), scope=knowledge.org)
