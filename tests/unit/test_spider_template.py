@@ -32,7 +32,8 @@ from pipeline.errors import SitewiseError
 from pipeline.settings import ExtractSettings
 from tests.hostile.broken_parsers import misbehave
 
-limits = ExtractSettings(processes=1, timeout=timedelta(seconds=1), memory_limit=300 * 2**20)
+seconds = 1 if "loop" in sys.argv else 60
+limits = ExtractSettings(processes=1, timeout=timedelta(seconds=seconds), memory_limit=300 * 2**20)
 ready = fork_parsers(1, misbehave, memory_limit=limits.memory_limit)
 with ParserPool(limits, function="tests.hostile.broken_parsers.misbehave", ready=ready) as pool:
     for page in sys.argv[1:]:
@@ -97,7 +98,8 @@ def test_only_the_spider_knows_the_settings(template: SpiderTemplate, unreachabl
     spider = template.start([*IDS, "--watch-stdin"], os.environ | {ADDRESS: unreachable})
     assert spider is not None
     process = psutil.Process(spider.pid)
-    parsers = eventually(lambda: _of(process, "pipeline.adapters.parser_child"))
+    eventually(lambda: "spiders.run" in process.cmdline())
+    parsers = _of(process, "pipeline.adapters.parser_child")
 
     unknowing = [*parsers, *_of(psutil.Process(), "spiders.template")]
     readable = [_memory(one.pid) for one in unknowing]
