@@ -16,7 +16,7 @@ unexport PYTHONDONTWRITEBYTECODE
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
 .PHONY: help setup demo test check lint types imports docstrings settings-check coverage format services services-stop \
-	settings-reference openapi api-fuzz lock bench bench-crawl bench-embed bench-retrieve bench-recrawl bench-ticks bench-api isolation plot-revisits evaluate chaos fuzz clean
+	settings-reference openapi api-fuzz lock bench bench-crawl bench-embed bench-retrieve bench-recrawl bench-ticks bench-api bench-training isolation plot-revisits evaluate chaos fuzz clean
 
 help: ## list the recipes
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -96,6 +96,9 @@ bench-embed: setup ## embedding, beside stock sentence-transformers
 
 bench-api: setup ## the HTTP API under load, beside the retrieval module alone (ARGS="--seconds 2 --connections 1 16")
 	$(PYTHON_BIN) -m tests.benchmarks.api $(ARGS)
+
+bench-training: setup ## writing, publishing and linting scenarios over HTTP (ARGS="--scenarios 10 100 --lint 200")
+	$(PYTHON_BIN) -m tests.benchmarks.training $(ARGS)
 
 isolation: setup ## tenants that ask for each other's, 10,000 times each way (ARGS="--calls 1000 --seed 2")
 	$(PYTHON_BIN) -m tests.hostile.isolation $(ARGS)

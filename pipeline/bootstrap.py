@@ -362,6 +362,8 @@ class Services(Parts):
         """Close what was opened here; what was given stays open."""
         if "webhook_sender" in self.__dict__:
             self.webhook_sender.close()
+        if "matchers" in self.__dict__:
+            self.matchers.close()
         if "briefings" in self.__dict__:
             self.briefings.close()
         self.close_parts()

@@ -11,8 +11,7 @@ from pipeline.db import orgs, scenario_directories, scenarios
 from pipeline.db.engine import Database, Session
 from pipeline.db.paging import Listed, Place
 from pipeline.db.scenarios import Scenario, ScenarioVersion, TriggerVector
-from pipeline.errors import InvalidScenario, ScenarioChanged, TemporaryError
-from pipeline.logs import get_logger
+from pipeline.errors import InvalidScenario, ScenarioChanged
 from pipeline.model import OrgScope, ScenarioType
 from pipeline.services.clock import Clock
 from pipeline.services.training_budget import check_room
@@ -36,8 +35,6 @@ __all__ = ["NewScenario", "ScenarioText", "ScenarioView", "TrainingService", "Ve
 SOMEBODY = "unknown"
 PATIENCE = 5
 """How often publishing begins anew because the draft was changed while its vectors were computed."""
-
-log = get_logger(__name__)
 
 
 class TrainingService:
@@ -102,7 +99,7 @@ class TrainingService:
             if not new.is_draft:
                 self._publish(session, scenario, new.text, vectors, by=by, now=now)
         if learns and vectors:
-            self._learn_after(scope)
+            self.learn_once_committed(scope=scope)
         return view_of(scenario)
 
     def compute_ahead(self, new: NewScenario) -> None:
@@ -210,7 +207,7 @@ class TrainingService:
         before = self.get(scenario_id, scope=scope)
         after = self._replace(before, new, vectors, scope=scope, by=by)
         if ScenarioType.SCENARIO_SPECIFIC in {before.type, new.type} and learns:
-            self._learn_after(scope)
+            self.learn_once_committed(scope=scope)
         return after
 
     def delete(self, scenario_id: UUID, *, scope: OrgScope) -> None:
@@ -224,7 +221,7 @@ class TrainingService:
             was_matched = scenario.type == ScenarioType.SCENARIO_SPECIFIC and not scenario.is_draft
             scenarios.delete(session, scenario)
         if was_matched:
-            self._learn_after(scope)
+            self.learn_once_committed(scope=scope)
 
     def put_draft(self, scenario_id: UUID, text: ScenarioText, *, scope: OrgScope) -> ScenarioView:
         """Keep an edit for later; what is published goes on as it is.
@@ -274,7 +271,7 @@ class TrainingService:
         else:
             raise InvalidScenario(scenario=scenario_id, problem="its draft changes faster than it can be published")
         if vectors:
-            self._learn_after(scope)
+            self.learn_once_committed(scope=scope)
         return view_of(scenario)
 
     def versions(self, scenario_id: UUID, *, scope: OrgScope) -> list[VersionView]:
@@ -339,16 +336,9 @@ class TrainingService:
             self._check_room(session, scenario, now=now)
             return view_of(scenario)
 
-    def _learn_after(self, scope: OrgScope) -> None:
-        """Learn once the change is committed: now, or when the transaction it is a part of is."""
-
-        def soon() -> None:
-            try:
-                self.learn(scope=scope)
-            except TemporaryError as error:  # what was changed is changed: the next question learns for itself
-                log.warning("matching not learnt", org=str(scope.org_id), problem=str(error))
-
-        if not self._database.after_commit(soon):
+    def learn_once_committed(self, *, scope: OrgScope) -> None:
+        """Learn once the change is committed: now, or aside when it is a part of a transaction that others wait for."""
+        if not self._database.after_commit(lambda: self._matchers.refresh_aside(scope=scope, embedder=self._embedder)):
             self.learn(scope=scope)
 
     def _publish(

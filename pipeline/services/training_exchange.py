@@ -103,7 +103,6 @@ class ExchangeService:
         plan = self.plan(text, form, scope=scope)
         if not is_rehearsal and plan.changed:
             self.carry_out(plan, scope=scope, by=by)
-            self._training.learn(scope=scope)
         return plan.report
 
     def plan(self, text: str, form: Format, *, scope: OrgScope, computes: bool = False) -> Plan:
@@ -127,7 +126,7 @@ class ExchangeService:
         return Plan(tuple(steps))
 
     def carry_out(self, plan: Plan, *, scope: OrgScope, by: str) -> None:
-        """Store what a plan changes. Matching is learnt by whoever comes next.
+        """Store what a plan changes, and learn matching from it.
 
         Raises:
             InstructionsTooLong: If what always applies would no longer fit into a briefing; what came before is
@@ -139,6 +138,7 @@ class ExchangeService:
             folders[name] = self._directories.add(name, scope=scope).id
         for step in plan.changed:
             self._carry_out(step, folders, scope=scope, by=by)
+        self._training.learn_once_committed(scope=scope)
 
     def _folders(self, scope: OrgScope) -> dict[str, UUID]:
         return {directory.name: directory.id for directory in self._directories.list_all(scope=scope)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from threading import Lock
 from uuid import UUID
 
@@ -15,17 +15,26 @@ from pipeline.adapters.embedder.port import Embedder
 from pipeline.db import page_versions, scenario_matchers, scenarios
 from pipeline.db.engine import Database, Session
 from pipeline.db.scenarios import ActiveScenario
+from pipeline.errors import SitewiseError
+from pipeline.logs import get_logger
 from pipeline.model import OrgScope, ScenarioType, Vector
 from pipeline.retrieval import background
 from pipeline.retrieval.matcher import FORMAT, Background, Matcher, Taught, learn, load
+from pipeline.services.aside import Aside
 from pipeline.services.clock import Clock
 from pipeline.services.training_vectors import vectors_of
 
 TITLES = 100
 """Titles of pages looked at, spread over the alphabet; more only take longer."""
 
+TITLES_HELD = 6_400
+"""Titles whose vectors are kept in memory: 10 MB."""
+
 HELD = 64
 """Matchers kept in memory, of the orgs that asked last: 1.6 MB for 50 scenarios of ten triggers."""
+
+
+log = get_logger(__name__)
 
 
 class Matchers:
@@ -37,6 +46,8 @@ class Matchers:
         self._clock = clock
         self._held: OrderedDict[tuple[UUID, str], tuple[str, Matcher]] = OrderedDict()
         self._lock = Lock()
+        self.aside = Aside()
+        self._titles: OrderedDict[tuple[str, str], Vector] = OrderedDict()
 
     def current(
         self, session: Session, published: Sequence[ActiveScenario], *, scope: OrgScope, embedder: Embedder
@@ -86,6 +97,24 @@ class Matchers:
                 now=self._clock(),
             )
 
+    def refresh_aside(self, *, scope: OrgScope, embedder: Callable[[], Embedder]) -> None:
+        """The same soon, in a thread of its own: whoever published waits for nothing.
+
+        A question that comes before is answered from what is published all the same: it learns for itself.
+        """
+
+        def learn_now() -> None:
+            try:
+                self.refresh(scope=scope, embedder=embedder())
+            except SitewiseError as error:  # what was changed is changed: the next question learns for itself
+                log.warning("matching not learnt", org=str(scope.org_id), problem=str(error))
+
+        self.aside.soon(scope.org_id, learn_now)
+
+    def close(self) -> None:
+        """Learn no more aside; what is being learnt is finished."""
+        self.aside.close()
+
     def _learn(
         self, session: Session, published: Sequence[ActiveScenario], *, scope: OrgScope, embedder: Embedder
     ) -> Matcher:
@@ -110,8 +139,23 @@ class Matchers:
         titles = titles[:: max(math.ceil(len(titles) / TITLES), 1)]
         if not titles:
             return Background(texts, vectors)
-        known = embedder.encode_queries(titles)
+        known = self._of_titles(titles, embedder)
         return Background((*texts, *titles), np.concatenate([vectors, known]))
+
+    def _of_titles(self, titles: Sequence[str], embedder: Embedder) -> Vector:
+        """Vectors of titles; those that were looked at before are not computed again."""
+        model = embedder.identity.fingerprint
+        with self._lock:
+            known = {title: self._titles[model, title] for title in titles if (model, title) in self._titles}
+        new = [title for title in dict.fromkeys(titles) if title not in known]
+        known |= dict(zip(new, embedder.encode_queries(new), strict=True)) if new else {}
+        with self._lock:
+            for title in titles:
+                self._titles[model, title] = known[title]
+                self._titles.move_to_end((model, title))
+            while len(self._titles) > TITLES_HELD:
+                self._titles.popitem(last=False)
+        return np.stack([known[title] for title in titles])
 
     def _keep_background(self, embedder: Embedder) -> None:
         """Store the vectors of the background questions once for each model: one or two seconds."""

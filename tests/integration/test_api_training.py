@@ -15,6 +15,7 @@ import httpx
 import pytest
 
 from pipeline.api.models.retrieval import BriefingBody, StoredBriefingBody
+from pipeline.db.scenario_matchers import ScenarioMatcher
 from pipeline.model import OrgScope
 from pipeline.services.answers import Part
 from pipeline.services.outages import Outage
@@ -147,10 +148,39 @@ def test_fields_that_do_not_go_together_are_refused(empty: LabOrg, fields: dict[
 
 def test_half_a_character_is_refused(empty: LabOrg) -> None:
     """A lone surrogate, which JSON can spell and no text can hold, is no title."""
-    refused = empty.http.post("/training", content=r'{"title": "\ud800", "content": "x"}')
+    half = r'{"title": "\ud800", "content": "x"}'
+    refused = empty.http.post("/training", content=half, headers={"Content-Type": "application/json"})
 
     assert refused.status_code == 422
     assert fields_of(refused) <= {"body", "title"}
+
+
+def test_publishing_waits_for_no_learning(lab: ApiLab) -> None:
+    """It is answered while nothing can be learnt aside; the next message finds it all the same, and it is learnt."""
+    org = lab.org("Quick")
+    lab.knowledge.crawl(SHOP, scope=OrgScope(org.id))
+    go_on = threading.Event()
+    lab.services.matchers.aside.soon("busy", lambda: go_on.wait(60))
+
+    made = add(org)
+    org.http.put(
+        f"/training/{made['id']}/draft", json={"title": "Refund", "content": "New.", "triggers": ["cash back"]}
+    )
+    published = org.http.post(f"/training/{made['id']}/publish").json()
+    fired = org.http.post("/retrieve", json={"message": "cash back"}).json()["scenarios"]
+    learnt_before = _learnt(lab, org)
+    go_on.set()
+
+    assert lab.services.matchers.aside.wait(60)
+    assert published["current_version"] == 2
+    assert [scenario["content"] for scenario in fired] == ["New."]
+    assert (learnt_before, _learnt(lab, org)) == (0, 1)
+
+
+def _learnt(lab: ApiLab, org: LabOrg) -> int:
+    """How many matchers of the org are stored."""
+    with lab.services.database.read() as session:
+        return session.query(ScenarioMatcher).filter_by(org_id=org.id).count()
 
 
 def test_the_life_of_a_scenario(lab: ApiLab, org: LabOrg) -> None:
