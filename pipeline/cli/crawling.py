@@ -243,5 +243,5 @@ def _counts(watched: Watched) -> list[str]:
     if job.refused_pages or job.failed_pages:
         reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(job.refusals.items()))
         lines.append(f"{job.refused_pages} refused, {job.failed_pages} failed: {reasons}")
-    lines.append(f"{job.chunks} chunks, {job.embedded_chunks} embedded now")
+    lines.append(f"{job.chunks} chunk{'s' if job.chunks != 1 else ''}, {job.embedded_chunks} embedded now")
     return lines

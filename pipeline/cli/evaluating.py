@@ -41,7 +41,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 @evaluate_app.command("run")
 def run(
     file: Annotated[
-        Path | None, typer.Argument(metavar="[FILE]", help="Ask these, in YAML or CSV, instead of the stored ones.")
+        Path | None,
+        typer.Argument(metavar="[FILE]", help="Ask these, in YAML, lines of JSON or CSV, instead of the stored ones."),
     ] = None,
     *,
     html: Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a page with a plot.")] = None,

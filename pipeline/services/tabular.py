@@ -1,9 +1,10 @@
-"""Rows of a YAML list or of a spreadsheet's CSV."""
+"""Rows of a YAML list, of lines of JSON, or of a spreadsheet's CSV."""
 
 from __future__ import annotations
 
 import csv
 import io
+import json
 from typing import Literal
 
 import yaml  # type: ignore[import-untyped] # it ships no types
@@ -27,7 +28,20 @@ def read_rows(text: str, form: Literal["yaml", "csv"]) -> list[object]:
     """
     if len(text) > SIZE_LIMIT:
         raise InvalidTable(f"the file has more than {SIZE_LIMIT} characters")
-    return _read_yaml(text) if form == "yaml" else _read_csv(text)
+    if form == "csv":
+        return _read_csv(text)
+    return _read_lines(text) if text.lstrip().startswith("{") else _read_yaml(text)
+
+
+def _read_lines(text: str) -> list[object]:
+    """Lines of JSON: what begins like an object of JSON is no list of YAML."""
+    rows: list[object] = []
+    for number, line in enumerate(text.splitlines(), start=1):
+        try:
+            rows += [json.loads(line)] if line.strip() else []
+        except (ValueError, RecursionError) as error:
+            raise InvalidTable(f"line {number} is not JSON: {error}") from error
+    return rows
 
 
 def _read_yaml(text: str) -> list[object]:

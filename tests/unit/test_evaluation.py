@@ -82,6 +82,15 @@ def test_a_scenario_and_a_refusal_count_as_much_as_what_was_found() -> None:
     assert score(Expected(no_answer=True), briefing(answerable=False)).score == 1.0
 
 
+def test_a_line_of_json_is_a_question() -> None:
+    """As many tools write lists: one object a line, empty lines apart."""
+    lines = '{"question": "How?", "urls": ["https://a.example/"]}\n\n{"question": "X", "no_answer": true}\n'
+
+    golden = read(lines, "yaml")
+
+    assert [(one.message, one.expected.no_answer) for one in golden] == [("How?", False), ("X", True)]
+
+
 def test_a_file_says_the_same_in_both_formats() -> None:
     """YAML lists and a spreadsheet's lines mean the same; the singular is understood."""
     as_yaml = read(
@@ -106,6 +115,7 @@ def test_a_file_says_the_same_in_both_formats() -> None:
         ("- {question: How?, texts: [1]}", "list of texts"),
         ("question: How?", "has to be a list"),
         ("- [", "not YAML"),
+        ('{"question": "x"}\n{"question"', "line 2 is not JSON"),
         ("- just text", "fields and values"),
     ],
 )
