@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from pipeline.services.previewing import PreviewService
     from pipeline.services.provisioning import ProvisioningService
     from pipeline.services.readiness import ReadinessService
+    from pipeline.services.reembedding import ReembeddingService
     from pipeline.services.rereading import RereadingService
     from pipeline.services.schedules import ScheduleService
     from pipeline.services.searching import SearchService
@@ -101,7 +102,7 @@ class Services(Parts):
             {
                 "database": lambda: self.database.ping(),  # noqa: PLW0108 - it is opened when it is first asked
                 "broker": self._hints_waiting,
-                "vectors": lambda: self.store().count(scope=nobody),
+                "vectors": lambda: self.generations.now().store().count(scope=nobody),
                 "model": lambda: self.shared_embedder().encode_query("ready?"),
             }
         )
@@ -177,9 +178,24 @@ class Services(Parts):
             self.settings,
             self.hints,
             self.clock,
-            embedder=self.embedder,
+            generations=self.generations,
+            sparse=self.sparse,
+        )
+
+    @cached_property
+    def reembedding(self) -> ReembeddingService:
+        """Another model, beside the one that answers and then in its place."""
+        from pipeline.services.reembedding import ReembeddingService
+
+        return ReembeddingService(
+            self.database,
+            self.settings,
+            self.hints,
+            self.clock,
+            generations=self.generations,
             store=self.store,
             sparse=self.sparse,
+            matchers=self.matchers,
         )
 
     @cached_property
@@ -214,7 +230,11 @@ class Services(Parts):
         from pipeline.services.operations import OperationsService
 
         return OperationsService(
-            self.database, self.settings, self.clock, store=self.store, hints_waiting=self._hints_waiting
+            self.database,
+            self.settings,
+            self.clock,
+            store=lambda: self.generations.now().store(),
+            hints_waiting=self._hints_waiting,
         )
 
     @cached_property
@@ -268,9 +288,7 @@ class Services(Parts):
         """What in training is in its own way."""
         from pipeline.services.training_lint import LintService
 
-        return LintService(
-            self.database, self.clock, embedder=self.shared_embedder, store=self.store, matchers=self.matchers
-        )
+        return LintService(self.database, self.clock, knowledge=self.generations.now, matchers=self.matchers)
 
     @cached_property
     def exchange(self) -> ExchangeService:
@@ -308,8 +326,7 @@ class Services(Parts):
         return SearchService(
             self.database,
             self.settings,
-            embedder=self.shared_embedder,
-            store=self.quick_store,
+            knowledge=self.generations.now,
             matchers=self.matchers,
         )
 
@@ -385,9 +402,7 @@ class Services(Parts):
             self.database,
             self.settings,
             self.clock,
-            embedder=self.shared_embedder,
-            store=self.store,
-            quick_store=self.quick_store,
+            generations=self.generations,
             sparse=self.sparse,
             matchers=self.matchers,
             archive=archive,

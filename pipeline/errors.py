@@ -94,6 +94,12 @@ class PreviewsBusy(TemporaryError):
     remedy = "Try again in a minute."
 
 
+class GenerationChanged(TemporaryError):
+    """Another embedding model came into use meanwhile."""
+
+    remedy = "Ask again: nothing was lost, and waiting work continues by itself."
+
+
 class LeaseLost(TemporaryError):
     """Another worker holds this work now; what this one did late was refused."""
 
@@ -211,6 +217,16 @@ class CrawlUnfinished(InvalidInput):
     """A roll-back needs a crawl that has ended, and no crawl of the website under way."""
 
     remedy = "Wait until it ends, or cancel it."
+
+
+class NothingToReembed(InvalidInput):
+    """There is nothing to embed again."""
+
+
+class ReembeddingUnderWay(InvalidInput):
+    """The knowledge is being embedded for another model already."""
+
+    remedy = "`sitewise reembed status` tells how far it is; `sitewise reembed cancel` ends it."
 
 
 class DirectoryNotFound(NotFound):
@@ -394,8 +410,8 @@ class ModelMismatch(SetupError):
     """The knowledge base was embedded with another model."""
 
     remedy = (
-        "Set SITEWISE_EMBED__MODEL back, or begin a new knowledge base with this model: another SITEWISE_DATA_DIR, "
-        "or on servers another database and another SITEWISE_UPSERT__COLLECTION."
+        "Set SITEWISE_EMBED__MODEL back; then `sitewise reembed start`, run with another model set, changes over to "
+        "that one while the knowledge answers."
     )
 
 

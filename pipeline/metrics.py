@@ -251,6 +251,14 @@ CHUNKS = Counter(
     "Chunks of indexed pages: embedded now, or saved by a copied vector of the same text or by a point there was.",
     _chunk,
 )
+PAGES_REEMBEDDED = Counter(
+    "sitewise_pages_reembedded_total",
+    "Pages embedded again for another model, from their stored text; no crawl counts them.",
+    _plain,
+)
+CHUNKS_REEMBEDDED = Counter(
+    "sitewise_chunks_reembedded_total", "Chunks embedded for a model that does not answer now.", _plain
+)
 EMBED_BATCH_SECONDS = Histogram("sitewise_embed_batch_seconds", "Seconds to embed the new texts of one batch.", _plain)
 ANSWERS = Counter("sitewise_briefings_total", "Briefings given, whole or without a part that did not answer.", _answer)
 ANSWER_SECONDS = Histogram("sitewise_briefing_seconds", "Seconds from a question to its briefing.", _plain)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipeline.adapters.qdrant.opening import open_store
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from pipeline.adapters.previewer import Previewer
     from pipeline.adapters.qdrant.port import VectorStore
     from pipeline.adapters.qdrant.sparse import Bm25Encoder
+    from pipeline.model import ModelIdentity
+    from pipeline.services.generations import Generations, Models
+    from pipeline.settings import EmbedSettings
 
 
 class Parts:
@@ -34,14 +38,19 @@ class Parts:
         hints: Hints | None = None,
         store: VectorStore | None = None,
         embedder: Embedder | None = None,
+        models: Models | None = None,
         clock: Clock = system_clock,
     ) -> None:
-        """Build on these settings; a part that is given is used instead of the one they name."""
+        """Build on these settings; a part that is given is used instead of the one they name.
+
+        An embedder that is given is taken for whatever model is asked for; `models` opens each by its settings.
+        """
         self.settings = settings
         self.clock = clock
         self._given_hints = hints
         self._given_store = store
         self._given_embedder = embedder
+        self._given_models = models
 
     @cached_property
     def database(self) -> Database:
@@ -80,13 +89,23 @@ class Parts:
         """
         return self._quick_store
 
-    def embedder(self) -> Embedder:
-        """The embedding model, loaded once, for one thread at a time: what indexes has it to itself."""
-        return self._embedder
+    @cached_property
+    def generations(self) -> Generations:
+        """Which model answers, with the vectors it made."""
+        from pipeline.services.generations import Generations
+
+        return Generations(
+            self.database,
+            self.settings,
+            self.clock,
+            models=self._given_models or _Models(self.settings.cache_dir, self._given_embedder),
+            store=self.store,
+            quick_store=self.quick_store,
+        )
 
     def shared_embedder(self) -> SharedEmbedder:
-        """The same model for what many threads ask at a time."""
-        return self._shared_embedder
+        """The model that answers now, for what many threads ask at a time."""
+        return self.generations.now().embedder
 
     def sparse(self) -> Bm25Encoder:
         """The BM25 encoder."""
@@ -137,20 +156,6 @@ class Parts:
         return store
 
     @cached_property
-    def _shared_embedder(self) -> SharedEmbedder:
-        from pipeline.adapters.embedder.shared import SharedEmbedder
-
-        return SharedEmbedder(self.embedder)
-
-    @cached_property
-    def _embedder(self) -> Embedder:
-        if self._given_embedder is not None:
-            return self._given_embedder
-        from pipeline.adapters.embedder.opening import open_embedder
-
-        return open_embedder(self.settings.embed, cache_dir=self.settings.cache_dir)
-
-    @cached_property
     def _sparse(self) -> Bm25Encoder:
         from pipeline.adapters.qdrant.sparse import Bm25Encoder
 
@@ -158,10 +163,34 @@ class Parts:
 
     def close_parts(self) -> None:
         """Close what was opened here; what was given stays open."""
-        if "_shared_embedder" in self.__dict__:
-            self._shared_embedder.close()
+        if "generations" in self.__dict__:
+            self.generations.close()
         for name in ("_store", "_quick_store"):
             if name in self.__dict__ and self._given_store is None:
                 self.__dict__[name].close()
         if "database" in self.__dict__:
             self.database.close()
+
+
+class _Models:
+    """Models as they are installed, or the one that was given."""
+
+    def __init__(self, cache_dir: Path, given: Embedder | None) -> None:
+        self._cache_dir = cache_dir
+        self._given = given
+
+    def open(self, settings: EmbedSettings) -> Embedder:
+        """The model that these settings name, loaded."""
+        if self._given is not None:
+            return self._given
+        from pipeline.adapters.embedder.opening import open_embedder
+
+        return open_embedder(settings, cache_dir=self._cache_dir)
+
+    def identify(self, settings: EmbedSettings) -> ModelIdentity:
+        """What its vectors would depend on, without loading it."""
+        if self._given is not None:
+            return self._given.identity
+        from pipeline.adapters.embedder.opening import identify
+
+        return identify(settings, cache_dir=self._cache_dir)

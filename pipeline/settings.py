@@ -305,6 +305,11 @@ class WorkSettings(Group):
     keep_history: PositiveSpan = Field(
         timedelta(days=365), description="How long a text that serves no more can be looked up and brought back."
     )
+    keep_generation: Span = Field(
+        timedelta(days=1),
+        description="How long the vectors of the model before are kept, and kept current, once another model answers: "
+        "the time in which `sitewise reembed rollback` goes back at once.",
+    )
     org_crawls: int = Field(4, ge=0, description="Crawls of one org that run at a time, more wait; 0: no limit.")
     org_pages_per_day: int = Field(
         0,

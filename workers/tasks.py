@@ -20,13 +20,19 @@ def run_crawl(*, crawl_id: str, org_id: str | None = None) -> None:
 
 @app.task(name=INDEX_TASK, base=Hint)  # type: ignore[untyped-decorator] # Celery has no types
 def index_pages(*, org_id: str, limit: int | None = None) -> None:
-    """Index up to `limit` waiting pages, of the org whose turn it is; where none wait, read stored ones again."""
+    """Index up to `limit` waiting pages, of the org whose turn it is; where none wait, stored ones are read again."""
     report = services().index.index_waiting(
         UUID(org_id), limit=limit or settings().work.index_batch, owner=this_process()
     )
     services().gatekeeper.judge_waiting(UUID(org_id), owner=this_process())
-    if report.more or (not report.pages and services().rereading.work(owner=this_process())):
+    if report.more or (not report.pages and _work_in_the_background()):
         index_pages.delay(org_id=org_id, limit=limit)
+
+
+def _work_in_the_background() -> bool:
+    """Read stored pages again, and embed stored texts again, for some seconds. Whether more is left."""
+    is_more = services().rereading.work(owner=this_process())
+    return services().reembedding.work(owner=this_process()) or is_more
 
 
 @app.task(name=UPKEEP_TASK, base=Hint)  # type: ignore[untyped-decorator] # Celery has no types
@@ -34,7 +40,9 @@ def tick(*, schedules: bool = True) -> None:
     """Start what is due, take back what is orphaned, end what is done."""
     services().upkeep.tick(schedules=schedules)
     services().rereading.hint()
+    services().reembedding.hint()
     services().webhook_sender.start()
+    services().reembedding.settle(lasting=settings().work.tick / 4)
 
 
 @app.task(name=ADD_WEBSITE_TASK, base=Hint)  # type: ignore[untyped-decorator] # Celery has no types

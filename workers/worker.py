@@ -90,11 +90,9 @@ def _warm(queue: str) -> None:
     """
     opened = services()
     if queue == INDEX_QUEUE:
-        from pipeline.adapters.embedder.opening import identify  # noqa: PLC0415 - slow, and for this queue only
-
-        identify(opened.settings.embed, cache_dir=opened.settings.cache_dir)
+        opened.generations.find()
         if opened.index.is_first():
-            opened.embedder()
+            opened.shared_embedder().open()
             opened.sparse()
     else:
         opened.crawls  # noqa: B018 - a property that connects

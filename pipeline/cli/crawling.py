@@ -19,7 +19,7 @@ from pipeline.cli.session import database_exists, opened, prepare_directory
 if TYPE_CHECKING:
     from pipeline.bootstrap import Services
     from pipeline.cli.watching import Watched
-    from pipeline.model import ModelIdentity, OrgScope
+    from pipeline.model import OrgScope
     from pipeline.services.crawls import CrawlJob
     from pipeline.services.reasons import Why
     from pipeline.services.websites import NewDatasource
@@ -123,35 +123,24 @@ def working(settings: Settings, services: Services) -> Iterator[bool]:
     from pipeline.owner.owner import Owner, needs_owner  # noqa: PLC0415
     from pipeline.owner.standby import Standby  # noqa: PLC0415
 
-    identity = model_identity(settings)
+    services.generations.find()
     take_over = services.upkeep.take_over if settings.database.url is None else None
     if not needs_owner(settings):
-        services.store().prepare(identity)
+        services.generations.prepare()
         yield False
         return
     if is_served(settings):
-        services.store().prepare(identity)
+        services.generations.prepare()
         with Standby(settings, log_dir=log_directory(settings), on_taken=take_over):
             yield False
         return
     refuse_proxies(os.environ)  # the spiders would inherit them, and not start
     prepare_directory(settings, grows=True)
     with Owner(settings, log_dir=log_directory(settings)):
-        services.store().prepare(identity)
+        services.generations.prepare()
         if take_over is not None:
             take_over()
         yield True
-
-
-def model_identity(settings: Settings) -> ModelIdentity:
-    """The embedding model's identity, without its weights.
-
-    Raises:
-        ModelNotFound: If it is not there.
-    """
-    from pipeline.adapters.embedder.opening import identify  # noqa: PLC0415 - as above
-
-    return identify(settings.embed, cache_dir=settings.cache_dir)
 
 
 def log_directory(settings: Settings) -> Path:

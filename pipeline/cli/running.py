@@ -10,7 +10,6 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from pipeline.cli.crawling import model_identity
 from pipeline.cli.output import out, print_json, print_line, say, styled
 from pipeline.cli.session import chosen, prepare_directory
 from pipeline.errors import PortInUse
@@ -42,13 +41,13 @@ def up(*, port: Port = None, host: Host = None) -> None:
     check_safe(settings)
     chosen.set_up_logging(quiet=False)
     check_port(settings.api.port, settings.api.host)
-    identity = model_identity(settings)
     prepare_directory(settings, grows=True)
     told = Told(then=_listen_no_more)
     with open_services(settings) as services:
+        services.generations.find()
         services.orgs.ensure(chosen.org)
         with Owner(settings, beat=True, serves=True):
-            services.store().prepare(identity)
+            services.generations.prepare()
             if settings.database.url is None:
                 services.upkeep.take_over()
             say(f"Workers and schedule are up in {settings.data_dir}. Ctrl-C ends them; nothing is lost.")

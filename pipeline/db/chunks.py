@@ -28,11 +28,12 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Mapper, Session, attributes, mapped_column
 
-from pipeline.db import datasources
+from pipeline.db import datasources, generations
 from pipeline.db.base import Base, insert_into
 from pipeline.db.crawls import RUNNING, Crawl
 from pipeline.db.datasources import Datasource
 from pipeline.db.golden_questions import GoldenQuestion
+from pipeline.db.orgs import Org
 from pipeline.db.page_versions import WAITING, PageVersion
 from pipeline.db.pages import Page, is_retrievable
 from pipeline.errors import BeingSwept
@@ -73,14 +74,14 @@ class ChunkRow(Base):
 
 
 class VersionChunk(Base):
-    """A version of a page consists of these chunks, in this order."""
+    """A version of a page consists of these chunks, in this order: once for each model that it was cut for."""
 
     __tablename__ = "version_chunks"
     __table_args__ = (Index("ix_version_chunks_chunk_version", "chunk_id", "version_id"),)
 
     version_id: Mapped[UUID] = mapped_column(ForeignKey("page_versions.id", ondelete="CASCADE"), primary_key=True)
-    position: Mapped[int] = mapped_column(primary_key=True)
-    chunk_id: Mapped[UUID] = mapped_column(ForeignKey("chunks.id", ondelete="CASCADE"))
+    chunk_id: Mapped[UUID] = mapped_column(ForeignKey("chunks.id", ondelete="CASCADE"), primary_key=True)
+    position: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     start: Mapped[int]
     end: Mapped[int]
 
@@ -181,25 +182,37 @@ def mark_stored(session: Session, ids: Iterable[UUID], *, org_id: UUID) -> None:
         )
 
 
-def compose(session: Session, version_id: UUID, parts: Sequence[tuple[UUID, int, int]]) -> None:
-    """Write what a version that serves from here on consists of: chunk id, start and end, in order."""
+def compose(session: Session, version_id: UUID, parts: Sequence[tuple[UUID, int, int]], *, model: str) -> None:
+    """Write what a version that serves from here on consists of under a model: chunk id, start and end, in order."""
     before = select(VersionChunk.chunk_id).where(VersionChunk.version_id == version_id)
-    _set_spare(session, ChunkRow.id.in_(before), spare=True)
+    of_model = select(ChunkRow.id).where(ChunkRow.id.in_(before), ChunkRow.model == model)
+    replaced = list(session.scalars(of_model))
+    for part in _parts(replaced):
+        _set_spare(session, ChunkRow.id.in_(part), spare=True)
     for part in _parts({chunk_id for chunk_id, _, _ in parts}):
         _set_spare(session, ChunkRow.id.in_(part), spare=False)
-    session.execute(delete(VersionChunk).where(VersionChunk.version_id == version_id))
+    for part in _parts(replaced):
+        taken = (VersionChunk.version_id == version_id, VersionChunk.chunk_id.in_(part))
+        session.execute(delete(VersionChunk).where(*taken))
     session.add_all(
         VersionChunk(version_id=version_id, position=position, chunk_id=chunk_id, start=start, end=end)
         for position, (chunk_id, start, end) in enumerate(parts)
     )
 
 
-def touch_whole(session: Session, version_id: UUID, count: int, *, now: datetime) -> bool:
-    """Keep the points of a version from being swept, if all are there still. False when some are not.
+def touch_whole(session: Session, version: PageVersion, *, now: datetime) -> bool:
+    """Keep the points of a version that is to serve from being swept, if all are there still. False when some are not.
 
-    The sweep looks again at what was touched before it removes anything.
+    The sweep looks again at what was touched before it removes anything. Generations beside the one that serves are
+    filled again.
     """
-    own = select(VersionChunk.chunk_id).where(VersionChunk.version_id == version_id)
+    held = generations.hold(session)
+    serving = next((one for one in held if one.state == generations.SERVING), None)
+    number = generations.FIRST if serving is None else serving.number
+    count = generations.chunk_count(session, version, number)
+    own = select(VersionChunk.chunk_id).where(VersionChunk.version_id == version.id)
+    if serving is not None:
+        own = own.join(ChunkRow, ChunkRow.id == VersionChunk.chunk_id).where(ChunkRow.model == serving.model)
     places = session.scalar(select(func.count()).select_from(own.subquery())) or 0
     statement = update(ChunkRow).where(ChunkRow.id.in_(own)).values(touched_at=now)
     there = session.execute(
@@ -208,6 +221,9 @@ def touch_whole(session: Session, version_id: UUID, count: int, *, now: datetime
     is_whole = places == count and all(stored and doomed_at is None for stored, doomed_at in there)
     if is_whole:
         _set_spare(session, ChunkRow.id.in_(own), spare=False)
+        version.generation, version.chunk_count = number, places
+        if others := [one.number for one in held if one.number != number]:
+            generations.note_cut(session, version, whole={}, others=others)
     return is_whole
 
 
@@ -301,19 +317,63 @@ def _why_not_live(version: UUID | None, *, excluded: bool, deleted: bool, curren
     return "stale" if current is None else "filtered"
 
 
-def of_live_versions(session: Session, *, org_id: UUID) -> list[UUID]:
-    """Every chunk that answers now, doubles included."""
+def of_live_versions(session: Session, *, org_id: UUID, model: str | None = None) -> list[UUID]:
+    """Every chunk that answers now, doubles included; of one model, or of every."""
     statement = (
         select(VersionChunk.chunk_id)
         .join(Page, Page.live_version == VersionChunk.version_id)
         .where(Page.org_id == org_id, Page.datasource_id.in_(datasources.kept(org_id)))
     )
+    if model is not None:
+        statement = statement.join(ChunkRow, ChunkRow.id == VersionChunk.chunk_id).where(ChunkRow.model == model)
     return list(session.scalars(statement))
+
+
+def live_versions_with(session: Session, ids: Iterable[UUID]) -> list[UUID]:
+    """The versions that answer with any of these chunks."""
+    found: dict[UUID, None] = {}
+    for part in _parts(ids):
+        statement = select(VersionChunk.version_id).join(Page, Page.live_version == VersionChunk.version_id)
+        found.update(dict.fromkeys(session.scalars(statement.where(VersionChunk.chunk_id.in_(part)).distinct())))
+    return list(found)
+
+
+def unstore(session: Session, ids: Iterable[UUID]) -> None:
+    """Note that the vector store lacks these points."""
+    for part in _parts(ids):
+        lacking = update(ChunkRow).where(ChunkRow.id.in_(part)).values(stored=False)
+        session.execute(lacking.execution_options(synchronize_session=False))
+
+
+def drop_some_of_model(session: Session, model: str, *, limit: int) -> int:
+    """Delete up to `limit` rows of a model whose points are gone, or are about to go whole. Returns how many."""
+    first = select(ChunkRow.id).where(ChunkRow.org_id == Org.id, ChunkRow.model == model)
+    org_id = session.scalar(select(Org.id).where(first.exists()).limit(1))
+    if org_id is None:
+        return 0
+    some = select(ChunkRow.id).where(ChunkRow.org_id == org_id, ChunkRow.model == model).limit(limit)
+    gone = list(session.scalars(some))
+    for part in _parts(gone):
+        session.execute(delete(VersionChunk).where(VersionChunk.chunk_id.in_(part)))
+        session.execute(delete(ChunkRow).where(ChunkRow.id.in_(part)))
+    return len(gone)
 
 
 def of_pages(session: Session, page_ids: Sequence[UUID], *, limit: int) -> list[UUID]:
     """Some chunks of these pages, of whatever version."""
     return list(session.scalars(select(ChunkRow.id).where(ChunkRow.page_id.in_(page_ids)).limit(limit)))
+
+
+def by_generation(session: Session, ids: Iterable[UUID]) -> dict[int, list[UUID]]:
+    """Where the points of these chunks are; what is left of a generation that is gone has none."""
+    numbers = generations.by_model(session)
+    found: dict[int, list[UUID]] = {}
+    for part in _parts(ids):
+        for chunk_id, model in session.execute(select(ChunkRow.id, ChunkRow.model).where(ChunkRow.id.in_(part))):
+            number = numbers.get(model) if numbers else generations.FIRST
+            if number is not None:
+                found.setdefault(number, []).append(chunk_id)
+    return found
 
 
 def doom_all(session: Session, ids: Sequence[UUID], *, now: datetime) -> None:
@@ -323,9 +383,11 @@ def doom_all(session: Session, ids: Sequence[UUID], *, now: datetime) -> None:
         session.execute(doomed.execution_options(synchronize_session=False))
 
 
-def page_ids(session: Session, *, org_id: UUID) -> dict[UUID, UUID]:
-    """The page of every chunk row of the org."""
+def page_ids(session: Session, *, org_id: UUID, model: str | None = None) -> dict[UUID, UUID]:
+    """The page of every chunk row of the org; of one model, or of every."""
     statement = select(ChunkRow.id, ChunkRow.page_id).where(ChunkRow.org_id == org_id)
+    if model is not None:
+        statement = statement.where(ChunkRow.model == model)
     return {row.id: row.page_id for row in session.execute(statement)}
 
 
@@ -354,7 +416,7 @@ def doubled(session: Session, *, org_id: UUID) -> int:
         .join(VersionChunk, VersionChunk.chunk_id == ChunkRow.id)
         .join(Page, Page.live_version == VersionChunk.version_id)
         .where(ChunkRow.org_id == org_id)
-        .group_by(ChunkRow.page_id, ChunkRow.text_hash)
+        .group_by(ChunkRow.page_id, ChunkRow.model, ChunkRow.text_hash)
         .subquery()
     )
     return session.scalar(select(func.coalesce(func.sum(per_text.c.spare), 0))) or 0

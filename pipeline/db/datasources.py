@@ -118,6 +118,11 @@ def kept(org_id: UUID) -> Select[UUID]:
     return select(Datasource.id).where(Datasource.org_id == org_id, Datasource.deleted_at.is_(None))
 
 
+def kept_by_anybody() -> Select[UUID]:
+    """The ids of all orgs' datasources that are not deleted, for a condition."""
+    return select(Datasource.id).where(Datasource.deleted_at.is_(None))
+
+
 def page_through(session: Session, *, org_id: UUID, limit: int, after: Place | None) -> Listed[Datasource]:
     """Some of the org's datasources, oldest first."""
     statement = select(Datasource).where(Datasource.org_id == org_id, Datasource.deleted_at.is_(None))

@@ -19,6 +19,7 @@ OrgTable = Table
 SHARED = frozenset(
     {
         "background_vectors",
+        "generations",
         "hosts",
         "host_stakes",
         "outbox",

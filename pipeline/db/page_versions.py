@@ -114,6 +114,8 @@ class PageVersion(Leased, Base):
     """What was kept out of the text: pairs of reason and excerpt."""
     left_out: Mapped[list[int]] = mapped_column(JSON, default=list)
     """Fingerprints of blocks that its chunks do without: the whole website shows them, another page keeps them."""
+    generation: Mapped[int] = mapped_column(default=1, server_default="1")
+    """The generation that served when it was last cut: the one that its counts are of, and that has it whole."""
     chunk_count: Mapped[int] = mapped_column(default=0)
     embedded_count: Mapped[int] = mapped_column(default=0)
     """Vectors computed for this version; the others were there."""
@@ -353,8 +355,11 @@ def by_id(session: Session, ids: Sequence[UUID]) -> dict[UUID, PageVersion]:
     return {version.id: version for version in session.scalars(select(PageVersion).where(PageVersion.id.in_(ids)))}
 
 
-def finish(session: Session, version: PageVersion, *, now: datetime, chunks: int, embedded: int) -> None:
-    """Note that a version is in the vector store, whole."""
+def finish(
+    session: Session, version: PageVersion, *, generation: int, now: datetime, chunks: int, embedded: int
+) -> None:
+    """Note that a version is in the vector store, in its generation that serves, whole."""
+    version.generation = generation
     version.state, version.problem = INDEXED, None
     version.indexed_at = version.indexed_at or now
     version.chunk_count, version.embedded_count = chunks, version.embedded_count + embedded

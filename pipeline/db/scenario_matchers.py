@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, LargeBinary, select
+from sqlalchemy import ForeignKey, LargeBinary, delete, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pipeline.db.base import Base, insert_into
@@ -48,6 +48,12 @@ def keep(session: Session, *, org_id: UUID, model: str, digest: str, state: byte
     fresh = {"digest": digest, "state": state, "built_at": now}
     insert = insert_into(session, ScenarioMatcher).values(**row)
     session.execute(insert.on_conflict_do_update(index_elements=["org_id", "model"], set_=fresh))
+
+
+def forget(session: Session, *, model: str) -> None:
+    """Delete what was learnt under a model."""
+    for table in (ScenarioMatcher, BackgroundVectors):
+        session.execute(delete(table).where(table.model == model))
 
 
 def background(session: Session, *, model: str, digest: str) -> bytes | None:

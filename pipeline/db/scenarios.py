@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import ForeignKey, LargeBinary, Select, Text, UniqueConstraint, bindparam, event, func, or_, select
+from sqlalchemy import delete as sql_delete
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from pipeline.db.base import Base
+from pipeline.db.base import Base, insert_new
 from pipeline.db.paging import Listed, Place, fetch
 from pipeline.errors import ScenarioNotFound, VersionNotFound
 from pipeline.model import ScenarioType
@@ -285,3 +286,22 @@ def trigger_vectors(session: Session, version_ids: Sequence[UUID], *, model: str
     for version_id, vector in session.execute(statement):
         found.setdefault(version_id, []).append(vector)
     return found
+
+
+def keep_trigger_vectors(session: Session, version_id: UUID, vectors: Sequence[tuple[str, bytes]]) -> None:
+    """Store the vectors of a published version, by their models, beside those of others; what is there stays."""
+    rows = [
+        {"version_id": version_id, "model": model, "position": position, "vector": vector}
+        for position, (model, vector) in enumerate(vectors)
+        if session.get(ScenarioVersion, version_id) is not None
+    ]
+    insert_new(session, TriggerVector, rows)
+
+
+def forget_trigger_vectors(session: Session, *, model: str, limit: int) -> int:
+    """Delete the trigger vectors of a model, of up to `limit` versions. Returns of how many."""
+    some = select(TriggerVector.version_id).where(TriggerVector.model == model).distinct().limit(limit)
+    ids = list(session.scalars(some))
+    gone = (TriggerVector.model == model, TriggerVector.version_id.in_(ids))
+    session.execute(sql_delete(TriggerVector).where(*gone))
+    return len(ids)

@@ -11,14 +11,19 @@ import numpy as np
 
 from pipeline import metrics
 from pipeline.adapters.embedder.port import Embedder, QuestionEmbedder
-from pipeline.adapters.embedder.shared import SharedEmbedder
 from pipeline.adapters.qdrant.port import VectorStore
 from pipeline.adapters.qdrant.sparse import Bm25Encoder
 from pipeline.db import chunks, datasources, pages, partners, scenarios
 from pipeline.db.chunks import LiveChunk
 from pipeline.db.engine import Database
 from pipeline.db.scenarios import ActiveScenario
-from pipeline.errors import EmbedderUnavailable, ModelNotFound, PackageMissing, VectorStoreUnavailable
+from pipeline.errors import (
+    EmbedderUnavailable,
+    GenerationChanged,
+    ModelNotFound,
+    PackageMissing,
+    VectorStoreUnavailable,
+)
 from pipeline.logs import get_logger
 from pipeline.model import Briefing, Candidates, Hit, OrgScope, ScenarioType, SparseVector, Vector, embedded_text
 from pipeline.retrieval import answerability, follow_up, fusion, passages, prompt
@@ -33,6 +38,7 @@ from pipeline.retrieval.matcher import UNTAUGHT, Matcher
 from pipeline.retrieval.trace import Contact, Search
 from pipeline.services.briefings import BriefingArchive
 from pipeline.services.clock import Clock
+from pipeline.services.generations import Generations, Knowledge
 from pipeline.services.outages import Outage
 from pipeline.services.questions import Asked, Question, check, check_datasources
 from pipeline.services.said_before import SaidBefore
@@ -45,6 +51,9 @@ log = get_logger(__name__)
 
 NARROW = 500, 5_000
 """Hits asked of each half, and asked again if too few remain, where only rows know what a filter lets through."""
+
+CHANGES = 3
+"""How often a briefing is begun anew because another model came to answer meanwhile."""
 
 LOWERED = 0.5
 """What is left of the score of a passage that speaks to an assistant: behind any that both halves found as well."""
@@ -95,25 +104,21 @@ class AnswerService:
         settings: Settings,
         clock: Clock,
         *,
-        embedder: Callable[[], SharedEmbedder],
-        store: Callable[[], VectorStore],
-        quick_store: Callable[[], VectorStore],
+        generations: Generations,
         sparse: Callable[[], Bm25Encoder],
         matchers: Matchers,
         archive: BriefingArchive,
     ) -> None:
-        """Use these parts; the model and the stores are opened at first use, the quick one for who cannot wait."""
+        """Use these parts; models and stores are opened at first use, the quick ones for who cannot wait."""
         self._database = database
         self._settings = settings
         self._clock = clock
-        self._embedder = embedder
-        self._store = store
-        self._quick_store = quick_store
+        self._generations = generations
         self._sparse = sparse
         self._matchers = matchers
         self._archive = archive
         self._said = SaidBefore()
-        self._prepared: set[int] = set()
+        self._prepared: set[tuple[int, bool]] = set()
         self._outages = {part: Outage() for part in Part}
 
     def brief(self, question: Question, *, scope: OrgScope, degrades: bool = False) -> Briefing:
@@ -161,17 +166,31 @@ class AnswerService:
         return part
 
     def _brief(self, asked: Asked, *, scope: OrgScope, trace: bool, lacking: frozenset[Part] | None) -> Briefing:
-        """The briefing without what is lacking; with None, every part is there and is waited for."""
-        embedder = self._model(lacking)
+        """The briefing without what is lacking; with None, every part is there and is waited for.
+
+        Where another model came to answer while the message's vector was computed, it is asked with that one.
+        """
+        for _ in range(CHANGES):
+            knowledge = self._generations.seen()
+            try:
+                return self._brief_from(knowledge, asked, scope=scope, trace=trace, lacking=lacking)
+            except GenerationChanged as error:
+                log.info("asked again with another model", was=error.facts["was"])
+        raise GenerationChanged
+
+    def _brief_from(
+        self, knowledge: Knowledge, asked: Asked, *, scope: OrgScope, trace: bool, lacking: frozenset[Part] | None
+    ) -> Briefing:
+        embedder = self._model(knowledge, lacking)
         computed = None if embedder is None else embedder.begin_query(asked.message)
-        org = self._read(asked, scope=scope, embedder=embedder)
+        org = self._read(knowledge, asked, scope=scope, embedder=embedder)
         vector = None if computed is None else computed()
         sought = self._seek(asked, vector, org.languages, embedder=embedder)
-        found = self._find(asked, sought, scope=scope, embedder=embedder, lacking=lacking)
+        found = self._find(knowledge, asked, sought, scope=scope, embedder=embedder, lacking=lacking)
         contact = Contact(self._clock(), asked.channel, asked.segments)
         active = [row for row in org.published if tracing.bar(row, contact) is None]
         verdicts = () if vector is None else matching.judge(active, org.matcher, vector, asked.message)
-        weights = self._weigh(asked, org.languages, embedder=embedder)
+        weights = self._weigh(knowledge, asked, org.languages, embedder=embedder)
         search, tokens, halves = self._choose(asked, found, weights)
         evidence = self._evidence(asked.message, halves, found.live, sought, weights)
         briefing = Briefing(
@@ -223,19 +242,20 @@ class AnswerService:
 
     def warm_up(self) -> None:
         """Load the model and open the stores, so that the first question is as fast as the next."""
-        embedder = self._embedder()
-        embedder.encode_query("warm")
-        for opened in (self._store, self._quick_store):
-            self._prepare(opened(), embedder)
+        knowledge = self._generations.now()
+        knowledge.embedder.encode_query("warm")
+        for is_quick in (False, True):
+            self._opened(knowledge, knowledge.embedder, is_quick=is_quick)
 
-    def _model(self, lacking: frozenset[Part] | None) -> QuestionEmbedder | None:
+    def _model(self, knowledge: Knowledge, lacking: frozenset[Part] | None) -> QuestionEmbedder | None:
         """The model, if it is there; for who cannot wait, one that gives up in time."""
         if lacking is None:
-            return self._embedder()
-        return None if Part.MODEL in lacking else self._embedder().within(self._settings.retrieve.patience)
+            return knowledge.embedder
+        return None if Part.MODEL in lacking else knowledge.embedder.within(self._settings.retrieve.patience)
 
-    def _read(self, asked: Asked, *, scope: OrgScope, embedder: Embedder | None) -> _Org:
+    def _read(self, knowledge: Knowledge, asked: Asked, *, scope: OrgScope, embedder: Embedder | None) -> _Org:
         with self._database.read() as session:
+            self._generations.check(session, knowledge)
             profile = partners.answers_by(session, scope.org_id)
             if asked.where.datasource_ids:
                 known = [row.id for row in datasources.listing(session, org_id=scope.org_id)]
@@ -261,7 +281,7 @@ class AnswerService:
         terms = encode(asked.message, *languages)
         if vector is None or embedder is None:
             return Sought(None, terms)
-        self._said.remember(asked.message, vector)
+        self._said.remember(asked.message, vector, model=embedder.identity.fingerprint)
         earlier = follow_up.before(asked.history, asked.message)
         if not earlier.said:
             return Sought(vector, terms)
@@ -275,6 +295,7 @@ class AnswerService:
 
     def _find(
         self,
+        knowledge: Knowledge,
         asked: Asked,
         sought: Sought,
         *,
@@ -285,9 +306,7 @@ class AnswerService:
         """Candidates of both halves, and the rows behind them; more, where rows refuse what the store cannot know."""
         if lacking is not None and Part.VECTOR_STORE in lacking:
             return _Found(Candidates((), ()), {}, {})
-        store = self._store() if lacking is None else self._quick_store()
-        if embedder is not None:
-            self._prepare(store, embedder)
+        store = self._opened(knowledge, embedder, is_quick=lacking is not None)
         limits = [max(self._settings.retrieve.candidates, 2 * asked.top_k)]
         if asked.where.url_prefix or asked.where.fetched_after:
             limits = [*NARROW]
@@ -302,13 +321,15 @@ class AnswerService:
                 break
         return _Found(candidates, live, absent)
 
-    def _weigh(self, asked: Asked, languages: Sequence[str], *, embedder: Embedder | None) -> Weights:
+    def _weigh(
+        self, knowledge: Knowledge, asked: Asked, languages: Sequence[str], *, embedder: Embedder | None
+    ) -> Weights:
         """What each half of the search counts for this message's language."""
         among = sorted(asked.where.languages) or languages
         language = asked.language or weighing.language_of(asked.message, among, self._sparse().encode_query)
         if embedder is None:
             return Weights(0.0, 1.0, language)
-        read = weighing.read_by(embedder.identity.name, self._settings.embed.languages)
+        read = weighing.read_by(embedder.identity.name, knowledge.languages)
         return weighing.weights(language, asked.message, read=read)
 
     def _choose(self, asked: Asked, found: _Found, weights: Weights) -> tuple[Search, Sequence[int], Candidates]:
@@ -368,11 +389,13 @@ class AnswerService:
             is_same_language=language is None or first is None or weighing.base(first) == weighing.base(language),
         )
 
-    def _prepare(self, store: VectorStore, embedder: Embedder) -> None:
-        """Check once that a store holds vectors of this model."""
-        if id(store) not in self._prepared:
+    def _opened(self, knowledge: Knowledge, embedder: Embedder | None, *, is_quick: bool) -> VectorStore:
+        """The store with the vectors of this model, which is checked once."""
+        store = knowledge.quick_store() if is_quick else knowledge.store()
+        if embedder is not None and (knowledge.number, is_quick) not in self._prepared:
             store.prepare(embedder.identity)
-            self._prepared.add(id(store))
+            self._prepared.add((knowledge.number, is_quick))
+        return store
 
 
 def _roughly(texts: Sequence[str]) -> list[int]:

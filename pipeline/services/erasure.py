@@ -13,7 +13,18 @@ from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
 from pipeline.adapters.qdrant.port import VectorStore
-from pipeline.db import audit_entries, crawls, datasources, erasing, hosts, orgs, outbox, page_versions, robots
+from pipeline.db import (
+    audit_entries,
+    crawls,
+    datasources,
+    erasing,
+    generations,
+    hosts,
+    orgs,
+    outbox,
+    page_versions,
+    robots,
+)
 from pipeline.db.audit_entries import AuditEntry
 from pipeline.db.engine import Database, Session
 from pipeline.db.orgs import Org
@@ -103,14 +114,20 @@ class ErasureService:
             erasing.overwrite(self._database)
             self._overwritten.update(bare)
         for org_id in bare:
-            self._store().erase(scope=OrgScope(org_id))
+            with self._database.read() as session:
+                numbers = generations.stored(session)
+            for number in numbers:
+                self._store().at(number).erase(scope=OrgScope(org_id))
             self._finish(org_id)
         return len(bare)
 
     def _is_bare(self, org_id: UUID, *, end: float) -> bool:
         """Delete rows of an org until `end`; whether none is left. One that somebody indexes just now waits."""
         with self._database.read() as session:
-            if page_versions.is_held(session, org_id=org_id, now=self._clock()):
+            now = self._clock()
+            if page_versions.is_held(session, org_id=org_id, now=now) or generations.is_held(
+                session, org_id=org_id, now=now
+            ):
                 return False
         with self._database.write() as session:
             _forget_shared(session, org_id, now=self._clock())

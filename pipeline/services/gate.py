@@ -119,7 +119,7 @@ def _hold(
     session: Session, crawl: Crawl, page: Page, old: PageVersion | None, new: PageVersion | None, *, now: datetime
 ) -> bool:
     """Let a page answer with its old text, or not at all, and note what it would say or become."""
-    if old is not None and not chunks.touch_whole(session, old.id, old.chunk_count, now=now):
+    if old is not None and not chunks.touch_whole(session, old, now=now):
         log.warning("page not taken back", page=str(page.id), problem="its earlier points are gone")
         return False
     held_changes.put(session, _change(crawl, page, new, now=now))

@@ -253,7 +253,7 @@ class HistoryService:
                 continue
             _keep_as_told(session, page, version, now=now)
             session.refresh(version)
-            if version.indexed_at is not None and chunks.touch_whole(session, version.id, version.chunk_count, now=now):
+            if version.indexed_at is not None and chunks.touch_whole(session, version, now=now):
                 make_live(session, page, version, now=now)
             else:
                 page_versions.cut_anew(session, version)

@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
 from pipeline import flow, metrics
-from pipeline.adapters.embedder.port import Embedder
-from pipeline.adapters.qdrant.port import VectorStore
 from pipeline.adapters.qdrant.sparse import Bm25Encoder
-from pipeline.db import chunks, crawls, datasources, orgs, page_versions, pages
+from pipeline.db import chunks, crawls, datasources, generations, orgs, page_versions, pages
 from pipeline.db import leases as row_leases
 from pipeline.db.engine import Database, Session
 from pipeline.db.page_versions import PageVersion
-from pipeline.errors import LeaseLost, SetupError, TemporaryError
+from pipeline.errors import GenerationChanged, LeaseLost, SetupError, TemporaryError
 from pipeline.flow import CutPage, PageText, Wanted
 from pipeline.logs import get_logger
 from pipeline.model import OrgScope, PageStatus, Reason
 from pipeline.services import endings, sitewide
 from pipeline.services.clock import Clock
+from pipeline.services.generations import Generations, Target
 from pipeline.services.heartbeat import Heartbeat
 from pipeline.services.hints import Hints, relay
 from pipeline.services.keeping import fold_twins, retire_moved
@@ -55,6 +54,20 @@ class _Claim:
 
 
 @dataclass(frozen=True, slots=True)
+class _Stored:
+    """Pages cut for one model, all their points written: the pieces that were missing, the texts computed for them."""
+
+    model: str
+    cut: Sequence[CutPage]
+    pieces: Sequence[Wanted]
+    computed: set[str]
+
+    @property
+    def chunk_count(self) -> int:
+        return sum(len(page.chunks) for page in self.cut)
+
+
+@dataclass(frozen=True, slots=True)
 class _Plan:
     stored: set[UUID]
     """Chunks that have their point."""
@@ -74,8 +87,7 @@ class IndexService:
         hints: Hints,
         clock: Clock,
         *,
-        embedder: Callable[[], Embedder],
-        store: Callable[[], VectorStore],
+        generations: Generations,
         sparse: Callable[[], Bm25Encoder],
     ) -> None:
         """Use these parts; the model and the store are opened at first use."""
@@ -83,8 +95,7 @@ class IndexService:
         self._settings = settings
         self._hints = hints
         self._clock = clock
-        self._embedder = embedder
-        self._store = store
+        self._generations = generations
         self._sparse = sparse
 
     def index_waiting(self, org_id: UUID | None = None, *, limit: int, owner: str) -> IndexReport:
@@ -146,7 +157,7 @@ class IndexService:
             if not taken or taken[0].lease_token is None:
                 return None
             return _Claim(
-                scope=OrgScope(in_turn), token=taken[0].lease_token, texts=tuple(_text(version) for version in taken)
+                scope=OrgScope(in_turn), token=taken[0].lease_token, texts=tuple(text_of(version) for version in taken)
             )
 
     def _renew(self, claim: _Claim) -> None:
@@ -163,30 +174,48 @@ class IndexService:
 
     def _index(self, claim: _Claim) -> tuple[int, int]:
         """Cut, embed and store the claimed texts, then flip their pages. Returns chunks and embeddings."""
-        embedder, store = self._embedder(), self._store()
-        identity = embedder.identity
-        store.prepare(identity)
+        targets = self._generations.written()
+        texts = self._without_repeats(claim)
+        stored = {targets[0].number: self._store_all(claim, texts, targets[0])}
+        for target in targets[1:]:
+            try:
+                stored[target.number] = self._store_all(claim, texts, target)
+            except LeaseLost:
+                raise
+            except Exception as error:  # noqa: BLE001 - it is filled in later; what answers must not wait for it
+                log.warning("pages not embedded for another model", pages=len(texts), problem=str(error))
+        self._publish(claim, stored)
+        relay(self._database, self._hints)
+        first = stored[targets[0].number]
+        metrics.CHUNKS.add_many(len(first.computed), how="embedded")
+        metrics.CHUNKS.add_many(len(first.pieces) - len(first.computed), how="copied")
+        metrics.CHUNKS.add_many(first.chunk_count - len(first.pieces), how="kept")
+        for number in stored.keys() - {targets[0].number}:
+            metrics.CHUNKS_REEMBEDDED.add_many(len(stored[number].computed))
+        return first.chunk_count, len(first.computed)
+
+    def _store_all(self, claim: _Claim, texts: Sequence[PageText], target: Target) -> _Stored:
+        """Cut the claimed texts for a model, and have all their points in its collection."""
+        model = target.model
         cut = [
             flow.cut(
-                text, embedder.tokenizer, self._settings, model=identity.fingerprint, model_limit=identity.max_tokens
+                text,
+                target.embedder.tokenizer,
+                self._settings,
+                model=model,
+                model_limit=target.identity.max_tokens,
             )
-            for text in self._without_repeats(claim)
+            for text in texts
         ]
-        plan = self._intend(claim, cut, model=identity.fingerprint)
+        plan = self._intend(claim, cut, model=model)
         pieces = flow.wanted(cut, stored=plan.stored)
         mine = [piece for piece in pieces if piece.chunk.text_hash not in plan.elsewhere]
-        computed = self._write(claim, mine, same_text=plan.same_text)
+        computed = self._write(claim, mine, target, same_text=plan.same_text)
         if theirs := [piece for piece in pieces if piece.chunk.text_hash in plan.elsewhere]:
             self._note_stored(claim, mine)
-            same_text = self._computed_elsewhere(claim, plan.elsewhere, model=identity.fingerprint)
-            computed |= self._write(claim, theirs, same_text=same_text)
-        self._publish(claim, cut, computed=flow.owners(pieces, computed))
-        relay(self._database, self._hints)
-        chunk_count = sum(len(page.chunks) for page in cut)
-        metrics.CHUNKS.add_many(len(computed), how="embedded")
-        metrics.CHUNKS.add_many(len(pieces) - len(computed), how="copied")
-        metrics.CHUNKS.add_many(chunk_count - len(pieces), how="kept")
-        return chunk_count, len(computed)
+            same_text = self._computed_elsewhere(claim, plan.elsewhere, model=model)
+            computed |= self._write(claim, theirs, target, same_text=same_text)
+        return _Stored(model, cut, pieces, computed)
 
     def _without_repeats(self, claim: _Claim) -> list[PageText]:
         """The claimed texts, each with what it leaves to another page of its website."""
@@ -194,10 +223,12 @@ class IndexService:
             left_out = sitewide.left_out(session, claim.texts, self._settings)
         return [replace(text, left_out=left_out[text.version_id]) for text in claim.texts]
 
-    def _write(self, claim: _Claim, pieces: Sequence[Wanted], *, same_text: Mapping[str, UUID]) -> set[str]:
+    def _write(
+        self, claim: _Claim, pieces: Sequence[Wanted], target: Target, *, same_text: Mapping[str, UUID]
+    ) -> set[str]:
         """Write the points of these chunks. Returns the texts whose vectors were computed for that."""
-        store, scope = self._store(), claim.scope
-        dense, computed = flow.vectors(pieces, same_text=same_text, embedder=self._embedder(), store=store, scope=scope)
+        store, scope = target.store, claim.scope
+        dense, computed = flow.vectors(pieces, same_text=same_text, embedder=target.embedder, store=store, scope=scope)
         self._check_held(claim)
         flow.upsert(pieces, dense, sparse=self._sparse(), store=store, scope=scope, batch=self._settings.upsert.batch)
         return computed
@@ -237,21 +268,7 @@ class IndexService:
     def _intend(self, claim: _Claim, cut: Sequence[CutPage], *, model: str) -> _Plan:
         """Write chunk rows ahead of their points, and see which texts have a vector or are getting one."""
         now = self._clock()
-        rows = {
-            chunk_id: {
-                "id": chunk_id,
-                "org_id": page.page.org_id,
-                "page_id": page.page.page_id,
-                "datasource_id": page.page.datasource_id,
-                "model": model,
-                "heading_path": list(piece.heading_path),
-                "text": piece.text,
-                "text_hash": piece.text_hash,
-                "tokens": piece.tokens,
-            }
-            for page in cut
-            for chunk_id, piece in zip(page.ids, page.chunks, strict=True)
-        }
+        rows = rows_of(cut, model=model)
         org_id = claim.scope.org_id
         with self._database.write() as session:
             if page_versions.held(session, claim.ids, token=claim.token) == set():
@@ -266,18 +283,32 @@ class IndexService:
             )
             return _Plan(stored=stored, same_text=same_text, elsewhere=elsewhere)
 
-    def _publish(self, claim: _Claim, cut: Sequence[CutPage], *, computed: dict[UUID, int]) -> None:
-        """The update itself, in one commit: readers see the new text of these pages from here on."""
+    def _publish(self, claim: _Claim, stored: Mapping[int, _Stored]) -> None:
+        """The update itself, in one commit: readers see the new text of these pages from here on.
+
+        Raises:
+            GenerationChanged: If these pages were not cut for the model whose vectors answer now.
+            LeaseLost: If none of them is held any more.
+        """
         now = self._clock()
         crawl_ids: set[UUID] = set()
         with self._database.write() as session:
             datasources.hold(session, {text.datasource_id for text in claim.texts})
+            standing = generations.hold(session)
+            serving = next(one.number for one in standing if one.state == generations.SERVING)
+            if serving not in stored:
+                raise GenerationChanged(serves=serving)
+            others = [one.number for one in standing if one.number != serving]
+            computed = flow.owners(stored[serving].pieces, stored[serving].computed)
             held = page_versions.held(session, claim.ids, token=claim.token)
-            for page in cut:
+            for place, page in enumerate(stored[serving].cut):
                 version = page_versions.get(session, page.page.version_id)
                 if version.id not in held or version.state != page_versions.WAITING:
                     continue
-                _make_live(session, version, page, now=now, embedded=computed.get(version.page_id, 0))
+                compose(session, page, model=stored[serving].model)
+                _compose_beside(session, version, stored, place, others)
+                embedded = computed.get(version.page_id, 0)
+                _make_live(session, version, page, generation=serving, now=now, embedded=embedded)
                 if version.crawl_id:
                     crawl_ids.add(version.crawl_id)
             session.flush()
@@ -291,7 +322,8 @@ class IndexService:
                 raise LeaseLost(pages=len(claim.ids))
 
 
-def _text(version: PageVersion) -> PageText:
+def text_of(version: PageVersion, *, left_out: Iterable[int] = ()) -> PageText:
+    """A version as it is cut, without the blocks of these fingerprints."""
     return PageText(
         version_id=version.id,
         page_id=version.page_id,
@@ -300,16 +332,55 @@ def _text(version: PageVersion) -> PageText:
         title=version.title,
         language=version.language,
         markdown=version.markdown,
+        left_out=frozenset(left_out),
     )
 
 
-def _make_live(session: Session, version: PageVersion, cut: CutPage, *, now: datetime, embedded: int) -> None:
+def rows_of(cut: Sequence[CutPage], *, model: str) -> dict[UUID, dict[str, object]]:
+    """The rows of all chunks of pages that were cut for a model, by their ids."""
+    return {
+        chunk_id: {
+            "id": chunk_id,
+            "org_id": page.page.org_id,
+            "page_id": page.page.page_id,
+            "datasource_id": page.page.datasource_id,
+            "model": model,
+            "heading_path": list(piece.heading_path),
+            "text": piece.text,
+            "text_hash": piece.text_hash,
+            "tokens": piece.tokens,
+        }
+        for page in cut
+        for chunk_id, piece in zip(page.ids, page.chunks, strict=True)
+    }
+
+
+def compose(session: Session, cut: CutPage, *, model: str) -> None:
+    """Note that the vector store has all chunks of a page, and what its version consists of."""
     chunks.mark_stored(session, cut.ids, org_id=cut.page.org_id)
     spans = ((chunk_id, piece.start, piece.end) for chunk_id, piece in zip(cut.ids, cut.chunks, strict=True))
-    chunks.compose(session, version.id, list(spans))
+    chunks.compose(session, cut.page.version_id, list(spans), model=model)
+
+
+def _compose_beside(
+    session: Session, version: PageVersion, stored: Mapping[int, _Stored], place: int, others: Sequence[int]
+) -> None:
+    """The same for the generations that do not answer; those that lack the version are filled later."""
+    if not others:
+        return
+    there = {number: stored[number] for number in others if number in stored}
+    for one in there.values():
+        compose(session, one.cut[place], model=one.model)
+    whole = {number: len(one.cut[place].chunks) for number, one in there.items()}
+    generations.note_cut(session, version, whole=whole, others=others)
+
+
+def _make_live(
+    session: Session, version: PageVersion, cut: CutPage, *, generation: int, now: datetime, embedded: int
+) -> None:
     page = pages.behind(session, version.page_id)
     version.left_out = sorted(cut.page.left_out)
-    page_versions.finish(session, version, now=now, chunks=len(cut.chunks), embedded=embedded)
+    page_versions.finish(session, version, generation=generation, now=now, chunks=len(cut.chunks), embedded=embedded)
     if page.live_version not in {None, version.id}:
         page_versions.retire(session, page.live_version, now=now)
     page.live_version = version.id

@@ -71,7 +71,9 @@ class Removal:
     def _remove_points(self, chunk_ids: list[UUID], scope: OrgScope) -> int:
         with self._database.write() as session:
             chunks.doom_all(session, chunk_ids, now=self._clock())
-        self._store().delete(chunk_ids, scope=scope)
+            there = chunks.by_generation(session, chunk_ids)
+        for number, ids in there.items():
+            self._store().at(number).delete(ids, scope=scope)
         with self._database.write() as session:
             chunks.drop(session, chunk_ids)
         return len(chunk_ids)

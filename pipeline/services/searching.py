@@ -10,7 +10,6 @@ from uuid import UUID
 import numpy as np
 
 from pipeline.adapters.embedder.port import Embedder
-from pipeline.adapters.embedder.shared import SharedEmbedder
 from pipeline.adapters.qdrant.port import VectorStore
 from pipeline.db import chunks, scenarios
 from pipeline.db.engine import Database
@@ -19,6 +18,7 @@ from pipeline.errors import VectorStoreUnavailable
 from pipeline.model import Candidates, OrgScope, Passage, ScenarioType, Vector
 from pipeline.retrieval import passages
 from pipeline.retrieval.matcher import Matcher
+from pipeline.services.generations import Knowledge
 from pipeline.services.questions import check_query
 from pipeline.services.said_before import SaidBefore
 from pipeline.services.training_matchers import Matchers
@@ -71,15 +71,13 @@ class SearchService:
         database: Database,
         settings: Settings,
         *,
-        embedder: Callable[[], SharedEmbedder],
-        store: Callable[[], VectorStore],
+        knowledge: Callable[[], Knowledge],
         matchers: Matchers,
     ) -> None:
         """Use these parts; the model and the store are opened at first use."""
         self._database = database
         self._settings = settings
-        self._embedder = embedder
-        self._store = store
+        self._knowledge = knowledge
         self._matchers = matchers
         self._seen = SaidBefore()
 
@@ -91,12 +89,15 @@ class SearchService:
             TemporaryError: If the database or the model is away. Without a vector store, training is searched alone.
         """
         check_query(query)
-        embedder = self._embedder().within(self._settings.retrieve.patience)
+        knowledge = self._knowledge()
+        embedder = knowledge.embedder.within(self._settings.retrieve.patience)
         vector = embedder.encode_query(query)
         found = list(self._in_training(vector, scope=scope, embedder=embedder))
         degraded: tuple[str, ...] = ()
         try:
-            found += self._in_knowledge(vector, scope=scope, limit=limit, embedder=embedder)
+            store = knowledge.quick_store()
+            store.prepare(embedder.identity)
+            found += self._in_knowledge(vector, store, scope=scope, limit=limit)
         except VectorStoreUnavailable:
             degraded = ("vector_store",)
         found.sort(key=lambda item: (-item.score, item.kind, item.title, item.id))
@@ -118,9 +119,7 @@ class SearchService:
                 Kind.SCENARIO, row.id, row.title, row.content, round(score, SCORE_DIGITS), row.type, row.is_draft
             )
 
-    def _in_knowledge(self, vector: Vector, *, scope: OrgScope, limit: int, embedder: Embedder) -> list[Found]:
-        store = self._store()
-        store.prepare(embedder.identity)
+    def _in_knowledge(self, vector: Vector, store: VectorStore, *, scope: OrgScope, limit: int) -> list[Found]:
         candidates = store.search(vector, None, limit=max(self._settings.retrieve.candidates, 2 * limit), scope=scope)
         return [_of_passage(passage) for passage in self._live(candidates, scope=scope, limit=limit)]
 

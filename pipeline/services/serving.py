@@ -83,7 +83,7 @@ def _bring_back(session: Session, page: Page, version: PageVersion | None, *, no
         return True
     page.title, page.language = version.title, version.language
     page.text_hash, page.fact_hash = version.text_hash, version.fact_hash
-    if version.indexed_at is not None and chunks.touch_whole(session, version.id, version.chunk_count, now=now):
+    if version.indexed_at is not None and chunks.touch_whole(session, version, now=now):
         make_live(session, page, version, now=now)
         return True
     page_versions.cut_anew(session, version)

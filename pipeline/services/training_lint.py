@@ -13,7 +13,6 @@ from uuid import UUID
 import numpy as np
 
 from pipeline.adapters.embedder.port import Embedder
-from pipeline.adapters.qdrant.port import VectorStore
 from pipeline.db import chunks, scenarios
 from pipeline.db.engine import Database, Session
 from pipeline.db.scenarios import ActiveScenario
@@ -23,6 +22,7 @@ from pipeline.retrieval import background, statements
 from pipeline.retrieval.matcher import Matcher
 from pipeline.retrieval.scenarios import Why, judge
 from pipeline.services.clock import Clock
+from pipeline.services.generations import Knowledge
 from pipeline.services.training_matchers import Matchers
 
 SAME_TRIGGER = 0.80
@@ -81,15 +81,13 @@ class LintService:
         database: Database,
         clock: Clock,
         *,
-        embedder: Callable[[], Embedder],
-        store: Callable[[], VectorStore],
+        knowledge: Callable[[], Knowledge],
         matchers: Matchers,
     ) -> None:
         """Use these parts; the model and the store are opened at first use."""
         self._database = database
         self._clock = clock
-        self._embedder = embedder
-        self._store = store
+        self._knowledge = knowledge
         self._matchers = matchers
 
     def lint(self, *, scope: OrgScope) -> LintReport:
@@ -98,7 +96,8 @@ class LintService:
         Raises:
             TemporaryError: If the database or the model is away.
         """
-        embedder, now = self._embedder(), self._clock()
+        knowledge, now = self._knowledge(), self._clock()
+        embedder = knowledge.embedder
         with self._database.read() as session:
             published = scenarios.published(session, org_id=scope.org_id)
             specific = [row for row in published if row.type == ScenarioType.SCENARIO_SPECIFIC]
@@ -114,34 +113,35 @@ class LintService:
             *asked.too_broad(embedder),
             *_contradictions(said),
         ]
-        checked = self._is_store_there()
+        checked = _is_store_there(knowledge)
         if checked and alive:
-            findings += self._against_pages(said, scope=scope)
+            findings += self._against_pages(said, knowledge, scope=scope)
         ranked = sorted(findings, key=lambda finding: (-finding.confidence, finding.kind, finding.titles))
         return LintReport(tuple(ranked), scenarios=len(published), pages_checked=checked)
 
-    def _is_store_there(self) -> bool:
-        try:
-            self._store()
-        except VectorStoreUnavailable:
-            return False
-        return True
-
-    def _against_pages(self, said: _Said, *, scope: OrgScope) -> Iterator[Finding]:
+    def _against_pages(self, said: _Said, knowledge: Knowledge, *, scope: OrgScope) -> Iterator[Finding]:
         """Sentences with an amount that no page agrees with and one contradicts."""
-        self._store().prepare(self._embedder().identity)
+        knowledge.store().prepare(knowledge.embedder.identity)
         with self._database.read() as session:
             for place, (scenario, sentence) in enumerate(said.sentences):
                 if statements.amounts(sentence):
-                    yield from self._against_page(session, scenario, sentence, said.vectors[place], scope=scope)
+                    vector = said.vectors[place]
+                    yield from self._against_page(session, scenario, sentence, vector, knowledge, scope=scope)
 
+    @staticmethod
     def _against_page(
-        self, session: Session, scenario: ActiveScenario, sentence: str, vector: Vector, *, scope: OrgScope
+        session: Session,
+        scenario: ActiveScenario,
+        sentence: str,
+        vector: Vector,
+        knowledge: Knowledge,
+        *,
+        scope: OrgScope,
     ) -> Iterator[Finding]:
-        hits = self._store().search(vector, None, limit=PAGE_CHUNKS, scope=scope).dense
+        hits = knowledge.store().search(vector, None, limit=PAGE_CHUNKS, scope=scope).dense
         live = chunks.live(session, {hit.id for hit in hits}, org_id=scope.org_id)
         there = [(chunk, text) for chunk in live.values() for text in statements.sentences(chunk.text)]
-        likeness = _encoded([text for _, text in there], self._embedder()) @ vector
+        likeness = _encoded([text for _, text in there], knowledge.embedder) @ vector
         pairs = [(chunk, text, near) for (chunk, text), near in zip(there, likeness.tolist(), strict=True)]
         nearby = [text for _, text, near in pairs if statements.same_subject(sentence, text, near)]
         if any(statements.agree(sentence, text) for text in nearby):
@@ -155,6 +155,14 @@ class LintService:
                 best = (near, replace(about, url=chunk.url))
         if best is not None:
             yield best[1]
+
+
+def _is_store_there(knowledge: Knowledge) -> bool:
+    try:
+        knowledge.store()
+    except VectorStoreUnavailable:
+        return False
+    return True
 
 
 class _Said:

@@ -32,6 +32,7 @@ from pipeline.db.crawls import Crawl
 from pipeline.db.datasources import Datasource
 from pipeline.db.engine import Database, Session
 from pipeline.db.evaluations import Evaluation
+from pipeline.db.generations import VersionEmbedding
 from pipeline.db.page_versions import PageVersion
 from pipeline.errors import BrokerUnavailable, TemporaryError, VectorStoreUnavailable
 from pipeline.logs import get_logger
@@ -134,7 +135,8 @@ class UpkeepService:
             hosts.leave_all(session)
             frontier.put_all_back(session)
             workers.forget(session, before=datetime.max.replace(tzinfo=UTC))
-            return sum(row_leases.end_all(session, table) for table in (Crawl, PageVersion, Evaluation))
+            leased = (Crawl, PageVersion, VersionEmbedding, Evaluation)
+            return sum(row_leases.end_all(session, table) for table in leased)
 
     def _start_due(self) -> int:
         """Begin each due crawl once, however many beats look, and once for all the times that were missed."""
@@ -253,7 +255,10 @@ class UpkeepService:
             by_org = chunks.doom(session, retired, before=before, now=now)
         try:
             for org_id, ids in by_org.items():
-                self._store().delete(ids, scope=OrgScope(org_id))
+                with self._database.read() as session:
+                    there = chunks.by_generation(session, ids)
+                for number, some in there.items():
+                    self._store().at(number).delete(some, scope=OrgScope(org_id))
                 with self._database.write() as session:
                     chunks.drop(session, ids)
         except VectorStoreUnavailable:

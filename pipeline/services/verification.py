@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from uuid import UUID
 
 from pipeline.adapters.qdrant.port import VectorStore
-from pipeline.db import chunks
-from pipeline.db.engine import Database
+from pipeline.db import chunks, generations
+from pipeline.db.engine import Database, Session
 from pipeline.model import OrgScope, PointRecord, Verification
 from pipeline.services.clock import Clock
 from pipeline.settings import Settings
@@ -29,22 +29,27 @@ class VerificationService:
         self._clock = clock
         self._store = store
 
-    def verify(self, *, scope: OrgScope) -> Verification:
+    def verify(self, *, scope: OrgScope, generation: int | None = None) -> Verification:
         """Count every difference between the org's rows and its points. Changes nothing.
+
+        Args:
+            scope: The org.
+            generation: Whose points; those that answer, where it is not said.
 
         Points of replaced versions that wait for the sweep are not differences: their rows know them.
         Nor are points that an index task writes meanwhile: their rows are there before them.
         """
         with self._database.read() as session:
-            live = set(chunks.of_live_versions(session, org_id=scope.org_id))
-            pages_of = chunks.page_ids(session, org_id=scope.org_id)
+            number, model = _meant(session, generation)
+            live = set(chunks.of_live_versions(session, org_id=scope.org_id, model=model))
+            pages_of = chunks.page_ids(session, org_id=scope.org_id, model=model)
             before = self._clock() - self._settings.work.sweep_after
             retired = set(chunks.retired_ids(session, org_id=scope.org_id, before=before))
             doubled = chunks.doubled(session, org_id=scope.org_id)
-        records = list(self._records(scope))
+        records = list(self._records(scope, number))
         if any(record.id not in pages_of for record in records):
             with self._database.read() as session:
-                pages_of |= chunks.page_ids(session, org_id=scope.org_id)
+                pages_of |= chunks.page_ids(session, org_id=scope.org_id, model=model)
         ids = Counter(record.id for record in records)
         return Verification(
             missing=len(live - ids.keys()),
@@ -58,8 +63,25 @@ class VerificationService:
             ),
         )
 
-    def _records(self, scope: OrgScope) -> Iterator[PointRecord]:
+    def missing(self, *, scope: OrgScope, generation: int) -> list[UUID]:
+        """The org's live chunks that have no point, or one without length, in a generation."""
+        with self._database.read() as session:
+            number, model = _meant(session, generation)
+            live = set(chunks.of_live_versions(session, org_id=scope.org_id, model=model))
+        there = {record.id for record in self._records(scope, number) if record.norm >= LENGTH_FLOOR}
+        return sorted(live - there)
+
+    def _records(self, scope: OrgScope, number: int) -> Iterator[PointRecord]:
         after: UUID | None = None
-        while batch := self._store().scan(scope=scope, after=after, limit=SCAN):
+        store = self._store().at(number)
+        while batch := store.scan(scope=scope, after=after, limit=SCAN):
             yield from batch
             after = batch[-1].id
+
+
+def _meant(session: Session, number: int | None) -> tuple[int, str | None]:
+    """A generation and its model; of one that nobody noted, every row is meant."""
+    for one in generations.standing(session):
+        if one.number == number or (number is None and one.state == generations.SERVING):
+            return one.number, one.model
+    return number or generations.FIRST, None

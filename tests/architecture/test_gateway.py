@@ -15,8 +15,8 @@ from tests.architecture.source import modules, relative
 
 CLIENTS = {"qdrant_client", "qdrant_edge"}
 GATEWAY = "pipeline/adapters/qdrant/"
-OF_NO_TENANT = {"prepare", "close"}
-"""What touches no point: making the collection, and letting go of it."""
+OF_NO_TENANT = {"prepare", "close", "at", "drop"}
+"""What touches no point of one org: making a collection, naming another, removing one whole, and letting go of it."""
 
 MAKERS = {"pipeline/adapters/qdrant/opening.py", "pipeline/cli/session.py", "pipeline/owner/owner.py"}
 """Who opens a store, for others to use through the port."""

@@ -80,7 +80,7 @@ def _measure(shape: Shape, options: argparse.Namespace) -> None:
         settings = read_settings(data_dir=Path(folder))
         with _opened(settings, server=options.server) as store, Services(settings, hints=NoHints(), store=store) as use:
             upgrade(use.database)
-            identity = use.embedder().identity
+            identity = use.shared_embedder().identity
             store.prepare(identity)
             fill(use.database, store, shape, model=identity.fingerprint, dimension=identity.dimension)
             for callers in options.callers:

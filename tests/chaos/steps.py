@@ -47,6 +47,10 @@ class SteppedStore:
         self._store = store
         self._step = step
 
+    def at(self, generation: int) -> SteppedStore:
+        """Another generation, which says the same."""
+        return SteppedStore(self._store.at(generation), self._step)
+
     def __getattr__(self, name: str) -> Callable[..., Any]:
         call = getattr(self._store, name)
 

@@ -29,7 +29,8 @@ class WordTokenizer:
 class WordEmbedder:
     """Texts that share words have near vectors. Counts what it computed."""
 
-    def __init__(self, *, dimension: int = 64, name: str = "words") -> None:
+    def __init__(self, *, dimension: int = 64, name: str = "words", salt: str = "") -> None:
+        self._salt = salt
         self.identity = ModelIdentity(
             name=name,
             revision="1",
@@ -44,6 +45,7 @@ class WordEmbedder:
         )
         self.tokenizer = WordTokenizer()
         self.encoded: list[str] = []
+        self.questions: list[str] = []
 
     def encode_documents(self, texts: Sequence[str]) -> Vector:
         """Vectors of the texts, and a note of each."""
@@ -55,7 +57,8 @@ class WordEmbedder:
         return np.stack(vectors) if vectors else np.empty((0, self.identity.dimension), np.float32)
 
     def encode_query(self, text: str) -> Vector:
-        """The vector of a question."""
+        """The vector of a question, and a note of it."""
+        self.questions.append(text)
         return self._vector(text)
 
     def encode_queries(self, texts: Sequence[str]) -> Vector:
@@ -65,6 +68,6 @@ class WordEmbedder:
     def _vector(self, text: str) -> Vector:
         vector = np.full(self.identity.dimension, 1e-3, np.float32)
         for word in _WORD.findall(text.lower()):
-            digest = hashlib.sha256(word.encode()).digest()
+            digest = hashlib.sha256(f"{self._salt}{word}".encode()).digest()
             vector[int.from_bytes(digest[:4]) % self.identity.dimension] += 1
         return vector / np.float32(np.linalg.norm(vector))

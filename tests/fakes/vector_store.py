@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -34,6 +35,15 @@ class MemoryStore:
         self._lock = RLock()
         self._identity: ModelIdentity | None = None
         self._points: dict[UUID, Point] = {}
+        self._family: dict[int, MemoryStore] = {1: self}
+
+    def at(self, generation: int) -> MemoryStore:
+        """The store of another generation."""
+        if generation not in self._family:
+            made = copy.copy(self)
+            vars(made).update(_identity=None, _points={})
+            self._family[generation] = made
+        return self._family[generation]
 
     def prepare(self, identity: ModelIdentity) -> None:
         """Remember the model, or check it."""
@@ -99,6 +109,12 @@ class MemoryStore:
         if self._identity is None:
             return
         self.delete([point.id for point in self._of(scope)], scope=scope)
+
+    def drop(self) -> None:
+        """Forget the model and every point."""
+        with self._lock:
+            self._identity = None
+            self._points.clear()
 
     def close(self) -> None:
         """Nothing to let go of."""

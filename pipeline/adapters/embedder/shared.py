@@ -123,6 +123,14 @@ class SharedEmbedder:
         if self._model is None:
             self._wait(_Job(None, lambda _: np.empty(0, np.float32)), patience)
 
+    def open_soon(self) -> Future[Vector]:
+        """Have the model opened while nobody waits for it. What comes of it is told to who looks.
+
+        Raises:
+            EmbedderUnavailable: If it was closed.
+        """
+        return self._put(_Job(None, lambda _: np.empty(0, np.float32)))
+
     def _opened_model(self) -> Embedder:
         if self._model is None:
             self.open()
@@ -141,7 +149,7 @@ class SharedEmbedder:
         self._put(job)
         return _await(job, until, patience)
 
-    def _put(self, job: _Job) -> None:
+    def _put(self, job: _Job) -> Future[Vector]:
         if self._jobs.qsize() >= WAITING:
             raise EmbedderUnavailable(problem="too many questions wait for it")
         with self._lock:
@@ -151,6 +159,7 @@ class SharedEmbedder:
                 self._thread = threading.Thread(target=self._compute, name="embedding", daemon=True)
                 self._thread.start()
             self._jobs.put(job)
+        return job.answer
 
     def _compute(self) -> None:
         """Serve until closed."""

@@ -13,6 +13,7 @@ import shutil
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from uuid import UUID
 
@@ -36,11 +37,23 @@ from pipeline.model import (
     Vector,
 )
 
+FIRST = 1
+"""The generation that a store is opened at."""
+
 SLICE = 128
 """Points written while the interpreter lock is held: about 10 ms."""
 
 UNFLUSHED = 4_096
 """Points written or deleted between two flushes of everything: up to half a second with the lock kept."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Family:
+    """The generations of one store that were asked for, and where the first of them lives."""
+
+    path: Path
+    lock: threading.Lock
+    stores: dict[int, EdgeStore]
 
 
 class EdgeStore:
@@ -62,6 +75,7 @@ class EdgeStore:
         self._shard: edge.EdgeShard | None = None
         self._identity: ModelIdentity | None = None
         self._unflushed = 0
+        self._family = _Family(path, threading.Lock(), {FIRST: self})
         if edge_files.mend(path):
             self._open()
 
@@ -69,6 +83,15 @@ class EdgeStore:
     def identity(self) -> ModelIdentity | None:
         """The model of the stored vectors; nothing before the first `prepare`."""
         return self._identity
+
+    def at(self, generation: int) -> EdgeStore:
+        """The store of another generation: a directory beside the first one's, named after it."""
+        family = self._family
+        with family.lock:
+            if generation not in family.stores:
+                beside = edge_files.beside(family.path, str(generation))
+                family.stores[generation] = EdgeStoreBeside(beside, family)
+            return family.stores[generation]
 
     def prepare(self, identity: ModelIdentity) -> None:
         """Make the store and its indexes for this model, or check that it was made for it."""
@@ -179,8 +202,19 @@ class EdgeStore:
             self._unflushed = 0
         return rewritten
 
+    def drop(self) -> None:
+        """Remove the directory of this generation."""
+        with self._lock:
+            self.let_go()
+            edge_files.remove(self._path)
+
     def close(self) -> None:
-        """Let go of the directory."""
+        """Let go of the directories."""
+        for store in list(self._family.stores.values()):
+            store.let_go()
+
+    def let_go(self) -> None:
+        """Let go of the directory of this generation alone."""
         with self._lock:
             if self._shard is not None and self._process == os.getpid():
                 with told(self._path):
@@ -247,3 +281,11 @@ class EdgeStore:
         with self._engine() as shard:
             shard.update(edge.UpdateOperation.delete_points_by_filter(chosen))
         self._make_durable(at_most)
+
+
+class EdgeStoreBeside(EdgeStore):
+    """A later generation, which knows the others."""
+
+    def __init__(self, path: Path, family: _Family) -> None:
+        super().__init__(path)
+        self._family = family

@@ -1,6 +1,7 @@
 """The directory of an embedded store: made aside, put in place in one step, mended after a crash.
 
-`NAME/` holds `identity.json` and `shard/`. `NAME.new/` is being made. `NAME.old/` was just replaced.
+`NAME/` holds `identity.json` and `shard/`. `NAME.new/` is being made. `NAME.old/` was just replaced. Later generations
+are `NAME.2/` and so on.
 """
 
 from __future__ import annotations
@@ -32,10 +33,10 @@ PAGE = 500
 
 def mend(path: Path) -> bool:
     """Finish, or undo, a replacement that a crash interrupted; whether there is a store."""
-    old = _beside(path, "old")
+    old = beside(path, "old")
     if old.exists() and not path.exists():
         old.rename(path)
-    for leftover in (old, _beside(path, "new")):
+    for leftover in (old, beside(path, "new")):
         shutil.rmtree(leftover, ignore_errors=True)
     return (path / "identity.json").exists()
 
@@ -46,7 +47,7 @@ def build_aside(path: Path, identity: ModelIdentity, *, points_of: edge.EdgeShar
     Raises:
         DataDirectoryUnusable: If it cannot be written.
     """
-    aside = _beside(path, "new")
+    aside = beside(path, "new")
     with told(path), written_to(path):
         shutil.rmtree(aside, ignore_errors=True)
         (aside / "shard").mkdir(parents=True)
@@ -65,13 +66,23 @@ def build_aside(path: Path, identity: ModelIdentity, *, points_of: edge.EdgeShar
 
 def put_in_place(path: Path) -> None:
     """Replace the store, which must be closed, by the one made aside. A crash on the way is mended at opening."""
-    old = _beside(path, "old")
+    old = beside(path, "old")
     with written_to(path):
         if path.exists():
             path.rename(old)
-        _beside(path, "new").rename(path)
+        beside(path, "new").rename(path)
         sync(path.parent)
         shutil.rmtree(old, ignore_errors=True)
+
+
+def remove(path: Path) -> None:
+    """Remove a store, which must be closed. One that was removed in part is none."""
+    with written_to(path):
+        if (path / "identity.json").exists():
+            (path / "identity.json").unlink()
+            sync(path)
+        for left in (path, beside(path, "new"), beside(path, "old")):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def load(path: Path) -> tuple[edge.EdgeShard, ModelIdentity]:
@@ -116,7 +127,8 @@ def _copy(source: edge.EdgeShard, target: edge.EdgeShard) -> None:
             return
 
 
-def _beside(path: Path, suffix: str) -> Path:
+def beside(path: Path, suffix: str) -> Path:
+    """Another directory beside a store's own."""
     return path.with_name(f"{path.name}.{suffix}")
 
 

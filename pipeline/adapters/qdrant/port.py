@@ -19,7 +19,15 @@ from pipeline.model import (
 
 
 class VectorStore(Protocol):
-    """Vectors and filterable ids of every org's chunks. Every call names its tenant."""
+    """Vectors and filterable ids of every org's chunks. Every call names its tenant.
+
+    A store holds generations beside each other, each a collection of its own with vectors of one model. Opened, it is
+    that of the first.
+    """
+
+    def at(self, generation: int) -> VectorStore:
+        """The same store, at another of its generations: 1 is the first. Nothing is made by it."""
+        ...
 
     def prepare(self, identity: ModelIdentity) -> None:
         """Make the collection and its payload indexes, or check that they were made for this model.
@@ -71,6 +79,10 @@ class VectorStore(Protocol):
         """Remove every point of the org. A store that was never prepared has none."""
         ...
 
+    def drop(self) -> None:
+        """Remove this generation, every org's points and all. One that was never made is gone already."""
+        ...
+
     def close(self) -> None:
-        """Let go of the store; what was acknowledged is on disk."""
+        """Let go of the store, all its generations; what was acknowledged is on disk."""
         ...

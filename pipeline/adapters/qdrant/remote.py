@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import socket
 import threading
@@ -54,6 +55,13 @@ class RemoteStore:
         self._lock = threading.Lock()
         self._idle: list[socket.socket] = []
         self._process = os.getpid()
+        self._generation = 1
+
+    def at(self, generation: int) -> RemoteStore:
+        """The owner's store at another generation, over the same connections."""
+        beside = copy.copy(self)
+        vars(beside).update(_generation=generation)
+        return beside
 
     def prepare(self, identity: ModelIdentity) -> None:
         """Ask the owner to make the store, or to check it."""
@@ -115,6 +123,10 @@ class RemoteStore:
         """Remove every point of the org. The owner copies all others: it may take minutes."""
         self._call({"call": "erase", "org": str(scope.org_id)}, patience=COPYING)
 
+    def drop(self) -> None:
+        """Have the owner remove this generation."""
+        self._call({"call": "drop"}, patience=COPYING)
+
     def close(self) -> None:
         """Close the connections that no call is using."""
         with self._lock:
@@ -128,7 +140,9 @@ class RemoteStore:
         """Ask the owner once; once more on a new connection if the kept one had been closed."""
         seconds = (patience or self._timeout).total_seconds()
         try:
-            return _unless_error(self._exchange(Message(head, arrays), seconds=seconds))
+            return _unless_error(
+                self._exchange(Message({**head, "generation": self._generation}, arrays), seconds=seconds)
+            )
         except TimeoutError as error:
             raise VectorStoreUnavailable(socket=self._path, problem=f"no answer in {seconds:g} s") from error
         except (OSError, ValueError) as error:

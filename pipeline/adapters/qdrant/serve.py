@@ -110,7 +110,7 @@ class StoreServer:
         if answer is None:
             raise wire.BadFrame("an unknown call")
         try:
-            return answer(self._store, call)
+            return answer(self._store.at(int(call.head.get("generation", 1))), call)
         except SitewiseError as error:
             facts = {name: str(fact) for name, fact in error.facts.items()}
             return Message({"error": type(error).__name__, "facts": facts})
@@ -191,6 +191,12 @@ def _erase(store: VectorStore, call: Message) -> Message:
     return Message({})
 
 
+def _drop(store: VectorStore, call: Message) -> Message:
+    del call
+    store.drop()
+    return Message({})
+
+
 ANSWERS: dict[str, Callable[[VectorStore, Message], Message]] = {
     "prepare": _prepare,
     "upsert": _upsert,
@@ -200,4 +206,5 @@ ANSWERS: dict[str, Callable[[VectorStore, Message], Message]] = {
     "scan": _scan,
     "count": _count,
     "erase": _erase,
+    "drop": _drop,
 }

@@ -6,6 +6,7 @@ silently, so nothing here relies on such a thing for correctness.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -69,12 +70,22 @@ class ServerStore:
         self._url = url
         self._collection = collection
         self._identity: ModelIdentity | None = None
+        self._first = collection
+        self._family = {1: self}
         try:
             self._client = QdrantClient(
                 url=url, api_key=api_key, timeout=math.ceil(timeout.total_seconds()), check_compatibility=False
             )
         except ValueError as error:
             raise InvalidSettings(setting="SITEWISE_UPSERT__QDRANT_URL", problem=str(error)) from error
+
+    def at(self, generation: int) -> ServerStore:
+        """The same server at another generation: a collection named after the first one's, as no other can be."""
+        if generation not in self._family:
+            beside = copy.copy(self)
+            vars(beside).update(_collection=f"{self._first}.{generation}", _identity=None)
+            self._family[generation] = beside
+        return self._family[generation]
 
     def prepare(self, identity: ModelIdentity) -> None:
         """Make the collection and its indexes, or check them. Two processes may do so at once."""
@@ -181,6 +192,12 @@ class ServerStore:
             is_there = self._describe(client) is not None
         if is_there:
             self._remove(_filter(scope))
+
+    def drop(self) -> None:
+        """Remove the collection of this generation."""
+        with self._server() as client:
+            client.delete_collection(self._collection)
+        self._identity = None
 
     def close(self) -> None:
         """Close the connections."""
