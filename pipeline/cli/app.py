@@ -25,6 +25,7 @@ from pipeline.cli import (
     orgs,
     partners,
     rederiving,
+    reembedding,
     running,
     scheduling,
     training,
@@ -114,6 +115,7 @@ app.add_typer(jobs.jobs_app, name="jobs")
 app.add_typer(scheduling.schedule_app, name="schedule")
 app.add_typer(dead.dead_app, name="dead")
 app.add_typer(rederiving.rederive_app, name="rederive")
+app.add_typer(reembedding.reembed_app, name="reembed")
 training.training_app.add_typer(training_files.files_app)
 app.add_typer(training.training_app, name="training")
 app.add_typer(evaluating.evaluate_app, name="evaluate")

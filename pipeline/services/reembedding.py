@@ -16,7 +16,7 @@ from uuid import UUID
 from pipeline import flow, metrics
 from pipeline.adapters.qdrant.port import VectorStore
 from pipeline.adapters.qdrant.sparse import Bm25Encoder
-from pipeline.db import chunks, datasources, generations, orgs, scenario_matchers, scenarios
+from pipeline.db import chunks, datasources, generations, orgs, scenarios
 from pipeline.db import leases as row_leases
 from pipeline.db.engine import Database, Session
 from pipeline.db.generations import DROPPING, FILLING, GONE, KEPT, SERVING, Claimed, Standing, VersionEmbedding
@@ -32,6 +32,7 @@ from pipeline.flow import CutPage
 from pipeline.logs import get_logger
 from pipeline.model import OrgScope, ScenarioType
 from pipeline.services.clock import Clock
+from pipeline.services.generation_change import GenerationChange, in_state
 from pipeline.services.generations import Generations, Target, choice_of, name_of
 from pipeline.services.heartbeat import Heartbeat
 from pipeline.services.hints import Hints
@@ -46,8 +47,6 @@ if TYPE_CHECKING:
 
 WORK_SECONDS = 10.0
 """How long one hint's worth of filling takes: what waits to be indexed comes first again after it."""
-
-ROWS_AT_A_TIME = 2_000
 
 log = get_logger(__name__)
 
@@ -84,7 +83,7 @@ class _Batch:
 
 
 class ReembeddingService:
-    """Fills generations, changes over from one to another, and drops what is used up."""
+    """Fills generations beside the one that answers, and does what an operator says about them."""
 
     def __init__(
         self,
@@ -108,6 +107,7 @@ class ReembeddingService:
         self._sparse = sparse
         self._matchers = matchers
         self._verification = VerificationService(database, settings, clock, store=store)
+        self._change = GenerationChange(database, settings, clock, store=store)
 
     # --- what an operator says -------------------------------------------------------------
 
@@ -129,7 +129,7 @@ class ReembeddingService:
             standing = generations.hold(session, to_change=True)
             known = {one.model: one for one in generations.every(session) if one.state != GONE}
             mine = known.get(identity.fingerprint)
-            filling = _in(standing, FILLING)
+            filling = in_state(standing, FILLING)
             if mine is not None and mine.state == SERVING:
                 raise NothingToReembed(model=name_of(identity), problem="it is the one that answers")
             if mine is not None and mine.state == DROPPING:
@@ -145,7 +145,7 @@ class ReembeddingService:
 
     def _begin(self, session: Session, standing: Sequence[Standing], *, now: datetime) -> None:
         """Note the model that is set as the one to fill; what was kept of an earlier one goes."""
-        if (kept := _in(standing, KEPT)) is not None:
+        if (kept := in_state(standing, KEPT)) is not None:
             generations.set_state(session, kept.number, DROPPING, now=now)
         identity = self._generations.identify()
         number = generations.every(session)[0].number + 1
@@ -168,7 +168,7 @@ class ReembeddingService:
             NothingToReembed: If nothing is being filled.
         """
         with self._database.write() as session:
-            filling = _in(generations.hold(session, to_change=True), FILLING)
+            filling = in_state(generations.hold(session, to_change=True), FILLING)
             if filling is None:
                 raise NothingToReembed(problem="nothing is being filled")
             generations.set_paused(session, filling.number, is_paused=is_paused)
@@ -201,11 +201,11 @@ class ReembeddingService:
             NothingToReembed: If none is kept.
         """
         with self._database.write() as session:
-            kept = _in(generations.hold(session, to_change=True), KEPT)
+            kept = in_state(generations.hold(session, to_change=True), KEPT)
             if kept is None:
                 raise NothingToReembed(problem="no vectors of an earlier model are kept")
             generations.set_state(session, kept.number, FILLING, now=self._clock())
-        self.change_over()
+        self._change.carry_out()
         self.hint()
         return self.status()
 
@@ -216,7 +216,7 @@ class ReembeddingService:
             NothingToReembed: If none is kept.
         """
         with self._database.write() as session:
-            kept = _in(generations.hold(session, to_change=True), KEPT)
+            kept = in_state(generations.hold(session, to_change=True), KEPT)
             if kept is None:
                 raise NothingToReembed(problem="no vectors of an earlier model are kept")
             generations.set_state(session, kept.number, DROPPING, now=self._clock())
@@ -246,6 +246,14 @@ class ReembeddingService:
             until=one.changed_at + self._settings.work.keep_generation if one.state == KEPT else None,
             **({} if counts is None or one.state == SERVING else counts._asdict()),
         )
+
+    def settle(self, *, lasting: timedelta) -> None:
+        """Change over if nothing is missing; drop, for about so long, what is used up.
+
+        Raises:
+            TemporaryError: If the database or the store is away; the next call goes on.
+        """
+        self._change.settle(lasting=lasting)
 
     # --- what workers do -------------------------------------------------------------------
 
@@ -278,7 +286,7 @@ class ReembeddingService:
             except (SetupError, TemporaryError) as error:
                 self._note(one.number, str(error))
                 log.warning("embedding again waits", generation=one.number, problem=str(error))
-        self.change_over()
+        self._change.carry_out()
         return is_more
 
     def _fill(self, one: Standing, *, owner: str, deadline: float) -> bool:
@@ -449,81 +457,7 @@ class ReembeddingService:
         with self._database.write() as session:
             generations.note_problem(session, number, problem)
 
-    # --- the change, and its end -----------------------------------------------------------
-
-    def settle(self, *, lasting: timedelta) -> None:
-        """Change over if nothing is missing; drop, for about so long, what is used up.
-
-        Raises:
-            TemporaryError: If the database or the store is away; the next call goes on.
-        """
-        self.change_over()
-        now = self._clock()
-        with self._database.write() as session:
-            for one in generations.standing(session):
-                if one.state == KEPT and now - one.changed_at >= self._settings.work.keep_generation:
-                    generations.set_state(session, one.number, DROPPING, now=now)
-            dropping = [one for one in generations.every(session) if one.state == DROPPING]
-        end = time.monotonic() + lasting.total_seconds()
-        for row in dropping:
-            self._drop(row, end=end)
-
-    def change_over(self) -> bool:
-        """Let the filled generation answer, in every process at once, if nothing of anybody is missing in it."""
-        with self._database.read() as session:
-            filling = _in(generations.standing(session), FILLING)
-            if filling is None or filling.is_paused or not generations.is_whole(session, filling.number):
-                return False
-        now = self._clock()
-        with self._database.write() as session:
-            standing = generations.hold(session, to_change=True)
-            filling, serving = _in(standing, FILLING), _in(standing, SERVING)
-            if filling is None or serving is None or filling.is_paused:
-                return False
-            if not generations.is_whole(session, filling.number):
-                return False
-            generations.set_state(session, serving.number, KEPT, now=now)
-            generations.set_state(session, filling.number, SERVING, now=now)
-            generations.note_all_whole(session, serving.number)
-        log.info("another model answers", generation=filling.number, before=serving.number)
-        return True
-
-    def _drop(self, row: generations.Generation, *, end: float) -> None:
-        """Remove a generation bit by bit, when nobody can be reading or writing it any more: points, then rows."""
-        now = self._clock()
-        with self._database.read() as session:
-            if generations.is_held(session, now=now, number=row.number):
-                return
-        if now - row.changed_at < self._settings.work.sweep_after:
-            return
-        self._store().at(row.number).drop()
-        for step in (self._drop_chunks, self._drop_learnt, self._drop_notes):
-            while step(row):
-                if time.monotonic() > end:
-                    return
-        with self._database.write() as session:
-            generations.set_state(session, row.number, GONE, now=now)
-        log.info("vectors of a model are gone", generation=row.number, model=row.name)
-
-    def _drop_chunks(self, row: generations.Generation) -> int:
-        with self._database.write() as session:
-            return chunks.drop_some_of_model(session, row.model, limit=ROWS_AT_A_TIME)
-
-    def _drop_learnt(self, row: generations.Generation) -> int:
-        with self._database.write() as session:
-            scenario_matchers.forget(session, model=row.model)
-            return scenarios.forget_trigger_vectors(session, model=row.model, limit=ROWS_AT_A_TIME)
-
-    def _drop_notes(self, row: generations.Generation) -> int:
-        with self._database.write() as session:
-            gone = generations.forget_some(session, row.number, limit=ROWS_AT_A_TIME)
-            return gone if gone == ROWS_AT_A_TIME else 0
-
 
 def _to_fill(session: Session) -> list[Standing]:
     """What is filled now: the generation that is to answer, and the one that is kept current."""
     return [one for one in generations.standing(session) if one.state != SERVING and not one.is_paused]
-
-
-def _in(standing: Sequence[Standing], state: str) -> Standing | None:
-    return next((one for one in standing if one.state == state), None)

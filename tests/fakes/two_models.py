@@ -7,11 +7,23 @@ from pathlib import Path
 from pipeline.bootstrap import Services
 from pipeline.errors import ModelNotFound
 from pipeline.model import ModelIdentity
+from pipeline.services.answers import Question
+from pipeline.services.training import NewScenario
 from pipeline.settings import EmbedSettings, Settings
 from tests.fakes.embedder import WordEmbedder
-from tests.fakes.knowledge import Knowledge, PreparedServices
+from tests.fakes.knowledge import Answer, Knowledge, PreparedServices, paragraphs
 
 OLD, NEW, THIRD, TWIN = "old", "new", "third", "twin"
+
+QUESTION = "What does shipping a chair cost?"
+SHOP: dict[str, Answer] = {
+    "/": "<p>Welcome to the shop that sells lamps and chairs to everybody.</p>",
+    "/shipping": "<p>Shipping a chair costs nine euros and takes four days.</p>",
+    "/lamps": "<p>A lamp of brass costs forty euros with its shade.</p>",
+    "/long": paragraphs(12),
+}
+DEARER: dict[str, Answer] = {**SHOP, "/shipping": "<p>Shipping a chair costs twelve euros and takes four days.</p>"}
+SCENARIO = NewScenario("Shipping", "Offer the express way.", triggers=(QUESTION, "how much is delivery of a chair"))
 
 
 class WordModels:
@@ -71,3 +83,30 @@ class Changing(Knowledge):
 
     def _opened(self, settings: Settings) -> Services:
         return PreparedServices(settings, hints=self.hints, store=self.store, models=self.models, clock=self.clock)
+
+
+def states(shop: Changing) -> dict[int, str]:
+    """Every generation that is not gone, and how it stands."""
+    return {view.number: view.state for view in shop.services.reembedding.status()}
+
+
+def model_of(shop: Changing) -> str:
+    """Whose vectors answer, as a process sees it that asks for the first time."""
+    with shop.process() as fresh:
+        briefing = fresh.answers.brief(Question(QUESTION, trace=True), scope=shop.org)
+    fingerprints = {model.identity.fingerprint: name for name, model in shop.models.installed.items()}
+    assert briefing.trace is not None
+    assert briefing.passages
+    return fingerprints[str(briefing.trace["model"])]
+
+
+def change(shop: Changing, model: str = NEW) -> None:
+    """Start with this model set, and work until nothing is left."""
+    shop.process(model).reembedding.start()
+    while shop.services.reembedding.work(owner="worker"):
+        pass
+
+
+def said(shop: Changing) -> str:
+    """The best passage for the question."""
+    return shop.ask(QUESTION).passages[0].text

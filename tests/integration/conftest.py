@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.fakes.knowledge import Knowledge
+from tests.fakes.two_models import SHOP, Changing
 from tests.lab.api import ApiLab, served
 
 
@@ -20,6 +21,17 @@ def knowledge(request: pytest.FixtureRequest, sqlite_template: Path, tmp_path: P
     base = Knowledge(tmp_path, database_url=url)
     yield base
     base.services.close()
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.needs("postgres"))])
+def changing(request: pytest.FixtureRequest, sqlite_template: Path, tmp_path: Path) -> Iterator[Changing]:
+    """A shop that was crawled with a model, and may be changed over to another."""
+    shutil.copytree(sqlite_template, tmp_path, dirs_exist_ok=True)
+    url = request.getfixturevalue("migrated_postgres_url") if request.param == "postgres" else None
+    base = Changing(tmp_path, database_url=url)
+    base.crawl(SHOP)
+    yield base
+    base.close()
 
 
 @pytest.fixture(scope="module")
