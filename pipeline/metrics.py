@@ -222,6 +222,11 @@ PAGES_LOOKED_AT = Gauge(
     "`not_modified` are those among the `unchanged` that cost no body.",
     _outcome,
 )
+REEMBEDDING_ORGS_LEFT = Gauge(
+    "sitewise_reembedding_orgs_left",
+    "Orgs of which something is missing in the vectors of the model that is to take over; none if there is no such.",
+    _plain,
+)
 STALENESS_SECONDS = Gauge(
     "sitewise_page_staleness_seconds",
     "Seconds since a page that serves was last looked at: quantiles over a sample of 1,000.",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from pipeline.cli.output import moment, print_json, print_line, print_table, say
+from pipeline.cli.reembedding import told as told_of_models
 from pipeline.cli.session import chosen, opened, opened_with_store
 from pipeline.errors import InvalidInput
 from pipeline.model import DatasourceStatus, PageStatus
@@ -69,6 +70,8 @@ def _status(services: Services, scope: OrgScope, owner: OwnerFacts | None, *, as
     print_line(_running(services.settings, owner))
     if waiting:
         print_line(f"{waiting} pages wait to be indexed.")
+    for line in told_of_models(services.reembedding.under_way()):
+        print_line(line)
 
 
 def _status_elsewhere(services: Services, scope: OrgScope, *, as_json: bool) -> None:

@@ -317,6 +317,14 @@ def is_whole(session: Session, number: int) -> bool:
     return session.scalar(select(Org.id).where(_unfinished(number)).limit(1)) is None
 
 
+def orgs_left(session: Session) -> int | None:
+    """Of how many orgs something may be missing in the generation that is filled; None where none is."""
+    number = session.scalar(select(Generation.number).where(Generation.state == FILLING))
+    if number is None:
+        return None
+    return session.scalar(select(func.count()).select_from(Org).where(_unfinished(number))) or 0
+
+
 # --- filling -------------------------------------------------------------------------------
 
 

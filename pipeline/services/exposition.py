@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from time import perf_counter
 
 from pipeline import metrics
-from pipeline.db import backlog, standing, workers
+from pipeline.db import backlog, generations, standing, workers
 from pipeline.db.backlog import Due, Leases
 from pipeline.db.engine import Database, Session
 from pipeline.errors import DatabaseUnavailable
@@ -81,6 +81,8 @@ class ExpositionService:
 
 
 def _work(session: Session, now: datetime) -> Iterator[Sample]:
+    if (left := generations.orgs_left(session)) is not None:
+        yield metrics.REEMBEDDING_ORGS_LEFT.at(left)
     statuses = standing.crawls_by_status(session)
     letters = standing.dead_letters_by_kind(session)
     for status in metrics.CRAWL_STATES:

@@ -53,7 +53,10 @@ log = get_logger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class GenerationView:
-    """One model's vectors. Counts are pages that answer; `left` failed too often, and need somebody to look."""
+    """One model's vectors. What is missing is counted while they are filled, in pages that answer and in orgs.
+
+    `left` pages failed too often, and need somebody to look.
+    """
 
     number: int
     model: str
@@ -229,13 +232,17 @@ class ReembeddingService:
             ModelMismatch: If nobody noted yet which model answers, and it is not the one that is set.
         """
         self._generations.registered()
+        return self.under_way()
+
+    def under_way(self) -> list[GenerationView]:
+        """The same, from rows alone; nothing where nobody noted yet which model answers."""
         with self._database.read() as session:
             rows = [one for one in generations.every(session) if one.state != GONE]
             return [self._view(session, one) for one in rows]
 
     def _view(self, session: Session, one: generations.Generation) -> GenerationView:
         attempts = self._settings.work.attempts
-        counts = generations.progress(session, one.number, attempts=attempts) if one.state != DROPPING else None
+        counts = generations.progress(session, one.number, attempts=attempts) if one.state == FILLING else None
         return GenerationView(
             number=one.number,
             model=one.name,
@@ -244,7 +251,7 @@ class ReembeddingService:
             is_paused=one.is_paused,
             problem=one.problem,
             until=one.changed_at + self._settings.work.keep_generation if one.state == KEPT else None,
-            **({} if counts is None or one.state == SERVING else counts._asdict()),
+            **({} if counts is None else counts._asdict()),
         )
 
     def settle(self, *, lasting: timedelta) -> None:

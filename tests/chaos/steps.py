@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from pipeline.adapters.qdrant.port import VectorStore
     from pipeline.db.engine import Session
+    from pipeline.services.generations import Models
 
 
 class SteppedDatabase(Database):
@@ -63,10 +64,18 @@ class SteppedStore:
         return stepped
 
 
-def stepped_services(settings: Settings, store: VectorStore, clock: SetClock, step: Callable[[str], None]) -> Services:
+def stepped_services(
+    settings: Settings,
+    store: VectorStore,
+    clock: SetClock,
+    step: Callable[[str], None],
+    *,
+    models: Models | None = None,
+) -> Services:
     """Services of a worker on these rows and points, that say every step."""
     stepped: Any = SteppedStore(store, step)
-    services = Services(settings, hints=RecordedHints(), store=stepped, embedder=WordEmbedder(), clock=clock)
+    embedder = WordEmbedder() if models is None else None
+    services = Services(settings, hints=RecordedHints(), store=stepped, embedder=embedder, models=models, clock=clock)
     database = SteppedDatabase(settings.database, data_dir=settings.data_dir)
     database.step = step
     services.__dict__["database"] = database
