@@ -147,6 +147,6 @@ def work_until_killed(data_dir: Path, socket: Path, now: datetime, last: int) ->
 def _work(data_dir: Path, socket: Path, now: datetime, step: Callable[[str], None]) -> None:
     clock = SetClock()
     clock.now = now
-    settings = Settings(data_dir=data_dir, embed={"model": OLD})  # type: ignore[arg-type] # pydantic reads the parts
+    settings = Settings(data_dir=data_dir, embed={"model": OLD})
     store = RemoteStore(socket, timeout=PATIENCE)
     stepped_services(settings, store, clock, step, models=WordModels()).reembedding.work(owner="killed")

@@ -56,10 +56,10 @@ class WordModels:
 class Changing(Knowledge):
     """A knowledge base whose processes find several models installed."""
 
-    def __init__(self, data_dir: Path, *, database_url: str | None = None, **settings: object) -> None:
+    def __init__(self, data_dir: Path, *, database_url: str | None = None) -> None:
         self.models = WordModels()
         self._others: list[Services] = []
-        super().__init__(data_dir, database_url=database_url, embed={"model": OLD}, **settings)
+        super().__init__(data_dir, database_url=database_url, embed={"model": OLD})
 
     def open(self) -> Services:
         """Services as another process would have them."""

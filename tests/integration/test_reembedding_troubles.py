@@ -163,7 +163,7 @@ def test_a_page_that_always_fails_is_told_of_and_holds_up_the_change_alone(chang
             raise ValueError("brass")
         return encode(texts)  # type: ignore[arg-type] # handed on
 
-    new.encode_documents = refuse  # type: ignore[assignment] # fails at one page
+    new.encode_documents = refuse  # type: ignore[method-assign] # fails at one page
     changing.process(NEW).reembedding.start()
     for _ in range(9):
         changing.services.reembedding.work(owner="worker")
