@@ -88,10 +88,13 @@ def lint(
         report = services.lint.lint(scope=scope)
     found = [finding for finding in report.findings if finding.confidence >= sure]
     if as_json:
-        print_json({"items": found, "scenarios": report.scenarios, "pages_checked": report.pages_checked})
+        told = {"scenarios": report.scenarios, "pages_checked": report.pages_checked, "left_out": report.left_out}
+        print_json({"items": found} | told)
         return
     for finding in found:
         show(finding)
+    for words in report.left_out:
+        say(f"Only {words}.")
     say(f"{len(found)} findings in {report.scenarios} scenarios. They are candidates: read the evidence.")
 
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from itertools import combinations
 from uuid import UUID
 
 import numpy as np
@@ -24,6 +23,7 @@ from pipeline.retrieval.scenarios import Why, judge
 from pipeline.services.clock import Clock
 from pipeline.services.generations import Knowledge
 from pipeline.services.training_matchers import Matchers
+from pipeline.services.training_pairs import near_pairs
 
 SAME_TRIGGER = 0.80
 """Cosine from which two triggers ask the same."""
@@ -36,6 +36,20 @@ BROAD = 0.02
 
 PAGE_CHUNKS = 5
 """Chunks looked at for a sentence."""
+
+PAIRS = 5_000
+"""Pairs of scenarios, or of sentences, that are looked at closely: those nearest to each other."""
+
+FINDINGS = 500
+"""Findings of one kind: more nobody reads."""
+
+SENTENCES, PAGE_SENTENCES = 4_000, 200
+"""Sentences compared with each other, and, of those with an amount, with pages: 5 ms and 100 ms each."""
+
+SCENARIOS = 1_000
+"""Scenarios whose own triggers are asked: some 10 ms each beside 1,000 others."""
+
+ENCODED_AT_ONCE = 64
 
 _FOLDED = re.compile(r"\W+")
 
@@ -66,11 +80,15 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class LintReport:
-    """Findings, surest first. Without a vector store the pages are not looked at, and `pages_checked` says so."""
+    """Findings, surest first. Without a vector store the pages are not looked at, and `pages_checked` says so.
+
+    `left_out` says in words what was not looked at because there is too much of it.
+    """
 
     findings: tuple[Finding, ...]
     scenarios: int
     pages_checked: bool
+    left_out: tuple[str, ...] = ()
 
 
 class LintService:
@@ -103,30 +121,35 @@ class LintService:
             specific = [row for row in published if row.type == ScenarioType.SCENARIO_SPECIFIC]
             matcher = self._matchers.current(session, specific, scope=scope, embedder=embedder)
         alive = [row for row in published if row.end_time is None or row.end_time > now]
-        asked = _Asked([row for row in alive if row in specific], matcher)
-        said = _Said(alive, embedder)
-        findings = [
-            *_ended(published, now),
-            *_doubles(alive, said),
-            *asked.shadowed(),
-            *asked.never_fired(),
-            *asked.too_broad(embedder),
-            *_contradictions(said),
-        ]
+        known, missed = {row.version_id for row in specific}, _Missed()
+        asked = _Asked([row for row in alive if row.version_id in known], matcher, missed)
+        said = _Said(alive, embedder, missed)
         checked = _is_store_there(knowledge)
-        if checked and alive:
-            findings += self._against_pages(said, knowledge, scope=scope)
+        kinds = [
+            _ended(published, now),
+            _doubles(alive, said, missed),
+            asked.shadowed(),
+            asked.never_fired(),
+            asked.too_broad(embedder),
+            _contradictions(said, missed),
+            self._against_pages(said, missed, knowledge, scope=scope) if checked and alive else (),
+        ]
+        findings = [finding for found in kinds for finding in missed.first(found)]
         ranked = sorted(findings, key=lambda finding: (-finding.confidence, finding.kind, finding.titles))
-        return LintReport(tuple(ranked), scenarios=len(published), pages_checked=checked)
+        return LintReport(tuple(ranked), len(published), pages_checked=checked, left_out=tuple(missed.told))
 
-    def _against_pages(self, said: _Said, knowledge: Knowledge, *, scope: OrgScope) -> Iterator[Finding]:
+    def _against_pages(
+        self, said: _Said, missed: _Missed, knowledge: Knowledge, *, scope: OrgScope
+    ) -> Iterator[Finding]:
         """Sentences with an amount that no page agrees with and one contradicts."""
         knowledge.store().prepare(knowledge.embedder.identity)
+        with_amount = [place for place, (_, text) in enumerate(said.sentences) if statements.amounts(text)]
+        missed.beyond(PAGE_SENTENCES, len(with_amount), "sentences with an amount were compared with pages")
         with self._database.read() as session:
-            for place, (scenario, sentence) in enumerate(said.sentences):
-                if statements.amounts(sentence):
-                    vector = said.vectors[place]
-                    yield from self._against_page(session, scenario, sentence, vector, knowledge, scope=scope)
+            for place in with_amount[:PAGE_SENTENCES]:
+                scenario, sentence = said.sentences[place]
+                vector = said.vectors[place]
+                yield from self._against_page(session, scenario, sentence, vector, knowledge, scope=scope)
 
     @staticmethod
     def _against_page(
@@ -165,11 +188,31 @@ def _is_store_there(knowledge: Knowledge) -> bool:
     return True
 
 
-class _Said:
-    """Every sentence of the instructions, with its vector."""
+class _Missed:
+    """What is not looked at because there is too much of it, in words."""
 
-    def __init__(self, alive: Sequence[ActiveScenario], embedder: Embedder) -> None:
-        self.sentences = [(row, text) for row in alive for text in statements.sentences(row.content)]
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def beyond(self, most: int, count: int, what: str) -> None:
+        """Say so, if there are more than these."""
+        if count > most:
+            self.told.append(f"{most} of {count} {what}")
+
+    def first(self, findings: Iterable[Finding]) -> list[Finding]:
+        """The surest of one kind."""
+        found = sorted(findings, key=lambda finding: -finding.confidence)
+        self.beyond(FINDINGS, len(found), f"findings are told: {found[0].kind if found else ''}")
+        return found[:FINDINGS]
+
+
+class _Said:
+    """The sentences of the instructions, with their vectors."""
+
+    def __init__(self, alive: Sequence[ActiveScenario], embedder: Embedder, missed: _Missed) -> None:
+        every = [(row, text) for row in alive for text in statements.sentences(row.content)]
+        missed.beyond(SENTENCES, len(every), "sentences of instructions were compared")
+        self.sentences = every[:SENTENCES]
         self.vectors = _encoded([text for _, text in self.sentences], embedder)
         self.whole = _encoded([row.content for row in alive], embedder)
 
@@ -177,23 +220,28 @@ class _Said:
 class _Asked:
     """Every title and trigger, asked as a message."""
 
-    def __init__(self, specific: Sequence[ActiveScenario], matcher: Matcher) -> None:
+    def __init__(self, specific: Sequence[ActiveScenario], matcher: Matcher, missed: _Missed) -> None:
         self._specific = specific
         self._matcher = matcher
+        self._missed = missed
         ends = [*matcher.firsts[1:].tolist(), len(matcher.triggers)]
         spans = zip(matcher.versions, matcher.firsts.tolist(), ends, strict=False)
         self._rows = {version: range(first, end) for version, first, end in spans}
 
     def shadowed(self) -> Iterator[Finding]:
         """Triggers that another scenario, met by the same contacts, asks for in the same words."""
-        for first, second in combinations(self._specific, 2):
+        if not self._specific:
+            return
+        every = [self._vectors(row) for row in self._specific]
+        sizes = np.array([len(vectors) for vectors in every])
+        found = near_pairs(np.concatenate(every), np.cumsum(sizes) - sizes, least=SAME_TRIGGER, most=PAIRS)
+        self._missed.beyond(PAIRS, found.total, "pairs of scenarios with triggers alike were looked at")
+        for one, other, near in found.pairs:
+            first, second = self._specific[one], self._specific[other]
             if not _can_meet(first, second):
                 continue
-            likeness = self._vectors(first) @ self._vectors(second).T
+            likeness = every[one] @ every[other].T
             place = np.unravel_index(int(likeness.argmax()), likeness.shape)
-            near = float(likeness[place])
-            if near < SAME_TRIGGER:
-                continue
             pairs = int((likeness >= SAME_TRIGGER).sum())
             message = f"they wait for the same message ({pairs} {'pair' if pairs == 1 else 'pairs'} of triggers)"
             texts = _texts(first)[int(place[0])], _texts(second)[int(place[1])]
@@ -202,18 +250,26 @@ class _Asked:
 
     def never_fired(self) -> Iterator[Finding]:
         """Scenarios that not even their own words fire, because another always goes before them."""
-        for scenario in self._specific:
+        self._missed.beyond(SCENARIOS, len(self._specific), "scenarios were asked their own triggers")
+        for scenario in self._specific[:SCENARIOS]:
             rivals = [row for row in self._specific if _can_meet(scenario, row)]
-            told = [self._verdict(scenario, rivals, place) for place in range(len(_texts(scenario)))]
-            if any(why == Why.FIRED for why, _ in told):
-                continue
-            first = next((other for _, other in told if other is not None), None)
-            message = (
-                f"“{first.title}” goes before it for each of its own triggers"
-                if first is not None
-                else "none of its own triggers fires it"
-            )
-            yield _finding(Kind.NEVER_FIRES, 0.95, [scenario, *([first] if first else [])], message, *_texts(scenario))
+            told: list[tuple[Why | None, ActiveScenario | None]] = []
+            for place in range(len(_texts(scenario))):
+                told.append(self._verdict(scenario, rivals, place))
+                if told[-1][0] == Why.FIRED:
+                    break
+            else:
+                yield self._never(scenario, told)
+
+    @staticmethod
+    def _never(scenario: ActiveScenario, told: Sequence[tuple[Why | None, ActiveScenario | None]]) -> Finding:
+        first = next((other for _, other in told if other is not None), None)
+        message = (
+            f"“{first.title}” goes before it for each of its own triggers"
+            if first is not None
+            else "none of its own triggers fires it"
+        )
+        return _finding(Kind.NEVER_FIRES, 0.95, [scenario, *([first] if first else [])], message, *_texts(scenario))
 
     def too_broad(self, embedder: Embedder) -> Iterator[Finding]:
         """Scenarios that fire at questions that belong to nobody."""
@@ -252,29 +308,37 @@ def _ended(published: Sequence[ActiveScenario], now: datetime) -> Iterator[Findi
             yield _finding(Kind.NEVER_FIRES, 1.0, [row], "its time is over", ended)
 
 
-def _doubles(alive: Sequence[ActiveScenario], said: _Said) -> Iterator[Finding]:
+def _doubles(alive: Sequence[ActiveScenario], said: _Said, missed: _Missed) -> Iterator[Finding]:
     folded = [_FOLDED.sub(" ", row.content.casefold()).strip() for row in alive]
-    likeness = said.whole @ said.whole.T
-    for first, second in combinations(range(len(alive)), 2):
-        is_same, near = folded[first] == folded[second], float(likeness[first, second])
-        if not is_same and (near < SAME_TEXT or not _overlaps(folded[first], folded[second])):
+    found = near_pairs(said.whole, np.arange(len(alive)), least=SAME_TEXT, most=PAIRS)
+    missed.beyond(PAIRS, found.total, "pairs of instructions alike were looked at")
+    pairs = {(first, second): near for first, second, near in found.pairs}
+    places: dict[str, int] = {}
+    for place, text in enumerate(folded):
+        if (same := places.setdefault(text, place)) != place:
+            pairs.setdefault((same, place), 1.0)
+    for (first, second), near in pairs.items():
+        is_same = folded[first] == folded[second]
+        if not is_same and not _overlaps(folded[first], folded[second]):
             continue
         pair = [alive[first], alive[second]]
         message = "they give the same instruction" if is_same else f"they give nearly the same instruction ({near:.2f})"
         yield _finding(Kind.DUPLICATE, 1.0 if is_same else near - 0.1, pair, message, *(row.content for row in pair))
 
 
-def _contradictions(said: _Said) -> Iterator[Finding]:
+def _contradictions(said: _Said, missed: _Missed) -> Iterator[Finding]:
     """Pairs of sentences of two scenarios that one contact can meet; of each pair of scenarios the surest."""
     if not said.sentences:
         return
-    likeness = said.vectors @ said.vectors.T
+    places = np.arange(len(said.sentences))
+    near = near_pairs(said.vectors, places, least=statements.LIKE_IN_WORDS, most=PAIRS)
+    missed.beyond(PAIRS, near.total, "pairs of sentences alike were looked at")
     surest: dict[tuple[UUID, UUID], Finding] = {}
-    for one, other in zip(*np.nonzero(np.triu(likeness >= statements.LIKE_IN_WORDS, 1)), strict=True):
+    for one, other, likeness in near.pairs:
         (first, here), (second, there) = said.sentences[one], said.sentences[other]
         if first.id == second.id or not _can_meet(first, second):
             continue
-        found = statements.conflict(here, there, float(likeness[one, other]))
+        found = statements.conflict(here, there, likeness)
         known = surest.get((first.id, second.id))
         if found is not None and (known is None or known.confidence < found.confidence):
             message = f"they may contradict each other: {found.reason}"
@@ -301,7 +365,8 @@ def _encoded(texts: Sequence[str], embedder: Embedder) -> Vector:
     """Vectors of texts of any length; a long one is cut as a question would be."""
     if not texts:
         return np.empty((0, embedder.identity.dimension), np.float32)
-    return np.stack([embedder.encode_query(text) for text in texts])
+    some = (texts[start : start + ENCODED_AT_ONCE] for start in range(0, len(texts), ENCODED_AT_ONCE))
+    return np.concatenate([embedder.encode_queries(part) for part in some])
 
 
 def _texts(scenario: ActiveScenario) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ import pytest
 from pipeline.errors import VectorStoreUnavailable
 from pipeline.model import ScenarioType
 from pipeline.services.training import NewScenario
-from pipeline.services.training_lint import Kind, LintReport
+from pipeline.services.training_lint import PAGE_SENTENCES, Kind, LintReport
 from tests.fakes.knowledge import Knowledge
 
 ALWAYS = ScenarioType.BEHAVIORAL
@@ -137,3 +137,14 @@ def test_training_of_nobody_has_no_findings(shop: Knowledge) -> None:
     other = shop.services.orgs.ensure("other")
 
     assert shop.services.lint.lint(scope=other).findings == ()
+
+
+def test_what_is_too_much_is_said(shop: Knowledge) -> None:
+    """Of very many sentences with amounts the first are compared with pages."""
+    amounts = " ".join(f"Say that parcel {number} takes {number} days." for number in range(PAGE_SENTENCES + 1))
+    teach(shop, NewScenario("Days", amounts, triggers=("how many days",)))
+
+    report = lint(shop)
+
+    (told,) = (words for words in report.left_out if "compared with pages" in words)
+    assert told.startswith(f"{PAGE_SENTENCES} of ")

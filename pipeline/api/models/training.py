@@ -221,6 +221,7 @@ class LintBody(BaseModel):
     findings: list[FindingBody]
     scenarios: int = Field(description="How many published scenarios were looked at.")
     pages_checked: bool = Field(description="False where the vector store is away: pages were not compared.")
+    left_out: list[str] = Field(description="What was not looked at because there is too much of it.", examples=[[]])
 
 
 class TrainingQuery(Given):

@@ -142,7 +142,10 @@ def import_scenarios(body: ImportBody, caller: Writer, act: AChange, services: A
 
 @router.post("/lint", summary="Look for what is in its own way")
 def lint(caller: Reader, services: AServices) -> LintBody:
-    """Triggers that shadow each other, scenarios that can never fire, doubles, contradictions. It changes nothing."""
+    """Triggers that shadow each other, scenarios that can never fire, doubles, contradictions. It changes nothing.
+
+    Of very much training the nearest pairs and the first sentences are looked at; `left_out` says so.
+    """
     return LintBody.model_validate(services.lint.lint(scope=org_of(caller)))
 
 
