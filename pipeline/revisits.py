@@ -24,8 +24,9 @@ time are looked at every `sqrt(2 / 20)` = 0.32 intervals at most."""
 
 MOST_WEIGHT = 64.0
 
-_AIM = 0.88
-"""The share of the schedule's mean age that is aimed at: rates are guessed, and looks wait for a crawl."""
+_AIM = 0.86
+"""The share of the schedule's mean age that is aimed at: rates are guessed, looks wait for a crawl, and one year is not
+like another."""
 
 _PRIOR_CHANGES = 1 / 16
 _PRIOR_INTERVALS = 1 / 4
@@ -67,7 +68,7 @@ class History:
 
 def hours_until_next(history: History, *, weight: float, interval: float, shortest: float, longest: float) -> float:
     """Hours until a page is to be looked at again; `shortest` and `longest` are in intervals."""
-    gap = _gap(history.rate(interval) * interval, weight)
+    gap = best_gap(history.rate(interval) * interval, weight)
     return interval * min(max(gap, shortest), longest)
 
 
@@ -86,12 +87,12 @@ def fair_weight(histories: Iterable[History], *, interval: float) -> float:
     allowed = _AIM * sum(count * expected_age(rate, 1.0) for rate, count in rates.items())
 
     def is_too_old(weight: float) -> bool:
-        return sum(count * expected_age(rate, _gap(rate, weight)) for rate, count in rates.items()) > allowed
+        return sum(count * expected_age(rate, best_gap(rate, weight)) for rate, count in rates.items()) > allowed
 
     return _first(is_too_old, LEAST_WEIGHT, MOST_WEIGHT)
 
 
-def _gap(rate: float, weight: float) -> float:
+def best_gap(rate: float, weight: float) -> float:
     """The gap at which one more look lowers the age by `weight`: all in intervals.
 
     Looks come 1 / gap times an interval, and with each more the age falls by gap² h(rate x gap), which grows with

@@ -9,7 +9,7 @@ Row = Mapping[str, str | float]
 
 WIDTH, ROW, TOP = 900, 46, 70
 NAMES, BARS, GAP = 250, 290, 30
-FIXED, OWN = "#9aa5b1", "#1f6feb"
+FIXED, OWN, LEAST = "#9aa5b1", "#1f6feb", "#d1242f"
 
 
 def draw(rows: Sequence[Row]) -> str:
@@ -28,11 +28,16 @@ def draw(rows: Sequence[Row]) -> str:
         top = TOP + ROW * number
         parts.append(_text(10, top + 14, str(row["mix"])))
         parts.append(_text(10, top + 30, f"every {_number(row, 'hours'):.0f} h"))
-        parts += _pair(NAMES, top, _number(row, "fixed requests"), _number(row, "own requests"), "{:,.0f}")
+        fixed, own = _number(row, "fixed requests"), _number(row, "own requests")
+        parts += _pair(NAMES, top, fixed, own, "{:,.0f}")
+        least = NAMES + (BARS - 60) * _number(row, "least requests") / max(fixed, own)
+        parts.append(f'<rect x="{least:.1f}" y="{top + 14:.1f}" width="2" height="19" fill="{LEAST}"/>')
         parts += _pair(NAMES + BARS + GAP, top, _number(row, "fixed age"), _number(row, "own age"), "{:.2f}")
     bottom = TOP + ROW * len(rows) + 18
     parts += [_bar(NAMES, bottom - 10, 14, FIXED), _text(NAMES + 20, bottom, "by the schedule")]
     parts += [_bar(NAMES + 140, bottom - 10, 14, OWN), _text(NAMES + 160, bottom, "by a date of its own")]
+    parts.append(f'<rect x="{NAMES + 300}" y="{bottom - 13}" width="2" height="19" fill="{LEAST}"/>')
+    parts.append(_text(NAMES + 310, bottom, "the least for the schedule's age, were every page's rate known"))
     return "\n".join([*parts, "</svg>\n"])
 
 

@@ -23,6 +23,7 @@ def test_dates_of_their_own_save_most_looks_and_keep_copies_as_fresh() -> None:
 def test_the_year_can_be_drawn() -> None:
     """The plot names every website, and shows both numbers."""
     row: dict[str, str | float] = {"mix": "some & others", "hours": 24.0, "fixed requests": 1_000, "own requests": 400}
+    row |= {"least requests": 350}
 
     drawn = draw([row | {"fixed age": 2.0, "own age": 1.5}])
 
