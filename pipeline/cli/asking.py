@@ -186,7 +186,7 @@ def show_excerpt(briefing: Briefing, question: str, *, passages: int, lines: int
 def show_doubt(briefing: Briefing) -> None:
     """Say so when the website may not answer."""
     if not briefing.passages:
-        say("Nothing on the website matches.")
+        say("Nothing that is known matches; `sitewise status` shows which websites were read.")
     elif not briefing.answerable:
         say("No passage comes close: the website may not answer this.")
 
