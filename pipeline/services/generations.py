@@ -311,7 +311,10 @@ class Generations:
             return own
         if one.state == SERVING and not self._is_told:
             self._is_told = True
-            log.warning("another model answers than the one that is set", answers=one.choice["model"], set=own.model)
+            other = {key: value for key, value in one.choice.items() if value != choice_of(own)[key]}
+            log.warning(
+                "another model answers than the one that is set", **{f"answers_{k}": v for k, v in other.items()}
+            )
         return own.model_copy(update={**one.choice, "languages": tuple(one.choice.get("languages", ()))})
 
     def _fingerprint_as_set(self) -> str:
