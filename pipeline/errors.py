@@ -397,6 +397,12 @@ class PackageMissing(SetupError):
     remedy = "Install the package, or change the setting."
 
 
+class TracingMissing(SetupError):
+    """Traces are asked for, and what sends them is not installed."""
+
+    remedy = "Install it with `pip install 'sitewise[tracing]'`, or leave SITEWISE_TRACING__ENDPOINT empty."
+
+
 class BrowserMissing(SetupError):
     """Pages can be rendered only by a browser, and none is set up here."""
 

@@ -10,8 +10,9 @@ import sys
 from typing import cast
 
 import structlog
-from structlog.types import FilteringBoundLogger, Processor
+from structlog.types import EventDict, FilteringBoundLogger, Processor, WrappedLogger
 
+from pipeline import tracing
 from pipeline.settings import Settings
 
 
@@ -25,6 +26,7 @@ def set_up_logging(settings: Settings) -> None:
     for_people = settings.log_format == "plain" or (settings.log_format == "auto" and sys.stderr.isatty())
     shared: list[Processor] = [
         structlog.contextvars.merge_contextvars,
+        _add_trace,
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
@@ -60,3 +62,10 @@ def set_up_logging(settings: Settings) -> None:
     root.handlers[:] = [output]
     root.setLevel(settings.log_level.upper())
     logging.getLogger("alembic").setLevel(max(root.level, logging.WARNING))  # it tells of every plugin it has
+
+
+def _add_trace(_: WrappedLogger, __: str, line: EventDict) -> EventDict:
+    """Name the trace that a line belongs to, where there is one."""
+    if (trace_id := tracing.trace_id()) is not None:
+        line["trace_id"] = trace_id
+    return line

@@ -6,6 +6,7 @@ from datetime import timedelta
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
@@ -38,6 +39,16 @@ def _reachable(value: str) -> str:
         raise ValueError("give a web address or mailto:, without spaces and brackets")
     if not value.isprintable():
         raise ValueError("there is a character that no address has")
+    return value
+
+
+def _web_address(value: str) -> str:
+    """Refuse what cannot be sent to over HTTP, and a name or password that log lines would repeat."""
+    parts = urlsplit(value)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.query or parts.fragment:
+        raise ValueError("give an address such as http://host:4318")
+    if "@" in parts.netloc:
+        raise ValueError("give keys in OTEL_EXPORTER_OTLP_HEADERS, not in the address")
     return value
 
 
@@ -388,6 +399,32 @@ class MetricsSettings(Group):
     )
 
 
+class TracingSettings(Group):
+    """Where OpenTelemetry traces go. Needs the extra `tracing`.
+
+    What stands here goes above the standard OTEL_ variables; those for headers, certificates, proxies, batches and
+    resource attributes are obeyed.
+    """
+
+    endpoint: Annotated[str, AfterValidator(_web_address)] | None = Field(
+        None,
+        description="OTLP/HTTP collector, such as http://collector:4318; empty: nothing is traced.",
+    )
+    service_name: str | None = Field(
+        None, min_length=1, description="What traces call this deployment; empty: OTEL_SERVICE_NAME, else sitewise."
+    )
+    sample_ratio: float = Field(
+        1.0,
+        ge=0,
+        le=1,
+        description="Share of traces that are sent, chosen by their id; give every process the same. Of traces that "
+        "callers began, none is sent that they do not keep.",
+    )
+    timeout: PositiveSpan = Field(
+        timedelta(seconds=2), description="How long a collector may take for a batch; what it does not take is dropped."
+    )
+
+
 class Settings(BaseSettings):
     """All settings of one process."""
 
@@ -420,6 +457,7 @@ class Settings(BaseSettings):
     webhooks: WebhookSettings = WebhookSettings()
     limits: LimitSettings = LimitSettings()
     metrics: MetricsSettings = MetricsSettings()
+    tracing: TracingSettings = TracingSettings()
 
     @property
     def is_embedded(self) -> bool:

@@ -19,10 +19,13 @@ from uuid import UUID
 
 from scrapy.crawler import AsyncCrawlerProcess
 
+from pipeline import tracing
+from pipeline.adapters.opentelemetry import start_tracing
 from pipeline.crawling import CrawlLedger
 from pipeline.errors import InvalidInput, LeaseLost, SetupError, TemporaryError
 from pipeline.logs import get_logger, set_up_logging
 from pipeline.settings import Settings, read_settings
+from pipeline.tracing import Facts
 from spiders.configuration import scrapy_settings
 from spiders.memory import give_back_large_blocks
 from spiders.site import Before, Ending, SiteSpider
@@ -94,8 +97,14 @@ def _crawl(options: argparse.Namespace, parsers: Sequence[ForkedParser]) -> int:
 
     settings = read_settings()
     set_up_logging(settings)
+    start_tracing(settings, "spider")
     ledger = open_ledger(settings, crawl_id=options.crawl_id, org_id=options.org_id, token=options.token)
-    with ParserPool(settings.extract, ready=parsers) as parser:
+    facts: Facts = {"crawl": options.crawl_id, "org": options.org_id}
+    began_by = os.environ.get(tracing.TRACEPARENT.upper())
+    with (
+        ParserPool(settings.extract, ready=parsers) as parser,
+        tracing.span("spider", parent=began_by, is_process=True, **facts),
+    ):
         return run(ledger, parser, settings)
 
 

@@ -6,6 +6,7 @@ from celery import Celery, Task
 from celery.worker.request import Request
 from kombu import Queue
 
+from pipeline import tracing
 from pipeline.adapters.celery import (
     CRAWL_QUEUE,
     CRAWL_TASK,
@@ -43,6 +44,16 @@ class Hint(Task):  # type: ignore[misc] # Celery has no types
     ignore_result = True
     max_retries = 0
     throws = (SitewiseError,)
+
+    def __call__(self, *args: object, **facts: object) -> object:
+        """Run, and know what sent the message, if that was traced."""
+        with tracing.woken((self.request.headers or {}).get(tracing.TRACEPARENT)):
+            return super().__call__(*args, **facts)
+
+    def again(self, **facts: object) -> None:
+        """Send the same message once more, as coming from where this one came from."""
+        traceparent = tracing.woken_by()
+        self.apply_async(kwargs=facts, headers=None if traceparent is None else {tracing.TRACEPARENT: traceparent})
 
     def on_failure(self, error: BaseException, *_: object) -> None:
         """One line for what may happen, such as a store that is away; a defect has its trace from Celery."""

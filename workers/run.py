@@ -14,6 +14,7 @@ import threading
 from collections.abc import Sequence
 
 from pipeline.adapters.celery import CRAWL_QUEUE, INDEX_QUEUE, UPKEEP_QUEUE
+from pipeline.adapters.opentelemetry import require_tracing, start_tracing
 from pipeline.errors import InvalidInput, SitewiseError
 from pipeline.logs import get_logger, set_up_logging
 from pipeline.owner.processes import Program, Supervisor
@@ -82,10 +83,12 @@ def _run(options: argparse.Namespace) -> int:
     processes = plan(options)
     settings = read_settings()
     set_up_logging(settings)
+    require_tracing(settings)
     if options.watch_stdin:
         threading.Thread(target=end_with_parent, name="watches-parent", daemon=True).start()
     if len(processes) > 1:
         return _supervise(processes)
+    start_tracing(settings, f"worker {processes[0][0]}")
     if processes[0][0] == CRAWL_QUEUE:
         from workers.spider_template import template  # noqa: PLC0415 - only this queue has spiders
 

@@ -19,11 +19,12 @@ from types import TracebackType
 from typing import Protocol, Self
 from uuid import UUID
 
-from pipeline import metrics
+from pipeline import metrics, tracing
 from pipeline.errors import DatabaseUnavailable, DiskFull, LeaseLost
 from pipeline.logs import get_logger
 from pipeline.owner.processes import kill_group, wait_without_reaping
 from pipeline.services.crawls import CrawlClaim
+from pipeline.tracing import Facts
 from workers.spider_template import Forked, template
 
 FINISHED, TEMPORARY, LEASE_LOST = 0, os.EX_TEMPFAIL, os.EX_PROTOCOL
@@ -106,12 +107,17 @@ def run(crawl_id: UUID, *, crawls: Crawls, owner: str, start: Callable[[CrawlCla
     claim = crawls.claim_in_turn(crawl_id, owner=owner)
     if claim is None:
         return
+    facts: Facts = {"crawl": claim.crawl_id, "org": claim.org_id, "attempt": claim.attempt}
     began = time.monotonic()
-    with Watch((start or start_spider)(claim)) as watch:
+    with (
+        tracing.span("crawl", parent=claim.traceparent, **facts) as span,
+        Watch((start or start_spider)(claim)) as watch,
+    ):
         end = watch.until_end(lambda: crawls.renew(claim), every=claim.lease.total_seconds() / 3)
         if end is End.LEASE_LOST and watch.wait(FAREWELL_SECONDS):
             end = End.BY_ITSELF
         status = watch.stop(grace=0 if end is End.LEASE_LOST else GRACE_SECONDS)
+        span.say(end=_told_apart(end, status))
     metrics.SPIDERS.add(end=_told_apart(end, status))
     if status == LEASE_LOST or end is End.LEASE_LOST:
         metrics.LEASES_LOST.add(work="crawl")
@@ -131,7 +137,8 @@ def run(crawl_id: UUID, *, crawls: Crawls, owner: str, start: Callable[[CrawlCla
 def start_spider(claim: CrawlClaim) -> Spider:
     """The spider that works under this claim: a copy of this process's template, or one that begins from nothing."""
     command = spider_command(claim)
-    return template().start(command[command.index("spiders.run") + 1 :]) or started(command)
+    copied = template().start(command[command.index("spiders.run") + 1 :], _environment())
+    return copied or started(command)
 
 
 def spider_command(claim: CrawlClaim) -> list[str]:
@@ -150,7 +157,7 @@ def spider_command(claim: CrawlClaim) -> list[str]:
 def started(command: Sequence[str]) -> Spider:
     """This command as a child in a session of its own."""
     return subprocess.Popen(  # noqa: S603 - our own module, arguments are ids
-        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True
+        command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True, env=_environment()
     )
 
 
@@ -207,6 +214,13 @@ class Watch:
         wait_without_reaping(self._child)
         self._has_ended.set()
         self.wake.set()
+
+
+def _environment() -> dict[str, str]:
+    """Ours, and what the child belongs to, if that is traced."""
+    traceparent = tracing.traceparent()
+    said = {} if traceparent is None else {tracing.TRACEPARENT.upper(): traceparent}
+    return os.environ | said
 
 
 def _told_apart(end: End, status: int) -> metrics.SpiderEnd:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from pipeline import tracing
 from pipeline.adapters.celery import ADD_WEBSITE_TASK, CRAWL_TASK, INDEX_TASK, START_CRAWL_TASK, UPKEEP_TASK
 from pipeline.holders import this_process
 from workers import spider_process
@@ -26,7 +27,7 @@ def index_pages(*, org_id: str, limit: int | None = None) -> None:
     )
     services().gatekeeper.judge_waiting(UUID(org_id), owner=this_process())
     if report.more or (not report.pages and _work_in_the_background()):
-        index_pages.delay(org_id=org_id, limit=limit)
+        index_pages.again(org_id=org_id, limit=limit)
 
 
 def _work_in_the_background() -> bool:
@@ -48,10 +49,12 @@ def tick(*, schedules: bool = True) -> None:
 @app.task(name=ADD_WEBSITE_TASK, base=Hint)  # type: ignore[untyped-decorator] # Celery has no types
 def add_website(**fields: object) -> None:
     """Another service adds a website, as `POST /crawl` would."""
-    services().orders.add_website(fields)
+    with tracing.span("order", parent=tracing.woken_by()):
+        services().orders.add_website(fields)
 
 
 @app.task(name=START_CRAWL_TASK, base=Hint)  # type: ignore[untyped-decorator] # Celery has no types
 def start_crawl(**fields: object) -> None:
     """Another service starts a crawl, as `POST /crawl/{id}/crawls` would."""
-    services().orders.start_crawl(fields)
+    with tracing.span("order", parent=tracing.woken_by()):
+        services().orders.start_crawl(fields)

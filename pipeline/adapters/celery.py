@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
+from pipeline import tracing
 from pipeline.adapters.sockets import socket_path
 from pipeline.errors import BrokerUnavailable
 from pipeline.metrics import HINTS, Queue
@@ -79,7 +80,10 @@ class CeleryHints:
         if time.monotonic() < self._silent_until:
             raise BrokerUnavailable(problem="it did not answer a moment ago")
         try:
-            self._app().send_task(task, kwargs=facts, queue=queue, ignore_result=True, retry=False)
+            with tracing.span_inside("hint", queue=queue):
+                self._app().send_task(
+                    task, kwargs=facts, queue=queue, ignore_result=True, retry=False, headers=trace_headers()
+                )
             HINTS.add(queue=queue, result="sent")
         except (OperationalError, KombuError, OSError) as error:
             self._silent_until = time.monotonic() + self._timeout.total_seconds()
@@ -91,6 +95,12 @@ class CeleryHints:
             if self._celery is None:
                 self._celery = _sender(self._url, self._timeout.total_seconds())
             return self._celery
+
+
+def trace_headers() -> dict[str, str] | None:
+    """What a message carries beside its ids, so that whoever it wakes can say by what. None where nothing is traced."""
+    traceparent = tracing.traceparent()
+    return None if traceparent is None else {tracing.TRACEPARENT: traceparent}
 
 
 def hints_waiting(url: str, timeout: timedelta) -> dict[str, int]:

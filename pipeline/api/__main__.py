@@ -10,6 +10,7 @@ import threading
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
+from pipeline.adapters.opentelemetry import start_tracing
 from pipeline.adapters.scraping import ScrapeServer
 from pipeline.api.app import create_app
 from pipeline.api.serving import Server
@@ -39,6 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _serve() -> int:
     settings = read_settings()
     set_up_logging(settings)
+    start_tracing(settings, "api")
     told = Told()
     with open_services(settings) as services:
         services.database.ping()

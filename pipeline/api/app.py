@@ -12,6 +12,7 @@ from typing import Any
 from anyio.to_thread import current_default_thread_limiter
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.responses import HTMLResponse, RedirectResponse
+from fastapi.telemetry import TelemetryConfig
 from starlette.types import Message, Scope
 
 from pipeline.api import failures
@@ -66,6 +67,16 @@ FAILURES: dict[int | str, dict[str, Any]] = {
     503: {"model": ErrorBody, "description": "A part this needs is away; nothing was accepted."},
 }
 """What any route may answer."""
+
+
+NO_TELEMETRY: TelemetryConfig = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": False,
+}
+"""FastAPI's own would tell queries and the messages of errors to whatever collector the environment names."""
 
 
 async def _lay_out(app: FastAPI) -> None:
@@ -125,6 +136,7 @@ def create_app(services: Services) -> FastAPI:
         lifespan=_bounded,
         responses=FAILURES,
         generate_unique_id_function=lambda route: route.name,
+        telemetry=NO_TELEMETRY,
     )
     app.state.services = services
     app.state.callers = Callers(lambda text: services.keys.caller(text))  # noqa: PLW0108 - the database opens with the first call

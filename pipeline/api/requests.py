@@ -9,18 +9,21 @@ import asyncio
 import re
 import time
 import traceback
+from contextlib import AbstractContextManager, nullcontext
 from uuid import uuid4
 
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from pipeline import metrics
+from pipeline import metrics, tracing
 from pipeline.api import failures
 from pipeline.api.failures import answer
 from pipeline.api.watch import DatabaseWatch
+from pipeline.db.engine import unless_refused
 from pipeline.errors import DatabaseUnavailable
 from pipeline.logs import get_logger
+from pipeline.tracing import Span
 
 MOST_BODY_BYTES = 2**20
 ALIAS = "/v1"
@@ -72,7 +75,7 @@ class Requests:
                     answered.update(standing.headers())
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(request_id=request_id):
+        with structlog.contextvars.bound_contextvars(request_id=request_id), _traced(scope, headers) as span:
             try:
                 await self._watched(scope, headers, receive, sending)
             except Exception as error:  # whatever broke, the answer is a 500 and the log says where
@@ -81,22 +84,23 @@ class Requests:
                     raise
                 await _broken()(scope, receive, sending)
             finally:
-                _tell(scope, status=status, seconds=time.perf_counter() - began)
+                _tell(scope, span, status=status, seconds=time.perf_counter() - began)
 
     async def _watched(self, scope: Scope, headers: Headers, receive: Receive, send: Send) -> None:
-        """Carry a request out, unless the database is away or goes away meanwhile."""
+        """Carry a request out, unless the database is away or goes away meanwhile: then nothing of it is committed."""
         if self._watch is None or scope["path"] in NEEDS_NO_DATABASE:
             await self._carry_out(scope, headers, receive, send)
             return
         is_refused = is_begun = False
 
-        async def unless_refused(message: Message) -> None:
+        async def answering(message: Message) -> None:
             nonlocal is_begun
             if not is_refused:
                 is_begun = True
                 await send(message)
 
-        work = asyncio.create_task(self._carry_out(scope, headers, receive, unless_refused))
+        with unless_refused(lambda: is_refused):
+            work = asyncio.create_task(self._carry_out(scope, headers, receive, answering))
         away = asyncio.create_task(self._watch.away.wait())
         try:
             await asyncio.wait((work, away), return_when=asyncio.FIRST_COMPLETED)
@@ -181,11 +185,31 @@ def _broken() -> ASGIApp:
     return answer(500, "internal_error", "Something broke here. The log tells more under this request's id.")
 
 
-def _tell(scope: Scope, *, status: int, seconds: float) -> None:
+def _traced(scope: Scope, headers: Headers) -> AbstractContextManager[Span]:
+    """The request as a span, in its caller's trace if that names one. Who only watches is no part of any."""
+    if scope["path"] in QUIET or scope["client"] is None:
+        return nullcontext(tracing.NOTHING)
+    return tracing.span("request", parent=headers.get(tracing.TRACEPARENT), method=_method(scope))
+
+
+def _method(scope: Scope) -> str:
+    method: str = scope["method"]
+    return method if method in METHODS else "other"
+
+
+def _tell(scope: Scope, span: Span, *, status: int, seconds: float) -> None:
     state = scope.get("state", {})
     caller = state.get("caller")
     route = getattr(scope.get("route"), "path", None) or "(none)"
-    method = scope["method"] if scope["method"] in METHODS else "other"
+    method = _method(scope)
+    span.call(f"{method} {route}")
+    span.say(route=route, status=status)
+    if caller is not None:
+        span.say(key=caller.key_id)
+        if caller.org:
+            span.say(org=caller.org.org_id)
+    if status >= SERVER_ERROR:
+        span.fail(state.get("code") or str(status))
     metrics.HTTP_REQUESTS.add(method=method, route=route, status=str(status))
     metrics.HTTP_SECONDS.observe(seconds, method=method, route=route)
     if route in QUIET and status < SERVER_ERROR:

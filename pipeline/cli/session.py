@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 from uuid import UUID
 
+from pipeline import tracing
 from pipeline.errors import DiskFull, InvalidInput
 from pipeline.settings import Settings, read_settings
 
@@ -69,6 +70,10 @@ class Chosen:
         settings = self.settings()
         is_set = "log_level" in settings.model_fields_set
         set_up_logging(settings.model_copy(update={"log_level": "warning"}) if quiet and not is_set else settings)
+        if settings.tracing.endpoint is not None and self.server is None and not tracing.is_on():
+            from pipeline.adapters.opentelemetry import start_tracing  # noqa: PLC0415 - only where it is asked for
+
+            start_tracing(settings, "command")
 
 
 chosen = Chosen()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from uuid import UUID, uuid4
 
@@ -10,6 +10,7 @@ from sqlalchemy import (
     ColumnElement,
     ForeignKey,
     Index,
+    String,
     Text,
     case,
     delete,
@@ -25,6 +26,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import Mapped, Session, aliased, mapped_column
 
+from pipeline import tracing
 from pipeline.db import datasources
 from pipeline.db.base import Base, count_changed, insert_into
 from pipeline.db.datasources import Datasource
@@ -89,6 +91,8 @@ class Crawl(Leased, Base):
     cancel_requested: Mapped[bool] = mapped_column(default=False)
     scraped_at: Mapped[datetime | None]
     """When nothing was left to fetch; the crawl completes once its pages are indexed."""
+    traceparent: Mapped[str | None] = mapped_column(String(55))
+    """What began it, for the traces of those who work on it: a hint that is lost takes none along."""
     started_at: Mapped[datetime | None]
     completed_at: Mapped[datetime | None]
     created_at: Mapped[datetime]
@@ -101,6 +105,7 @@ def begin(
     """Store a new crawl of this datasource. None when one has not ended, also one that began this moment."""
     row = {"id": uuid4(), "org_id": datasource.org_id, "datasource_id": datasource.id, "trigger": trigger}
     row["only_due"] = only_due or trigger == CrawlTrigger.SCHEDULE
+    row["traceparent"] = tracing.traceparent()
     times = {"created_at": now, "updated_at": now}
     statement = insert_into(session, Crawl).values(**row, **times).on_conflict_do_nothing().returning(Crawl)
     return session.scalars(statement).one_or_none()
@@ -409,6 +414,12 @@ def orphans(session: Session, *, now: datetime, limit: int, most_of_org: int = 0
         .limit(limit)
     )
     return list(session.scalars(statement))
+
+
+def traceparents(session: Session, crawl_ids: Iterable[UUID]) -> dict[UUID, str]:
+    """What began these crawls, where that was traced."""
+    statement = select(Crawl.id, Crawl.traceparent).where(Crawl.id.in_(crawl_ids), Crawl.traceparent.is_not(None))
+    return {crawl_id: traceparent for crawl_id, traceparent in session.execute(statement) if traceparent}
 
 
 def hinted(session: Session, crawl_id: UUID, *, again: datetime) -> None:

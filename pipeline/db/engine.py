@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -18,13 +19,15 @@ from sqlalchemy.orm import Session, sessionmaker
 from pipeline.errors import DatabaseUnavailable, DiskFull, InvalidInput, InvalidSettings, SitewiseError
 from pipeline.settings import DatabaseSettings
 
-__all__ = ["Database", "Session", "database_url", "translated"]
+__all__ = ["Database", "Session", "database_url", "translated", "unless_refused"]
 
 READ_ONLY = "sitewise_read_only"
 DEFECT_SIGNS = ("no such table", "no such column")
 """SQLite says so with the error it also uses for a database that is away."""
 
 DISK_FULL_SIGNS = ("disk is full", "No space left", "disk I/O error")
+
+_is_refused: ContextVar[Callable[[], bool] | None] = ContextVar("is_refused", default=None)
 
 FILE_NAME = "sitewise.db"
 """Of an embedded database, in the data directory."""
@@ -71,6 +74,7 @@ class Database:
             return
         with translated(), self._sessions.begin() as session:
             yield session
+            _stay_unless_refused(session)
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -97,6 +101,7 @@ class Database:
             unit = self._here.unit = _Unit(session)
             try:
                 yield session
+                _stay_unless_refused(session)
             finally:
                 self._here.unit = None
         for act in unit.afterwards:
@@ -121,6 +126,33 @@ class Database:
     def close(self) -> None:
         """Close every connection."""
         self.engine.dispose()
+
+
+@contextmanager
+def unless_refused(is_refused: Callable[[], bool]) -> Iterator[None]:
+    """Commit nothing of what is begun inside, in other threads that know this context too, once this is so.
+
+    For work that somebody waits for who is told, meanwhile, that it was not done.
+    """
+    token = _is_refused.set(is_refused)
+    try:
+        yield
+    finally:
+        _is_refused.reset(token)
+
+
+def _stay_unless_refused(session: Session) -> None:
+    """Before the commit, once every statement was carried out.
+
+    Raises:
+        DatabaseUnavailable: If whoever asked was told so already: nothing happens.
+    """
+    is_refused = _is_refused.get()
+    if is_refused is None:
+        return
+    session.flush()
+    if is_refused():
+        raise DatabaseUnavailable(problem="it came back too late: the request had been refused")
 
 
 def database_url(settings: DatabaseSettings, *, data_dir: Path) -> URL:

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from uuid import UUID, uuid4
 
-from sqlalchemy import delete, select
+from sqlalchemy import String, delete, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
+from pipeline import tracing
 from pipeline.db.base import Base
 
 CRAWL, INDEX = "crawl", "index"
@@ -23,11 +24,14 @@ class OutboxHint(Base):
     kind: Mapped[str]
     target_id: Mapped[UUID]
     created_at: Mapped[datetime] = mapped_column(index=True)
+    traceparent: Mapped[str | None] = mapped_column(String(55))
+    """What it came from, however late it leaves."""
 
 
 def put(session: Session, kind: str, target_id: UUID, *, now: datetime) -> None:
     """Write a hint beside the change it speaks of."""
-    session.add(OutboxHint(id=uuid4(), kind=kind, target_id=target_id, created_at=now))
+    came_from = tracing.traceparent()
+    session.add(OutboxHint(id=uuid4(), kind=kind, target_id=target_id, created_at=now, traceparent=came_from))
 
 
 def unsent(session: Session, *, limit: int) -> list[OutboxHint]:

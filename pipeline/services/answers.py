@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 import numpy as np
 
-from pipeline import metrics
+from pipeline import metrics, tracing
 from pipeline.adapters.embedder.port import Embedder, QuestionEmbedder
 from pipeline.adapters.qdrant.port import VectorStore
 from pipeline.adapters.qdrant.sparse import Bm25Encoder
@@ -29,7 +29,7 @@ from pipeline.model import Briefing, Candidates, Hit, OrgScope, ScenarioType, Sp
 from pipeline.retrieval import answerability, follow_up, fusion, passages, prompt
 from pipeline.retrieval import languages as weighing
 from pipeline.retrieval import scenarios as matching
-from pipeline.retrieval import trace as tracing
+from pipeline.retrieval import trace as explaining
 from pipeline.retrieval.answerability import Evidence
 from pipeline.retrieval.follow_up import Sought
 from pipeline.retrieval.instructions import is_instruction_like
@@ -136,11 +136,12 @@ class AnswerService:
             TemporaryError: If the database is away; if it does not degrade, the store or the model.
         """
         asked = check(question, self._settings.retrieve)
-        with metrics.ANSWER_SECONDS.time():
+        with metrics.ANSWER_SECONDS.time(), tracing.span("retrieve", org=scope.org_id) as span:
             if degrades:
                 briefing = self._brief_with_what_answers(asked, scope=scope, trace=question.trace)
             else:
                 briefing = self._brief(asked, scope=scope, trace=question.trace, lacking=None)
+            span.say(passages=len(briefing.passages), is_degraded=bool(briefing.degraded))
         metrics.ANSWERS.add(result="degraded" if briefing.degraded else "whole")
         return briefing
 
@@ -184,15 +185,18 @@ class AnswerService:
         embedder = self._model(knowledge, lacking)
         computed = None if embedder is None else embedder.begin_query(asked.message)
         org = self._read(knowledge, asked, scope=scope, embedder=embedder)
-        vector = None if computed is None else computed()
+        with tracing.span("retrieve.embed"):
+            vector = None if computed is None else computed()
         sought = self._seek(asked, vector, org.languages, embedder=embedder)
         found = self._find(knowledge, asked, sought, scope=scope, embedder=embedder, lacking=lacking)
         contact = Contact(self._clock(), asked.channel, asked.segments)
-        active = [row for row in org.published if tracing.bar(row, contact) is None]
-        verdicts = () if vector is None else matching.judge(active, org.matcher, vector, asked.message)
-        weights = self._weigh(knowledge, asked, org.languages, embedder=embedder)
-        search, tokens, halves = self._choose(asked, found, weights)
-        evidence = self._evidence(asked.message, halves, found.live, sought, weights)
+        with tracing.span("retrieve.scenarios"):
+            active = [row for row in org.published if explaining.bar(row, contact) is None]
+            verdicts = () if vector is None else matching.judge(active, org.matcher, vector, asked.message)
+        with tracing.span("retrieve.choose"):
+            weights = self._weigh(knowledge, asked, org.languages, embedder=embedder)
+            search, tokens, halves = self._choose(asked, found, weights)
+            evidence = self._evidence(asked.message, halves, found.live, sought, weights)
         briefing = Briefing(
             id=uuid4(),
             answerable=evidence.confidence >= self._settings.retrieve.answerable_threshold,
@@ -203,15 +207,16 @@ class AnswerService:
             prompt="",
             degraded=tuple(sorted(part.value for part in lacking or ())),
         )
-        rendered = prompt.render(
-            profile=briefing.profile,
-            behaviors=briefing.behaviors,
-            scenarios=briefing.scenarios,
-            passages=briefing.passages,
-            max_tokens=asked.max_tokens,
-            count=_roughly if embedder is None else embedder.tokenizer.count,
-            known=tokens,
-        )
+        with tracing.span("retrieve.prompt"):
+            rendered = prompt.render(
+                profile=briefing.profile,
+                behaviors=briefing.behaviors,
+                scenarios=briefing.scenarios,
+                passages=briefing.passages,
+                max_tokens=asked.max_tokens,
+                count=_roughly if embedder is None else embedder.tokenizer.count,
+                known=tokens,
+            )
         briefing = replace(briefing, prompt=rendered.text)
         search = replace(search, shown=rendered.shown)
 
@@ -232,8 +237,8 @@ class AnswerService:
                     name: getattr(self._settings.retrieve, name)
                     for name in ("per_page", "per_host", "join_tokens", "instruction_like")
                 },
-                "training": tracing.of_training(org.published, verdicts, org.drafts, contact=contact, limits=limits),
-                "knowledge": tracing.of_knowledge(search),
+                "training": explaining.of_training(org.published, verdicts, org.drafts, contact=contact, limits=limits),
+                "knowledge": explaining.of_knowledge(search),
             }
             return replace(briefing, trace=told)
 
@@ -254,7 +259,7 @@ class AnswerService:
         return None if Part.MODEL in lacking else knowledge.embedder.within(self._settings.retrieve.patience)
 
     def _read(self, knowledge: Knowledge, asked: Asked, *, scope: OrgScope, embedder: Embedder | None) -> _Org:
-        with self._database.read() as session:
+        with tracing.span("retrieve.read"), self._database.read() as session:
             self._generations.check(session, knowledge)
             profile = partners.answers_by(session, scope.org_id)
             if asked.where.datasource_ids:
@@ -311,9 +316,11 @@ class AnswerService:
         if asked.where.url_prefix or asked.where.fetched_after:
             limits = [*NARROW]
         for limit in limits:
-            candidates = store.search(sought.dense, sought.sparse, limit=limit, scope=scope, where=asked.where)
-            ids = {hit.id for half in (candidates.dense, candidates.sparse) for hit in half}
-            with self._database.read() as session:
+            with tracing.span("retrieve.search") as span:
+                candidates = store.search(sought.dense, sought.sparse, limit=limit, scope=scope, where=asked.where)
+                ids = {hit.id for half in (candidates.dense, candidates.sparse) for hit in half}
+                span.say(candidates=len(ids))
+            with tracing.span("retrieve.read"), self._database.read() as session:
                 live = chunks.live(session, ids, org_id=scope.org_id, where=asked.where)
                 missing = ids - live.keys()
                 absent = chunks.why_not_live(session, missing, org_id=scope.org_id) if missing else {}

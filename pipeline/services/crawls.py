@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from pipeline import metrics
+from pipeline import metrics, tracing
 from pipeline.db import backlog, crawls, datasources, frontier, hosts, orgs, outbox, page_versions, pages
 from pipeline.db import leases as row_leases
 from pipeline.db.crawls import Crawl
@@ -37,6 +37,9 @@ class CrawlClaim:
     org_id: UUID
     token: UUID
     lease: timedelta
+    attempt: int = 1
+    traceparent: str | None = None
+    """What the crawl belongs to, if that is traced."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +179,7 @@ class CrawlService:
             CrawlAlreadyRunning: If one is running; its id is among the facts.
         """
         now = self._clock()
-        with self._database.write() as session:
+        with tracing.span("start crawl", trigger=trigger.value, org=scope.org_id), self._database.write() as session:
             datasource = datasources.get(session, datasource_id, org_id=scope.org_id)
             crawl = crawls.begin(session, datasource, trigger=trigger, now=now, only_due=only_due)
             if crawl is None:
@@ -244,7 +247,14 @@ class CrawlService:
                 note_url(session, crawl, entry, now=now)
         frontier.reclaim(session, crawl_id, token=crawl.lease_token)
         crawls.resume(crawl)
-        return CrawlClaim(crawl_id=crawl.id, org_id=crawl.org_id, token=crawl.lease_token, lease=lease)
+        return CrawlClaim(
+            crawl_id=crawl.id,
+            org_id=crawl.org_id,
+            token=crawl.lease_token,
+            lease=lease,
+            attempt=crawl.attempts,
+            traceparent=crawl.traceparent,
+        )
 
     def _why_never(self, crawl: Crawl, datasource: Datasource) -> str | None:
         """Why no spider shall take this crawl any more."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 from uuid import UUID
 
+from pipeline import tracing
 from pipeline.db import outbox
 from pipeline.db.engine import Database
 from pipeline.errors import BrokerUnavailable
@@ -39,11 +41,21 @@ def relay(database: Database, hints: Hints) -> int:
     send = {outbox.CRAWL: hints.crawl, outbox.INDEX: hints.index}
     sent = 0
     try:
-        for kind, target in dict.fromkeys((hint.kind, hint.target_id) for hint in waiting):
-            send[kind](target)
+        for (kind, target), came_from in _targets(waiting).items():
+            with tracing.under(came_from):
+                send[kind](target)
             sent += 1
     except BrokerUnavailable:
         return sent
     with database.write() as session:
         outbox.sent(session, [hint.id for hint in waiting])
     return sent
+
+
+def _targets(waiting: Sequence[outbox.OutboxHint]) -> dict[tuple[str, UUID], str | None]:
+    """Each target once, with the first trace that a hint to it came from."""
+    found: dict[tuple[str, UUID], str | None] = {}
+    for hint in waiting:
+        target = hint.kind, hint.target_id
+        found[target] = found.get(target) or hint.traceparent
+    return found

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from pipeline import flow, metrics
+from pipeline import flow, metrics, tracing
 from pipeline.adapters.qdrant.sparse import Bm25Encoder
 from pipeline.db import chunks, crawls, datasources, generations, orgs, page_versions, pages
 from pipeline.db import leases as row_leases
@@ -47,6 +49,8 @@ class _Claim:
     scope: OrgScope
     token: UUID
     texts: tuple[PageText, ...]
+    traces: Mapping[str, int]
+    """How many of the texts belong to each trace, by traceparent, that of the first one first."""
 
     @property
     def ids(self) -> list[UUID]:
@@ -114,7 +118,7 @@ class IndexService:
             return IndexReport()
         lease = self._settings.work.index_lease
         try:
-            with Heartbeat(lambda: self._renew(claim), every=lease / 3):
+            with Heartbeat(lambda: self._renew(claim), every=lease / 3), self._traced(claim, hinted=org_id):
                 chunk_count, embedded = self._index(claim)
         except LeaseLost:
             metrics.LEASES_LOST.add(work="index")
@@ -157,8 +161,25 @@ class IndexService:
             if not taken or taken[0].lease_token is None:
                 return None
             return _Claim(
-                scope=OrgScope(in_turn), token=taken[0].lease_token, texts=tuple(text_of(version) for version in taken)
+                scope=OrgScope(in_turn),
+                token=taken[0].lease_token,
+                texts=tuple(text_of(version) for version in taken),
+                traces=_traces(session, taken),
             )
+
+    @contextmanager
+    def _traced(self, claim: _Claim, *, hinted: UUID | None) -> Iterator[None]:
+        """A span in the trace of each crawl that these texts are of; what is done for all of them is told in the first.
+
+        Texts that no traced crawl brought belong to what the hint came from, if it was of their org.
+        """
+        traces = claim.traces
+        if not traces and hinted == claim.scope.org_id and (woken_by := tracing.woken_by()) is not None:
+            traces = {woken_by: len(claim.texts)}
+        with ExitStack() as spans:
+            for parent, pages in reversed([*traces.items()]) if traces else [(None, len(claim.texts))]:
+                spans.enter_context(tracing.span("index", parent=parent, org=claim.scope.org_id, pages=pages))
+            yield
 
     def _renew(self, claim: _Claim) -> None:
         with self._database.write() as session:
@@ -184,7 +205,8 @@ class IndexService:
                 raise
             except Exception as error:  # noqa: BLE001 - it is filled in later; what answers must not wait for it
                 log.warning("pages not embedded for another model", pages=len(texts), problem=str(error))
-        self._publish(claim, stored)
+        with tracing.span("publish", pages=len(texts)):
+            self._publish(claim, stored)
         relay(self._database, self._hints)
         first = stored[targets[0].number]
         metrics.CHUNKS.add_many(len(first.computed), how="embedded")
@@ -197,16 +219,17 @@ class IndexService:
     def _store_all(self, claim: _Claim, texts: Sequence[PageText], target: Target) -> _Stored:
         """Cut the claimed texts for a model, and have all their points in its collection."""
         model = target.model
-        cut = [
-            flow.cut(
-                text,
-                target.embedder.tokenizer,
-                self._settings,
-                model=model,
-                model_limit=target.identity.max_tokens,
-            )
-            for text in texts
-        ]
+        with tracing.span("chunk", pages=len(texts)):
+            cut = [
+                flow.cut(
+                    text,
+                    target.embedder.tokenizer,
+                    self._settings,
+                    model=model,
+                    model_limit=target.identity.max_tokens,
+                )
+                for text in texts
+            ]
         plan = self._intend(claim, cut, model=model)
         pieces = flow.wanted(cut, stored=plan.stored)
         mine = [piece for piece in pieces if piece.chunk.text_hash not in plan.elsewhere]
@@ -227,10 +250,13 @@ class IndexService:
         self, claim: _Claim, pieces: Sequence[Wanted], target: Target, *, same_text: Mapping[str, UUID]
     ) -> set[str]:
         """Write the points of these chunks. Returns the texts whose vectors were computed for that."""
-        store, scope = target.store, claim.scope
-        dense, computed = flow.vectors(pieces, same_text=same_text, embedder=target.embedder, store=store, scope=scope)
+        store, scope, embedder = target.store, claim.scope, target.embedder
+        with tracing.span("embed", pieces=len(pieces)):
+            dense, computed = flow.vectors(pieces, same_text=same_text, embedder=embedder, store=store, scope=scope)
         self._check_held(claim)
-        flow.upsert(pieces, dense, sparse=self._sparse(), store=store, scope=scope, batch=self._settings.upsert.batch)
+        with tracing.span("upsert", pieces=len(pieces)):
+            batch = self._settings.upsert.batch
+            flow.upsert(pieces, dense, sparse=self._sparse(), store=store, scope=scope, batch=batch)
         return computed
 
     def _check_held(self, claim: _Claim) -> None:
@@ -320,6 +346,14 @@ class IndexService:
                 sitewide.decide_when_still(session, datasource_id, self._settings, org_id=claim.scope.org_id, now=now)
             if not held:
                 raise LeaseLost(pages=len(claim.ids))
+
+
+def _traces(session: Session, versions: Sequence[PageVersion]) -> dict[str, int]:
+    """Traceparents of the crawls that brought these texts, each with how many it brought."""
+    if not tracing.is_on():
+        return {}
+    known = crawls.traceparents(session, {version.crawl_id for version in versions if version.crawl_id})
+    return Counter(known[version.crawl_id] for version in versions if version.crawl_id in known)
 
 
 def text_of(version: PageVersion, *, left_out: Iterable[int] = ()) -> PageText:

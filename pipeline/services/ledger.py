@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from pipeline import tracing
 from pipeline.crawling import HostAsk, HostShare
 from pipeline.db import crawls, datasources, frontier, hosts, org_days, outbox, pages, robots
 from pipeline.db.crawls import Crawl
@@ -124,7 +125,7 @@ class DatabaseLedger:
         New texts wait to be indexed; one hint for all of them leaves after the commit.
         """
         now = self._clock()
-        with self._database.write() as session:
+        with tracing.span("keep", pages=len(outcomes)), self._database.write() as session:
             datasources.hold(session, [self._datasource(session)])
             crawl = self._fence(session, now)
             limit = self._limit(session, crawl)

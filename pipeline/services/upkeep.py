@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
-from pipeline import metrics
+from pipeline import metrics, tracing
 from pipeline.adapters.qdrant.port import VectorStore
 from pipeline.db import (
     briefings,
@@ -174,10 +174,11 @@ class UpkeepService:
             most = self._settings.work.org_crawls
             alone = crawls.orphans(session, now=now, limit=AT_A_TIME, most_of_org=most)
             idle = {crawl.id: crawl.hints for crawl in alone}
+            traces = {crawl.id: crawl.traceparent for crawl in alone}
             waiting = page_versions.orphans(session, now=now, limit=AT_A_TIME)
             waiting_orgs = {org_id: page_versions.waiting_hints(session, org_id) for org_id in waiting}
-        told_crawls = self._tell(self._hints.crawl, idle)
-        told_orgs = self._tell(self._hints.index, waiting_orgs)
+        told_crawls = self._tell(self._hints.crawl, traces)
+        told_orgs = self._tell(self._hints.index, dict.fromkeys(waiting_orgs))
         metrics.REDELIVERIES.add_many(len(told_crawls), work="crawl")
         metrics.REDELIVERIES.add_many(len(told_orgs), work="index")
         if told_crawls or told_orgs:
@@ -202,12 +203,13 @@ class UpkeepService:
         if found:
             self._report_due = now + REPORT_EVERY
 
-    def _tell(self, send: Callable[[UUID], None], targets: Iterable[UUID]) -> list[UUID]:
-        """Send hints until the broker is away. Returns those that left."""
+    def _tell(self, send: Callable[[UUID], None], targets: Mapping[UUID, str | None]) -> list[UUID]:
+        """Send hints, each in the trace of its target, until the broker is away. Returns those that left."""
         told: list[UUID] = []
         try:
-            for target in targets:
-                send(target)
+            for target, traceparent in targets.items():
+                with tracing.under(traceparent):
+                    send(target)
                 told.append(target)
         except BrokerUnavailable:
             log.warning("broker away: hints wait")
@@ -275,10 +277,11 @@ def _start(session: Session, datasource_id: UUID, *, now: datetime) -> bool:
     if not schedule_runs.take(session, datasource_id, due_at=due_at, now=now):
         return False
     datasource.next_crawl_at = endings.next_crawl_at(datasource, now=now)
-    crawl = crawls.begin(session, datasource, trigger=CrawlTrigger.SCHEDULE, now=now)
-    if crawl is None:
-        return False
-    outbox.put(session, outbox.CRAWL, crawl.id, now=now)
+    with tracing.span("start crawl", trigger="schedule", org=datasource.org_id):
+        crawl = crawls.begin(session, datasource, trigger=CrawlTrigger.SCHEDULE, now=now)
+        if crawl is None:
+            return False
+        outbox.put(session, outbox.CRAWL, crawl.id, now=now)
     return True
 
 

@@ -12,6 +12,7 @@ from tests.architecture.source import ROOT
 HEAVY = {
     "celery",
     "openvino",
+    "opentelemetry",
     "qdrant_client",
     "scrapy",
     "sentence_transformers",
@@ -31,3 +32,13 @@ def test_importing_loads_nothing_heavy(module: str) -> None:
     loaded = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True)  # noqa: S603 - the module names above
 
     assert set(loaded.stdout.split()) & HEAVY == set()
+
+
+@pytest.mark.parametrize("module", ["pipeline.api.app", "workers.worker", "workers.tasks", "spiders.run"])
+def test_what_is_not_traced_loads_no_tracing(module: str) -> None:
+    """The extra `tracing` costs nothing where it is installed and not asked for."""
+    script = f"import sys, {module}; print('\\n'.join(sys.modules))"
+
+    loaded = subprocess.run([sys.executable, "-c", script], cwd=ROOT, check=True, capture_output=True, text=True)  # noqa: S603 - the module names above
+
+    assert "opentelemetry.sdk" not in loaded.stdout.split()
