@@ -42,7 +42,7 @@ STATUSES: Sequence[tuple[type[SitewiseError], int]] = (
     (errors.LimitReached, 429),
     (errors.InvalidInput, 422),
     (errors.BrowserMissing, 422),
-    (errors.WebhookKeyMissing, 503),
+    (errors.SetupError, 503),
     (errors.TemporaryError, 503),
     (errors.PermanentError, 422),
     (errors.SitewiseError, 500),

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from pipeline.adapters.embedder import shared as sharing
 from pipeline.adapters.embedder.shared import TOGETHER, SharedEmbedder
 from pipeline.errors import EmbedderUnavailable, InvalidVector, ModelNotFound
 from pipeline.model import Vector
@@ -257,3 +258,17 @@ def test_what_was_begun_has_an_end_as_well() -> None:
         vector()
     model.opened.set()
     shared.close()
+
+
+def test_a_model_that_hangs_keeps_no_process(
+    shared: SharedEmbedder, gate: Gate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever ends waits for it for a moment, and leaves it."""
+    monkeypatch.setattr(sharing, "FAREWELL_SECONDS", 0.05)
+    with pytest.raises(EmbedderUnavailable):
+        shared.within(timedelta(milliseconds=50)).encode_query("never")
+
+    shared.close()
+
+    assert gate.entered.wait(PATIENTLY)
+    gate.opened.set()

@@ -20,6 +20,9 @@ from pipeline.model import ModelIdentity, Vector
 TOGETHER = 32
 """Questions computed in one call at most: who comes later waits no longer than these take."""
 
+FAREWELL_SECONDS = 5.0
+"""How long a process that ends waits for its model. One whose files lie on a disk that does not answer never comes."""
+
 WAITING = 1_024
 """Questions that may wait. Whoever comes on top of them is told so at once."""
 
@@ -105,13 +108,13 @@ class SharedEmbedder:
         return self._in_slices(texts, lambda part: lambda model: model.encode_documents(part), patience)
 
     def close(self) -> None:
-        """End the thread once it has done what waits; later calls are refused."""
+        """End the thread once it has done what waits, or leave it where it hangs; later calls are refused."""
         with self._lock:
             self._closed = True
             if self._thread is not None:
                 self._jobs.put(None)
         if self._thread is not None:
-            self._thread.join()
+            self._thread.join(FAREWELL_SECONDS)
 
     def open(self, patience: timedelta | None = None) -> None:
         """Have the model opened, and wait for it that long.
