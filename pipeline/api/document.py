@@ -8,6 +8,8 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from pipeline.api.examples import add_examples
+
 DESCRIPTION = """\
 Send `Authorization: Bearer <key>`: a partner key provisions orgs, an org key works inside one org.
 
@@ -84,8 +86,18 @@ HEADERS = {
 }
 JSON = "application/json"
 OPEN = ("/healthz", "/readyz")
-LOOKED_FOR = ("/pages/find",)
-"""Paths without an id that may find nothing."""
+NAME_OTHERS = {("post", "/training"), ("get", "/pages/find")}
+"""Operations without an id in their path that may find nothing all the same."""
+
+CONFLICTS = {
+    ("patch", "/partner/v1/orgs/{org_id}"),
+    ("post", "/crawl/{datasource_id}/crawls/{job_id}/approve"),
+    ("post", "/crawl/{datasource_id}/crawls/{job_id}/reject"),
+    ("post", "/crawl/{datasource_id}/crawls/{job_id}/rollback"),
+    ("post", "/org/settings/publish"),
+    ("put", "/training/{scenario_id}"),
+}
+"""What may meet something that is in its way, beside a request of the same Idempotency-Key under way."""
 
 
 def describe(app: FastAPI) -> None:
@@ -120,6 +132,7 @@ def _complete(document: dict[str, Any]) -> None:
         for name, field in schema.get("properties", {}).items():
             if not field.get("description"):
                 field["description"] = _meaning(name)
+    add_examples(document)
 
 
 def _operations(document: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:
@@ -135,8 +148,12 @@ def _impossible(path: str, method: str, operation: dict[str, Any]) -> set[int]:
         none |= {400, 401, 403, 404, 409, 413, 422, 429}
         return none | ({503} if path == OPEN[0] else set())
     if method == "get":
-        none |= {409, 413}
-        none |= set() if "{" in path or path in LOOKED_FOR else {404}
+        none |= {413}
+    if "{" not in path and (method, path) not in NAME_OTHERS:
+        none |= {404}
+    may_be_repeated = any(each["name"].lower() == "idempotency-key" for each in operation.get("parameters", ()))
+    if not may_be_repeated and (method, path) not in CONFLICTS:
+        none |= {409}
     if not operation.get("parameters") and "requestBody" not in operation:
         none |= {422}
     return none

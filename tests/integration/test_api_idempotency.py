@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
 from threading import Event
+from typing import Any
 
+import httpx
 import pytest
 
 from pipeline.errors import InvalidInput, RequestInFlight
@@ -30,12 +33,33 @@ def test_a_repeated_request_gets_the_first_answer(lab: ApiLab) -> None:
     assert ("idempotency-replayed" in first.headers, second.headers["idempotency-replayed"]) == (False, "true")
 
 
+async def many(lab: ApiLab, client: httpx.Client, path: str, **rest: Any) -> list[httpx.Response]:  # noqa: ANN401 - httpx' own
+    """Answers to the same `POST`, sent 200 times before the first is read, on as many connections."""
+    every = httpx.Limits(max_connections=200)
+    known = client.headers
+    async with httpx.AsyncClient(base_url=lab.url, headers=known, limits=every, timeout=120, trust_env=False) as asking:
+        return await asyncio.gather(*(asking.post(path, **rest) for _ in range(200)))
+
+
+def test_of_two_hundred_starts_of_a_crawl_one_starts(lab: ApiLab) -> None:
+    """The others are 409, each with the id of the one that runs."""
+    org = lab.org("Starts")
+    site = org.http.post("/crawl", json={"url": "https://shop.example/", "auto_start_crawl": False}).json()["id"]
+
+    answers = asyncio.run(many(lab, org.http, f"/crawl/{site}/crawls"))
+
+    (job,) = [answer.json()["id"] for answer in answers if answer.status_code == 202]
+    refused = [answer.json() for answer in answers if answer.status_code == 409]
+    assert len(refused) == 199
+    assert {body["code"] for body in refused} == {"crawl_already_running"}
+    assert all({"field": "crawl", "given": job} in body["details"] for body in refused)
+
+
 def test_two_hundred_at_once_make_one_object(lab: ApiLab) -> None:
     """200 parallel requests with one key: one org, and 200 equal answers."""
     body, headers = {"name": "Storm", "external_id": "cus_storm"}, {"Idempotency-Key": "storm"}
 
-    with ThreadPoolExecutor(20) as pool:
-        answers = list(pool.map(lambda _: lab.partner.post(ORGS, json=body, headers=headers), range(200)))
+    answers = asyncio.run(many(lab, lab.partner, ORGS, json=body, headers=headers))
 
     assert {answer.status_code for answer in answers} == {201}
     assert len({answer.content for answer in answers}) == 1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -18,12 +18,14 @@ from pipeline.errors import (
     InstructionsTooLong,
     InvalidQuestion,
     InvalidScenario,
+    ScenarioChanged,
     ScenarioNotFound,
     VersionNotFound,
 )
-from pipeline.model import Behavior, Briefing, FiredScenario, ScenarioType
+from pipeline.model import Behavior, Briefing, FiredScenario, ScenarioType, Vector
 from pipeline.services.answers import Question
 from pipeline.services.training import NewScenario, ScenarioText, ScenarioView
+from tests.fakes.embedder import WordEmbedder
 from tests.fakes.knowledge import Knowledge
 
 TONE = NewScenario("Tone", "Be kind.", type=ScenarioType.BEHAVIORAL)
@@ -31,6 +33,21 @@ REFUND = NewScenario("Refund", "Offer a voucher.", triggers=("I want my money ba
 ASKS_BACK = "I want my money back"
 
 Write = Callable[[NewScenario], ScenarioView]
+
+
+class Meddling(WordEmbedder):
+    """While it computes, somebody else does something, once."""
+
+    def __init__(self, meanwhile: Callable[[], object]) -> None:
+        super().__init__()
+        self._meanwhile: Callable[[], object] | None = meanwhile
+
+    def encode_queries(self, texts: Sequence[str]) -> Vector:
+        """Vectors, a little late."""
+        meanwhile, self._meanwhile = self._meanwhile, None
+        if meanwhile is not None:
+            meanwhile()
+        return super().encode_queries(texts)
 
 
 @pytest.fixture
@@ -307,3 +324,19 @@ def test_what_always_applies_is_in_every_briefing_and_what_does_not_in_none(
 
     assert len(orders) == 1
     assert {title for title, _ in orders.pop()} == {row.title for row in wanted}
+
+
+def test_a_change_that_another_overtook_is_refused(knowledge: Knowledge, write: Write) -> None:
+    """What was written meanwhile stands: nobody overwrites what they have not seen."""
+    made = write(REFUND)
+    others = replace(REFUND, content="Offer money.", is_draft=True)
+    other = knowledge.open()
+    knowledge.use_embedder(Meddling(lambda: other.training.replace(made.id, others, scope=knowledge.org)))
+
+    with pytest.raises(ScenarioChanged):
+        knowledge.services.training.replace(made.id, replace(REFUND, content="Ask why."), scope=knowledge.org)
+
+    other.close()
+    stands = knowledge.services.training.get(made.id, scope=knowledge.org)
+    assert "Offer money." in {stands.content, stands.draft_content}
+    assert "Ask why." not in {stands.content, stands.draft_content}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import jsonschema_rs
 import pytest
 
 from deploy.setup.openapi import DOCUMENT, written
@@ -77,3 +78,26 @@ def test_ids_of_operations_are_unique(document: dict[str, Any]) -> None:
     names = [operation["operationId"] for _, _, operation in operations(document)]
 
     assert len(names) == len(set(names))
+
+
+def test_every_body_has_an_example_that_fits_it(document: dict[str, Any]) -> None:
+    """What is sent, and what comes back."""
+    schemas = {"components": document["components"]}
+    bodies = {
+        f"{method} {path} {place}": content["application/json"]
+        for path, method, operation in operations(document)
+        for place, content in [
+            ("request", operation.get("requestBody", {}).get("content", {})),
+            *((status, each.get("content", {})) for status, each in operation["responses"].items() if status < "300"),
+        ]
+        if "application/json" in content
+    }
+
+    unfit = [
+        place
+        for place, body in bodies.items()
+        if not jsonschema_rs.Draft202012Validator(body["schema"] | schemas).is_valid(body["example"])
+    ]
+
+    assert len(bodies) > 60
+    assert unfit == []
