@@ -27,6 +27,16 @@ for url in sys.argv[3:]:
 assert not any(name.split(".")[0] in {"pipeline", "workers", "spiders"} for name in sys.modules)
 """
 
+STARTER = """
+import sys
+from celery import Celery
+app = Celery(broker=sys.argv[1])
+for datasource_id in sys.argv[3:]:
+    fields = {"org_id": sys.argv[2], "datasource_id": datasource_id}
+    app.send_task("sitewise.v1.start_crawl", kwargs=fields, queue="upkeep")
+assert not any(name.split(".")[0] in {"pipeline", "workers", "spiders"} for name in sys.modules)
+"""
+
 
 @pytest.fixture
 def site() -> Iterator[LabSite]:
@@ -56,10 +66,18 @@ def test_a_program_that_knows_nothing_of_us_has_a_website_crawled(
         (crawl,) = sitewise.services.crawls.list_jobs(scope=sitewise.scope)
         ended = sitewise.until_ended(crawl)
         results = sorted(entry.result for entry in audit_of(sitewise))
+        asked = [str(source.id), str(uuid4())]
+        command = [sys.executable, "-c", STARTER, broker_url(sitewise.settings), str(sitewise.scope.org_id), *asked]
+        subprocess.run(command, check=True, cwd="/")  # noqa: S603 - as above
+        eventually(lambda: len(audit_of(sitewise)) == len(urls) + len(asked))
+        again = sitewise.until_ended(sitewise.services.crawls.list_jobs(scope=sitewise.scope)[0])
+        started = sorted(entry.result for entry in audit_of(sitewise) if entry.action == "crawl.start")
 
     assert source.url == f"{site.url}/"
     assert (ended.status, ended.trigger, ended.completed_pages) == (CrawlStatus.COMPLETED, CrawlTrigger.API, 1)
     assert results == ["datasource_exists", "done", "invalid_url"]
+    assert (again.status, again.trigger, again.id == ended.id) == (CrawlStatus.COMPLETED, CrawlTrigger.API, False)
+    assert started == ["datasource_not_found", "done"]
 
 
 @pytest.mark.parametrize(
