@@ -213,4 +213,4 @@ def test_without_passages_the_prompt_says_so() -> None:
     """An empty knowledge section would invite invention."""
     prompt = render(profile="", behaviors=[], scenarios=[], passages=[], max_tokens=500, count=words).text
 
-    assert "Nothing that is known matches" in prompt
+    assert "Nothing on the website matches." in prompt
