@@ -1,12 +1,14 @@
 """The matcher: which of an org's scenarios a message means, learnt from the org's own triggers.
 
 Four kinds of evidence are added up for each scenario: the nearest trigger, the mean of its triggers, a linear
-discriminant between all scenarios, and shared words.
+discriminant between all scenarios, and shared words. A text is seen as its vector and, where the model shows it, as
+what an inner layer made of it.
 """
 
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from uuid import UUID
@@ -22,6 +24,9 @@ from pipeline.retrieval.lexicon import Lexicon, learn_words
 NEAREST, CENTRE, DISCRIMINANT, WORDS = 0.21, 0.29, 0.30, 0.20
 """How much each kind of evidence weighs: they add up to 1. Chosen on development messages of two sets."""
 
+INNER = 0.7
+"""Length of the inner part of what is seen, beside 1 for the vector."""
+
 SAMPLE = 400
 """Triggers left out to calibrate; more only take longer."""
 
@@ -31,13 +36,13 @@ TOO_ALIKE = 0.6
 ROWS = 512
 """Triggers compared at a time."""
 
-FORMAT = "1"
+FORMAT = "2"
 """Changes when a stored matcher can no longer be read, or would be learnt otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
 class Taught:
-    """One published scenario, as the matcher learns it: its texts (the title first) and their vectors."""
+    """One published scenario, as the matcher learns it: its texts (the title first) and their vectors as messages."""
 
     version_id: UUID
     texts: Sequence[str]
@@ -46,7 +51,7 @@ class Taught:
 
 @dataclass(frozen=True, slots=True)
 class Background:
-    """Questions that belong to nobody, and their vectors of shape `(questions, dimension)`."""
+    """Questions that belong to nobody, and their vectors as messages, shape `(questions, dimension + inner)`."""
 
     texts: Sequence[str]
     vectors: Vector
@@ -54,9 +59,13 @@ class Background:
 
 @dataclass(frozen=True, slots=True)
 class Matcher:
-    """What was learnt. The triggers of one scenario are neighbours and begin at `firsts[scenario]`."""
+    """What was learnt. The triggers of one scenario are neighbours and begin at `firsts[scenario]`.
+
+    `origin`, of shape `(inner,)`, is what the inner parts of all texts have in common.
+    """
 
     versions: tuple[UUID, ...]
+    origin: Vector
     triggers: Vector
     firsts: NDArray[np.int32]
     centres: Vector
@@ -65,19 +74,34 @@ class Matcher:
     lexicon: Lexicon
     calibration: Calibration
 
-    def scores(self, vector: Vector, text: str) -> Vector:
+    @property
+    def meanings(self) -> Vector:
+        """The triggers' own vectors, shape `(triggers, dimension)`."""
+        vectors: Vector = self.triggers[:, : self.triggers.shape[1] - len(self.origin)]
+        return vectors * np.float32(_length(len(self.origin)))
+
+    def see(self, message: Vector) -> Vector:
+        """What the matcher sees in a message, of length 1; triggers are kept as they are seen.
+
+        Args:
+            message: As `Embedder.encode_message` gives it.
+        """
+        seen: Vector = _see(message[None], self.origin)[0]
+        return seen
+
+    def scores(self, seen: Vector, text: str) -> Vector:
         """The evidence for each scenario, shape `(scenarios,)`: about 1 for a trigger's own words, about 0 for others.
 
         Args:
-            vector: The message's vector, of length 1.
+            seen: What is seen in the message.
             text: Its words.
         """
         if not self.versions:
             return np.empty(0, np.float32)
         return _sum(
-            nearest=np.maximum.reduceat(_cosines(self.triggers, vector), self.firsts),
-            centre=self.centres @ vector,
-            linear=self.directions @ vector + self.offsets,
+            nearest=np.maximum.reduceat(_cosines(self.triggers, seen), self.firsts),
+            centre=self.centres @ seen,
+            linear=self.directions @ seen + self.offsets,
             words=np.maximum.reduceat(self.lexicon.likeness(text), self.firsts),
         )
 
@@ -88,6 +112,7 @@ class Matcher:
             np.savez(
                 file,
                 versions=np.frombuffer(b"".join(version.bytes for version in self.versions), np.uint8),
+                origin=self.origin,
                 triggers=self.triggers,
                 firsts=self.firsts,
                 centres=self.centres,
@@ -113,6 +138,7 @@ def load(state: bytes) -> Matcher:
         )
         return Matcher(
             versions=tuple(UUID(bytes=raw[at : at + 16]) for at in range(0, len(raw), 16)),
+            origin=parts["origin"],
             triggers=triggers,
             firsts=parts["firsts"],
             centres=parts["centres"],
@@ -123,21 +149,31 @@ def load(state: bytes) -> Matcher:
         )
 
 
-def learn(taught: Sequence[Taught], background: Background) -> Matcher:
-    """Learn from every published scenario of an org, and find where to fire."""
+def learn(taught: Sequence[Taught], background: Background, *, inner: int = 0) -> Matcher:
+    """Learn from every published scenario of an org, and find where to fire.
+
+    Args:
+        taught: The scenarios.
+        background: What belongs to none of them.
+        inner: How many of the last numbers of each vector are of an inner layer.
+    """
     if not taught:
-        none = np.empty((0, 0), np.float32)
+        none, never = np.empty((0, 0), np.float32), np.empty(0, np.float32)
         nothing = calibrate(none, np.empty(0, np.int32), np.empty(0))
-        return Matcher((), none, np.empty(0, np.int32), none, none, np.empty(0, np.float32), learn_words([]), nothing)
+        return Matcher((), never, none, np.empty(0, np.int32), none, none, never, learn_words([]), nothing)
     counts = np.array([len(scenario.texts) for scenario in taught], np.int32)
     firsts = (np.cumsum(counts) - counts).astype(np.int32)
     owner = np.repeat(np.arange(len(taught), dtype=np.int32), counts)
-    triggers = np.concatenate([scenario.vectors for scenario in taught]).astype(np.float32)
+    messages = np.concatenate([scenario.vectors for scenario in taught]).astype(np.float32)
+    common = background.vectors if len(background.texts) else messages
+    origin = common[:, messages.shape[1] - inner :].mean(axis=0).astype(np.float32)
+    triggers = _see(messages, origin)
     sums = np.add.reduceat(triggers, firsts, axis=0)
     learnt = discriminate(triggers, owner, (sums / counts[:, None]).astype(np.float32))
     texts = [text for scenario in taught for text in scenario.texts]
     uncalibrated = Matcher(
         versions=tuple(scenario.version_id for scenario in taught),
+        origin=origin,
         triggers=triggers,
         firsts=firsts,
         centres=unit(sums),
@@ -149,6 +185,22 @@ def learn(taught: Sequence[Taught], background: Background) -> Matcher:
     tried = _tried(counts, firsts)
     scores = _left_out(uncalibrated, learnt, tried, texts=texts, owner=owner, counts=counts)
     return replace(uncalibrated, calibration=calibrate(scores, owner[tried], _far(uncalibrated, background)))
+
+
+def _see(messages: Vector, origin: Vector) -> Vector:
+    """Rows of length 1: the vectors, and the inner parts less what all texts have in common."""
+    if not len(origin):
+        return messages
+    outer = messages[:, : messages.shape[1] - len(origin)]
+    inner = unit(messages[:, outer.shape[1] :] - origin)
+    seen: Vector = np.hstack([outer, np.float32(INNER) * inner]).astype(np.float32)
+    seen /= np.float32(_length(len(origin)))
+    return seen
+
+
+def _length(inner: int) -> float:
+    """Of a vector with its inner part."""
+    return math.sqrt(1 + INNER**2) if inner else 1.0
 
 
 def unit(vectors: Vector) -> Vector:
@@ -217,9 +269,11 @@ def _far(matcher: Matcher, background: Background) -> Vector:
     """The best score of each background question; those that may be the org's own subject are set aside."""
     if not len(background.texts):
         return np.empty(0, np.float32)
-    nearest = (background.vectors @ matcher.triggers.T).max(axis=1)
+    meanings = matcher.meanings
+    nearest = (background.vectors[:, : meanings.shape[1]] @ meanings.T).max(axis=1)
     kept = np.flatnonzero(nearest < TOO_ALIKE).tolist()
-    return np.array([matcher.scores(background.vectors[row], background.texts[row]).max() for row in kept], np.float32)
+    seen = _see(background.vectors, matcher.origin)
+    return np.array([matcher.scores(seen[row], background.texts[row]).max() for row in kept], np.float32)
 
 
 UNTAUGHT = learn((), Background((), np.empty((0, 0), np.float32)))

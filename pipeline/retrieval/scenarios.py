@@ -46,7 +46,7 @@ def behaviors(active: Sequence[ActiveScenario]) -> tuple[Behavior, ...]:
     )
 
 
-def judge(active: Sequence[ActiveScenario], matcher: Matcher, vector: Vector, text: str) -> tuple[Verdict, ...]:
+def judge(active: Sequence[ActiveScenario], matcher: Matcher, seen: Vector, text: str) -> tuple[Verdict, ...]:
     """Decide about every SCENARIO_SPECIFIC scenario in force, strongest first.
 
     The one with most evidence fires if that reaches the threshold, and with it those within the margin: the message may
@@ -56,10 +56,10 @@ def judge(active: Sequence[ActiveScenario], matcher: Matcher, vector: Vector, te
     Args:
         active: Scenarios in force for this contact now.
         matcher: Learnt from everything the org has published.
-        vector: The message's vector, of length 1.
+        seen: What the matcher sees in the message.
         text: Its words.
     """
-    scores = dict(zip(matcher.versions, matcher.scores(vector, text).tolist(), strict=True))
+    scores = dict(zip(matcher.versions, matcher.scores(seen, text).tolist(), strict=True))
     best = max(scores.values(), default=0.0)
     ranked = sorted(
         (scenario for scenario in active if scenario.version_id in scores),

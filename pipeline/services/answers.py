@@ -183,16 +183,18 @@ class AnswerService:
         self, knowledge: Knowledge, asked: Asked, *, scope: OrgScope, trace: bool, lacking: frozenset[Part] | None
     ) -> Briefing:
         embedder = self._model(knowledge, lacking)
-        computed = None if embedder is None else embedder.begin_query(asked.message)
+        computed = None if embedder is None else embedder.begin_message(asked.message)
         org = self._read(knowledge, asked, scope=scope, embedder=embedder)
         with tracing.span("retrieve.embed"):
-            vector = None if computed is None else computed()
+            message = None if computed is None else computed()
+        vector = None if message is None or embedder is None else message[: embedder.identity.dimension]
         sought = self._seek(asked, vector, org.languages, embedder=embedder)
         found = self._find(knowledge, asked, sought, scope=scope, embedder=embedder, lacking=lacking)
         contact = Contact(self._clock(), asked.channel, asked.segments)
         with tracing.span("retrieve.scenarios"):
             active = [row for row in org.published if explaining.bar(row, contact) is None]
-            verdicts = () if vector is None else matching.judge(active, org.matcher, vector, asked.message)
+            seen = None if message is None else org.matcher.see(message)
+            verdicts = () if seen is None else matching.judge(active, org.matcher, seen, asked.message)
         with tracing.span("retrieve.choose"):
             weights = self._weigh(knowledge, asked, org.languages, embedder=embedder)
             search, tokens, halves = self._choose(asked, found, weights)

@@ -135,7 +135,7 @@ def _nearest_trigger(matcher: Matcher, vector: Vector) -> dict[UUID, float]:
     """For each published version, the cosine of its nearest title or trigger."""
     if not matcher.versions:
         return {}
-    near = np.maximum.reduceat(matcher.triggers @ vector, matcher.firsts)
+    near = np.maximum.reduceat(matcher.meanings @ vector, matcher.firsts)
     return dict(zip(matcher.versions, near.tolist(), strict=True))
 
 

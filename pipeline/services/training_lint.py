@@ -224,6 +224,7 @@ class _Asked:
         self._specific = specific
         self._matcher = matcher
         self._missed = missed
+        self._meanings = matcher.meanings
         ends = [*matcher.firsts[1:].tolist(), len(matcher.triggers)]
         spans = zip(matcher.versions, matcher.firsts.tolist(), ends, strict=False)
         self._rows = {version: range(first, end) for version, first, end in spans}
@@ -277,7 +278,8 @@ class _Asked:
             return
         fired: dict[UUID, list[str]] = {}
         for text in background.QUESTIONS:
-            for verdict in judge(self._specific, self._matcher, embedder.encode_query(text), text):
+            seen = self._matcher.see(embedder.encode_message(text))
+            for verdict in judge(self._specific, self._matcher, seen, text):
                 if verdict.why == Why.FIRED:
                     fired.setdefault(verdict.scenario.id, []).append(text)
         for scenario in self._specific:
@@ -291,13 +293,13 @@ class _Asked:
         self, scenario: ActiveScenario, rivals: Sequence[ActiveScenario], place: int
     ) -> tuple[Why | None, ActiveScenario | None]:
         text = _texts(scenario)[place]
-        told = judge(rivals, self._matcher, self._vectors(scenario)[place], text)
+        told = judge(rivals, self._matcher, self._matcher.triggers[self._rows[scenario.version_id][place]], text)
         own = next((verdict.why for verdict in told if verdict.scenario is scenario), None)
         return own, next((verdict.scenario for verdict in told if verdict.why == Why.FIRED), None)
 
     def _vectors(self, scenario: ActiveScenario) -> Vector:
         rows = self._rows[scenario.version_id]
-        vectors: Vector = self._matcher.triggers[rows.start : rows.stop]
+        vectors: Vector = self._meanings[rows.start : rows.stop]
         return vectors
 
 

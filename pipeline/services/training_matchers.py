@@ -28,10 +28,10 @@ TITLES = 100
 """Titles of pages looked at, spread over the alphabet; more only take longer."""
 
 TITLES_HELD = 6_400
-"""Titles whose vectors are kept in memory: 10 MB."""
+"""Titles whose vectors are kept in memory: 20 MB."""
 
 HELD = 64
-"""Matchers kept in memory, of the orgs that asked last: 1.6 MB for 50 scenarios of ten triggers."""
+"""Matchers kept in memory, of the orgs that asked last: 3 MB for 50 scenarios of ten triggers."""
 
 
 log = get_logger(__name__)
@@ -61,7 +61,7 @@ class Matchers:
             embedder: The model whose vectors are compared.
         """
         model = embedder.identity.fingerprint
-        digest = _digest(published)
+        digest = _digest(published, embedder)
         key = (scope.org_id, model)
         with self._lock:
             held = self._held.get(key)
@@ -84,7 +84,7 @@ class Matchers:
         with self._database.read() as session:
             published = scenarios.published(session, org_id=scope.org_id, kind=ScenarioType.SCENARIO_SPECIFIC)
             matcher = self.current(session, published, scope=scope, embedder=embedder)
-            digest = _digest(published)
+            digest = _digest(published, embedder)
             if scenario_matchers.state(session, org_id=scope.org_id, model=model, digest=digest) is not None:
                 return
         with self._database.write() as session:
@@ -124,16 +124,17 @@ class Matchers:
             Taught(row.version_id, (row.title, *row.triggers), _vectors(row, stored.get(row.version_id), embedder))
             for row in published
         ]
-        return learn(taught, self._background(session, embedder, scope=scope) if taught else _NOTHING)
+        far = self._background(session, embedder, scope=scope) if taught else _NOTHING
+        return learn(taught, far, inner=embedder.inner)
 
     def _background(self, session: Session, embedder: Embedder, *, scope: OrgScope) -> Background:
         """Questions that belong to nobody, and what the org's pages are about: what is no scenario's message."""
-        kept = scenario_matchers.background(session, model=embedder.identity.fingerprint, digest=background.DIGEST)
+        kept = scenario_matchers.background(session, model=embedder.identity.fingerprint, digest=_seen_as(embedder))
         texts = background.QUESTIONS
         vectors = (
             np.frombuffer(kept, np.float32).reshape(len(texts), -1)
             if kept is not None
-            else embedder.encode_queries(texts)
+            else embedder.encode_messages(texts)
         )
         titles = page_versions.live_titles(session, org_id=scope.org_id)
         titles = titles[:: max(math.ceil(len(titles) / TITLES), 1)]
@@ -148,7 +149,7 @@ class Matchers:
         with self._lock:
             known = {title: self._titles[model, title] for title in titles if (model, title) in self._titles}
         new = [title for title in dict.fromkeys(titles) if title not in known]
-        known |= dict(zip(new, embedder.encode_queries(new), strict=True)) if new else {}
+        known |= dict(zip(new, embedder.encode_messages(new), strict=True)) if new else {}
         with self._lock:
             for title in titles:
                 self._titles[model, title] = known[title]
@@ -161,24 +162,30 @@ class Matchers:
         """Store the vectors of the background questions once for each model: one or two seconds."""
         model = embedder.identity.fingerprint
         with self._database.read() as session:
-            if scenario_matchers.background(session, model=model, digest=background.DIGEST) is not None:
+            if scenario_matchers.background(session, model=model, digest=_seen_as(embedder)) is not None:
                 return
         vectors = b"".join(vector for _, vector in vectors_of(background.QUESTIONS, embedder))
         with self._database.write() as session:
-            scenario_matchers.keep_background(session, model=model, digest=background.DIGEST, vectors=vectors)
+            scenario_matchers.keep_background(session, model=model, digest=_seen_as(embedder), vectors=vectors)
 
 
+_NUMBER = np.dtype(np.float32).itemsize
 _NOTHING = Background((), np.empty((0, 0), np.float32))
 
 
-def _digest(published: Sequence[ActiveScenario]) -> str:
+def _seen_as(embedder: Embedder) -> str:
+    """A short hash of the background questions and of how texts are seen."""
+    return hashlib.sha256(f"{FORMAT} {embedder.inner} {background.DIGEST}".encode()).hexdigest()[:16]
+
+
+def _digest(published: Sequence[ActiveScenario], embedder: Embedder) -> str:
     """A short hash of what is learnt from, and of how."""
-    parts = [FORMAT, background.DIGEST, *sorted(row.version_id.hex for row in published)]
+    parts = [_seen_as(embedder), *sorted(row.version_id.hex for row in published)]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:32]
 
 
 def _vectors(scenario: ActiveScenario, stored: list[bytes] | None, embedder: Embedder) -> Vector:
-    """The vectors stored with the version, else computed for a model that is new here."""
-    if stored is not None:
+    """The vectors stored with the version, else computed: for a model that is new here, or kept without inner parts."""
+    if stored is not None and len(stored[0]) == _NUMBER * (embedder.identity.dimension + embedder.inner):
         return np.stack([np.frombuffer(vector, np.float32) for vector in stored])
-    return embedder.encode_queries((scenario.title, *scenario.triggers))
+    return embedder.encode_messages((scenario.title, *scenario.triggers))

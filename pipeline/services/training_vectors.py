@@ -42,7 +42,7 @@ class Ahead:
 
 
 def vectors_of(texts: Sequence[str], embedder: Embedder) -> Vectors:
-    """For each text the model's fingerprint and its vector as a question: float32, normalised."""
+    """For each text the model's fingerprint and its vector as a message: float32."""
     model = embedder.identity.fingerprint
-    vectors = np.asarray(embedder.encode_queries(texts), np.float32)
+    vectors = np.asarray(embedder.encode_messages(texts), np.float32)
     return [(model, vector.tobytes()) for vector in vectors]

@@ -82,14 +82,27 @@ class Remembering:
         """As the model does."""
         return self._model.encode_query(text)
 
+    @property
+    def inner(self) -> int:
+        """What the model shows of an inner layer."""
+        return self._model.inner
+
+    def encode_message(self, text: str) -> Vector:
+        """As the model does."""
+        return self._model.encode_message(text)
+
     def encode_queries(self, texts: Sequence[str]) -> Vector:
+        """As the model does."""
+        return self.encode_messages(texts)[:, : self.identity.dimension]
+
+    def encode_messages(self, texts: Sequence[str]) -> Vector:
         """From memory while things are prepared, from the model while they are measured."""
         if not self.is_on:
-            return self._model.encode_queries(texts)
+            return self._model.encode_messages(texts)
         new = [text for text in dict.fromkeys(texts) if text not in self._known]
         for start in range(0, len(new), 64):
             some = new[start : start + 64]
-            self._known.update(zip(some, self._model.encode_queries(some), strict=True))
+            self._known.update(zip(some, self._model.encode_messages(some), strict=True))
         return np.stack([self._known[text] for text in texts])
 
 

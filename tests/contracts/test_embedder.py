@@ -155,6 +155,23 @@ def test_a_long_question_keeps_its_end(embedder: Embedder) -> None:
     assert cosines(cut[None], embedder.encode_query(end)[None])[0] >= 0.9999
 
 
+def test_a_message_is_a_question_and_what_an_inner_layer_made_of_it(embedder: Embedder) -> None:
+    """The inner part has length 1 where a backend sees inner layers, and no numbers elsewhere; many are as one each."""
+    texts = ["where is the parcel", "stop it", "a longer question about the parcel"]
+    dimension = embedder.identity.dimension
+
+    messages = embedder.encode_messages(texts)
+
+    inner = messages[:, dimension:]
+    assert messages.shape == (3, dimension + embedder.inner)
+    assert embedder.inner == (dimension if embedder.identity.backend == "openvino" else 0)
+    assert np.allclose(np.linalg.norm(inner, axis=1), 1 if embedder.inner else 0, atol=1e-5)
+    assert (cosines(messages[:, :dimension], embedder.encode_queries(texts)) > 0.9999).all()
+    assert cosines(messages[1:2], embedder.encode_message(texts[1])[None])[0] > 0.9999
+    assert not embedder.inner or not np.allclose(inner[0], inner[1], atol=1e-2)
+    assert embedder.encode_messages([]).shape == (0, dimension + embedder.inner)
+
+
 def test_a_question_without_prompts_is_a_document(embedder: Embedder) -> None:
     """Where a model has no prompts, both calls give one vector of one shape."""
     vector = embedder.encode_query("the price")

@@ -71,6 +71,10 @@ class Encoder:
         """Vectors of questions, shape `(len(texts), dimension)`."""
         return np.stack([self._embedder.encode_query(text) for text in texts])
 
+    def messages(self, texts: Sequence[str]) -> Vector:
+        """Vectors of messages with their inner parts, shape `(len(texts), dimension + inner)`."""
+        return self._embedder.encode_messages(texts)
+
 
 @dataclass(slots=True)
 class SparseIndex:

@@ -97,10 +97,11 @@ def read(name: str, at: Path) -> Messages:
 
 def measure(one: Messages, encoder: Encoder) -> dict[str, dict[str, float]]:
     """The figures of both systems for each number of triggers."""
-    asked = encoder.queries([message.text for message in one.messages])
-    titles = encoder.queries([title for title, _ in one.scenarios])
-    triggers = [encoder.queries(texts) for _, texts in one.scenarios]
-    far = Background(background.QUESTIONS, encoder.queries(background.QUESTIONS))
+    asked = encoder.messages([message.text for message in one.messages])
+    titles = encoder.messages([title for title, _ in one.scenarios])
+    triggers = [encoder.messages(texts) for _, texts in one.scenarios]
+    far = Background(background.QUESTIONS, encoder.messages(background.QUESTIONS))
+    inner, dimension = encoder.embedder.inner, encoder.embedder.identity.dimension
     figures = {}
     for count in TRIGGERS:
         taught = [
@@ -108,12 +109,13 @@ def measure(one: Messages, encoder: Encoder) -> dict[str, dict[str, float]]:
             for place, (title, texts) in enumerate(one.scenarios)
         ]
         began = time.perf_counter()
-        matcher = learn(taught, far)
+        matcher = learn(taught, far, inner=inner)
         learning = time.perf_counter() - began
         began = time.perf_counter()
-        scores = np.stack([matcher.scores(v, m.text) for v, m in zip(asked, one.messages, strict=True)])
+        scores = np.stack([matcher.scores(matcher.see(v), m.text) for v, m in zip(asked, one.messages, strict=True)])
         scoring = (time.perf_counter() - began) / len(asked)
-        nearest = np.stack([(asked @ vectors[:count].T).max(axis=1) for vectors in triggers], axis=1)
+        plain = asked[:, :dimension]
+        nearest = np.stack([(plain @ rows[:count, :dimension].T).max(axis=1) for rows in triggers], axis=1)
         figures[str(count)] = {
             **{f"baseline {key}": value for key, value in _figures(nearest, one).items()},
             **_figures(scores, one),

@@ -61,6 +61,19 @@ class WordEmbedder:
         self.questions.append(text)
         return self._vector(text)
 
+    @property
+    def inner(self) -> int:
+        """It has no layers."""
+        return 0
+
+    def encode_message(self, text: str) -> Vector:
+        """No more than the vector of a question."""
+        return self.encode_query(text)
+
+    def encode_messages(self, texts: Sequence[str]) -> Vector:
+        """No more than the vectors of questions."""
+        return self.encode_queries(texts)
+
     def encode_queries(self, texts: Sequence[str]) -> Vector:
         """Vectors of questions, each asked for by itself."""
         return np.array([self.encode_query(text) for text in texts], np.float32).reshape(-1, self.identity.dimension)

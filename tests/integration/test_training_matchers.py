@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pipeline.bootstrap import Services
@@ -30,6 +32,23 @@ class Counting(WordEmbedder):
         """The vector, and a note."""
         self.asked.append(text)
         return super().encode_query(text)
+
+
+class Layered(Counting):
+    """Shows what an inner layer makes of a text."""
+
+    @property
+    def inner(self) -> int:
+        """Two numbers."""
+        return 2
+
+    def encode_message(self, text: str) -> Vector:
+        """A question's vector, and two numbers behind it."""
+        return np.append(self.encode_query(text), np.array([0.6, 0.8], np.float32))
+
+    def encode_messages(self, texts: Sequence[str]) -> Vector:
+        """Likewise of many."""
+        return np.stack([self.encode_message(text) for text in texts])
 
 
 @pytest.fixture
@@ -109,6 +128,21 @@ def test_one_orgs_triggers_never_fire_in_another(shop: Knowledge) -> None:
     briefing = shop.services.answers.brief(Question("I want my money back"), scope=other)
 
     assert briefing.scenarios == ()
+
+
+def test_vectors_kept_without_inner_parts_are_computed_anew(shop: Knowledge) -> None:
+    """A scenario published before an upgrade matches like one published after it, once its triggers are read again."""
+    embedder = Layered()
+    services = elsewhere(shop, embedder)
+
+    services.training.learn(scope=shop.org)
+    learnt = list(embedder.asked)
+    briefing = services.answers.brief(Question("I want my money back"), scope=shop.org)
+    services.close()
+
+    assert [row.title for row in briefing.scenarios] == ["Refund"]
+    assert {"Refund", *REFUND.triggers, "Parcel", *PARCEL.triggers} <= set(learnt)
+    assert embedder.asked[len(learnt) :] == ["I want my money back"]
 
 
 def test_another_model_learns_from_the_words(shop: Knowledge) -> None:

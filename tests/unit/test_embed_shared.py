@@ -236,11 +236,11 @@ def test_what_is_closed_refuses(shared: SharedEmbedder, gate: Gate) -> None:
 
 
 def test_a_caller_does_something_else_while_its_question_is_computed() -> None:
-    """`begin_query` returns before the model has answered; the vector is there when it is asked for."""
+    """`begin_message` returns before the model has answered; the vector is there when it is asked for."""
     model = Gate()
     shared = SharedEmbedder(lambda: model)
 
-    vector = shared.begin_query("one")
+    vector = shared.begin_message("one")
     model.opened.set()
 
     assert np.array_equal(vector(), WordEmbedder().encode_query("one"))
@@ -252,7 +252,7 @@ def test_what_was_begun_has_an_end_as_well() -> None:
     model = Gate()
     shared = SharedEmbedder(lambda: model)
 
-    vector = shared.within(timedelta(0)).begin_query("one")
+    vector = shared.within(timedelta(0)).begin_message("one")
 
     with pytest.raises(EmbedderUnavailable):
         vector()

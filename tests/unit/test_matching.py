@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from pipeline.db.scenarios import ActiveScenario
-from pipeline.model import ScenarioType
+from pipeline.model import ScenarioType, Vector
 from pipeline.retrieval import background
 from pipeline.retrieval.calibration import Calibration, calibrate
 from pipeline.retrieval.discriminant import discriminate, left_out
 from pipeline.retrieval.lexicon import learn_words
-from pipeline.retrieval.matcher import Background, Matcher, Taught, learn, load
+from pipeline.retrieval.matcher import Background, Matcher, Taught, learn, load, unit
 from pipeline.retrieval.scenarios import Why, fired, judge
 from tests.fakes.embedder import WordEmbedder
 
@@ -25,6 +25,7 @@ TEXTS = {
     "parcel": ("Parcel", "where is my parcel", "my parcel did not arrive", "when does the parcel come"),
     "password": ("Password", "I forgot my password", "reset the password", "my password does not work"),
 }
+NONE: tuple[tuple[str, ...], Vector] = ((), np.empty((0, 0), np.float32))
 FAR = ("how tall is the mountain", "who sings this song", "bake a cake with cherries")
 
 
@@ -183,6 +184,29 @@ def test_what_is_nearly_meant_is_told_as_unsure() -> None:
 
     assert [verdict.why for verdict in told] == [Why.UNSURE]
     assert fired(told, threshold=learnt.calibration.threshold) == ()
+
+
+def test_what_an_inner_layer_sees_decides_where_vectors_do_not() -> None:
+    """Of two scenarios whose vectors are the same, the one whose inner parts are like the message's is meant."""
+    chance = np.random.default_rng(5)
+    outer = unit(chance.normal(size=(1, 8)).astype(np.float32))
+    common = chance.normal(size=8) * 5
+    sides = unit((common + np.repeat(chance.normal(size=(2, 8)), 3, axis=0)).astype(np.float32))
+    rows = np.hstack([np.repeat(outer, 6, axis=0), sides])
+    words = ("one", "two", "three")
+    far = Background(FAR, np.hstack([np.repeat(-outer, 3, axis=0), unit(np.tile(common, (3, 1)).astype(np.float32))]))
+
+    learnt = learn([Taught(UUID(int=0), words, rows[:3]), Taught(UUID(int=1), words, rows[3:])], far, inner=8)
+    blind = learn(
+        [Taught(UUID(int=0), words, rows[:3, :8]), Taught(UUID(int=1), words, rows[3:, :8])], Background(*NONE)
+    )
+
+    seen = learnt.see(rows[4])
+    assert np.linalg.norm(seen) == pytest.approx(1, abs=1e-5)
+    assert np.ptp(blind.scores(blind.see(rows[4, :8]), "four")) == pytest.approx(0, abs=1e-5)
+    assert np.diff(learnt.scores(seen, "four"))[0] > 0.1
+    assert np.allclose(learnt.meanings, rows[:, :8], atol=1e-5)
+    assert np.array_equal(load(learnt.dump()).see(rows[4]), seen)
 
 
 def test_background_questions_are_many_and_different() -> None:

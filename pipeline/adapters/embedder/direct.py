@@ -54,18 +54,20 @@ class DirectBert:
         self._normalised = identity.normalised
 
     def forward(self, texts: Sequence[str], prompt: str) -> Vector:
-        """Vectors of shape `(len(texts), dimension)`, each from a pass of its own.
+        """Vectors of shape `(len(texts), 2 * dimension)`, outer and inner, each from a pass of its own.
 
         Alone, a text needs no padding and its vector cannot depend on its neighbours. From 32 tokens
         up the best batch would be 5 to 15 % faster, and cost a prepared kernel for every shape.
         """
-        vectors = np.concatenate([self._vector(self._tokenizer.ids(prompt + text)) for text in texts])
-        return unit(vectors) if self._normalised else vectors
+        rows = [self._vectors(self._tokenizer.ids(prompt + text)) for text in texts]
+        outer, inner = (np.concatenate(part) for part in zip(*rows, strict=True))
+        return np.hstack([unit(outer) if self._normalised else outer, unit(inner)])
 
-    def _vector(self, ids: list[int]) -> Vector:
-        """One text's vector before normalisation, shape `(1, dimension)`."""
+    def _vectors(self, ids: list[int]) -> tuple[Vector, Vector]:
+        """One text's vectors before normalisation, each of shape `(1, dimension)`."""
         self._request.infer([np.array([ids], np.int32)], share_inputs=True)
-        return pooled(self._request.get_output_tensor(0).data, self._pooling)
+        outer, inner = (self._request.get_output_tensor(place).data for place in range(2))
+        return pooled(outer, self._pooling), pooled(inner, "mean")
 
 
 def open_direct(

@@ -12,7 +12,7 @@ from pipeline.model import ModelIdentity, Vector
 from pipeline.stages.embed import embed
 
 Forward = Callable[[Sequence[str], str], Vector]
-"""Vectors of one pass: texts of similar length, and the prompt that stands before each."""
+"""Vectors of one pass: texts of similar length, and the prompt that stands before each; inner numbers come last."""
 
 
 class ModelEmbedder:
@@ -21,9 +21,12 @@ class ModelEmbedder:
     Load it in the process that uses it: a model loaded before a fork may hang in the child.
     """
 
-    def __init__(self, identity: ModelIdentity, tokenizer: WordPieces, *, batch_tokens: int, forward: Forward) -> None:
-        """Take a loaded model's forward pass."""
+    def __init__(
+        self, identity: ModelIdentity, tokenizer: WordPieces, *, batch_tokens: int, forward: Forward, inner: int = 0
+    ) -> None:
+        """Take a loaded model's forward pass, which gives `inner` numbers of an inner layer as well."""
         self.identity = identity
+        self.inner = inner
         self.tokenizer = tokenizer
         self._batch_tokens = batch_tokens
         self._forward = forward
@@ -49,11 +52,15 @@ class ModelEmbedder:
             texts,
             counts=counts,
             batch_tokens=self._batch_tokens,
-            encode=lambda batch: self._checked(batch, self.identity.document_prompt),
+            encode=lambda batch: self._checked(batch, self.identity.document_prompt)[:, : self.identity.dimension],
         )
 
     def encode_query(self, text: str) -> Vector:
         """The vector of a question, shape `(dimension,)`, float32; a long question is cut at its start."""
+        return self.encode_message(text)[: self.identity.dimension]
+
+    def encode_message(self, text: str) -> Vector:
+        """A question's vector with its inner part, shape `(dimension + inner,)`, float32; cut likewise."""
         kept = self.tokenizer.keep_end(spelled(text), max_tokens=self.identity.max_tokens)
         vector: Vector = self._checked([kept], self.identity.query_prompt)[0]
         return vector
@@ -64,8 +71,16 @@ class ModelEmbedder:
         Raises:
             InvalidVector: If the model answers with something that is no number.
         """
+        return self.encode_messages(texts)[:, : self.identity.dimension]
+
+    def encode_messages(self, texts: Sequence[str]) -> Vector:
+        """The same with their inner parts, shape `(len(texts), dimension + inner)`.
+
+        Raises:
+            InvalidVector: If the model answers with something that is no number.
+        """
         if not texts:
-            return np.empty((0, self.identity.dimension), np.float32)
+            return np.empty((0, self.identity.dimension + self.inner), np.float32)
         kept = [self.tokenizer.keep_end(spelled(text), max_tokens=self.identity.max_tokens) for text in texts]
         return embed(
             kept,
@@ -76,7 +91,7 @@ class ModelEmbedder:
 
     def _checked(self, texts: Sequence[str], prompt: str) -> Vector:
         vectors = self._forward(texts, prompt)
-        if vectors.shape != (len(texts), self.identity.dimension) or not np.isfinite(vectors).all():
+        if vectors.shape != (len(texts), self.identity.dimension + self.inner) or not np.isfinite(vectors).all():
             raise InvalidVector(model=self.identity.name, shape=vectors.shape, finite=bool(np.isfinite(vectors).all()))
         return vectors
 

@@ -84,7 +84,8 @@ def open_embedder(settings: EmbedSettings, *, cache_dir: Path) -> Embedder:
 
         forward = open_library(choice.source, choice.identity, device=choice.device, threads=settings.threads)
     batch_tokens = settings.batch_tokens * (1 if choice.device == "cpu" else GPU_BATCH)
-    return ModelEmbedder(choice.identity, choice.tokenizer, batch_tokens=batch_tokens, forward=forward)
+    inner = choice.identity.dimension if choice.identity.backend == "openvino" else 0
+    return ModelEmbedder(choice.identity, choice.tokenizer, batch_tokens=batch_tokens, forward=forward, inner=inner)
 
 
 def _choose(settings: EmbedSettings, cache_dir: Path) -> _Choice:

@@ -45,6 +45,22 @@ class Embedder(Protocol):
         """The vector of a question, shape `(dimension,)`, float32; a long question is cut at its start."""
         ...
 
+    @property
+    def inner(self) -> int:
+        """How many numbers `encode_message` adds to a question's vector; 0 where a backend sees no inner layer."""
+        ...
+
+    def encode_message(self, text: str) -> Vector:
+        """`encode_query`'s vector and behind it, of length 1, what the model's layer two thirds up made of the text.
+
+        Its shape is `(dimension + inner,)`. Inner layers still tell apart what the last one calls the same.
+        """
+        ...
+
+    def encode_messages(self, texts: Sequence[str]) -> Vector:
+        """The same of many, shape `(len(texts), dimension + inner)`."""
+        ...
+
     def encode_queries(self, texts: Sequence[str]) -> Vector:
         """Vectors of many questions, shape `(len(texts), dimension)`, each as `encode_query` gives it."""
         ...
@@ -53,6 +69,6 @@ class Embedder(Protocol):
 class QuestionEmbedder(Embedder, Protocol):
     """An `Embedder` that computes while its caller does something else."""
 
-    def begin_query(self, text: str) -> Callable[[], Vector]:
-        """Begin with a question; what is returned waits for its vector."""
+    def begin_message(self, text: str) -> Callable[[], Vector]:
+        """Begin with a message; what is returned waits for the vector that `encode_message` gives."""
         ...

@@ -80,24 +80,41 @@ class SharedEmbedder:
         """The same model for those who cannot wait: what takes longer raises `EmbedderUnavailable`."""
         return _Impatient(self, patience)
 
+    @property
+    def inner(self) -> int:
+        """How many numbers of an inner layer a message's vector has."""
+        return self._opened_model().inner
+
     def encode_query(self, text: str, *, patience: timedelta | None = None) -> Vector:
         """The vector of a question, shape `(dimension,)`, float32.
 
         Raises:
             EmbedderUnavailable: If too many wait, it was closed, or `patience` came to its end.
         """
-        return self.begin_query(text, patience=patience)()
+        return self.encode_message(text, patience=patience)[: self.identity.dimension]
 
-    def begin_query(self, text: str, *, patience: timedelta | None = None) -> Callable[[], Vector]:
-        """Have a question computed, and go on meanwhile; what is returned waits for its vector when it is called.
+    def encode_message(self, text: str, *, patience: timedelta | None = None) -> Vector:
+        """The vector of a question with its inner part, shape `(dimension + inner,)`, float32.
 
         Raises:
-            EmbedderUnavailable: As `encode_query`, at once or when called. `patience` counts from now.
+            EmbedderUnavailable: If too many wait, it was closed, or `patience` came to its end.
+        """
+        return self.begin_message(text, patience=patience)()
+
+    def begin_message(self, text: str, *, patience: timedelta | None = None) -> Callable[[], Vector]:
+        """Have a message computed, and go on meanwhile; what is returned waits for its vector when it is called.
+
+        Raises:
+            EmbedderUnavailable: As `encode_message`, at once or when called. `patience` counts from now.
         """
         until = None if patience is None else time.monotonic() + patience.total_seconds()
         job = _Job(text)
         self._put(job)
         return lambda: _await(job, until, patience)
+
+    def encode_messages(self, texts: Sequence[str], *, patience: timedelta | None = None) -> Vector:
+        """Vectors of messages, shape `(len(texts), dimension + inner)`, with others' questions in between."""
+        return self._in_slices(texts, lambda part: lambda model: model.encode_messages(part), patience)
 
     def encode_queries(self, texts: Sequence[str], *, patience: timedelta | None = None) -> Vector:
         """Vectors of questions, shape `(len(texts), dimension)`, with others' questions in between."""
@@ -210,9 +227,23 @@ class _Impatient:
         """The vector of a question, in time."""
         return self._shared.encode_query(text, patience=self._patience)
 
-    def begin_query(self, text: str) -> Callable[[], Vector]:
-        """Have a question computed, and go on meanwhile; in time, counted from now."""
-        return self._shared.begin_query(text, patience=self._patience)
+    def begin_message(self, text: str) -> Callable[[], Vector]:
+        """Have a message computed, and go on meanwhile; in time, counted from now."""
+        return self._shared.begin_message(text, patience=self._patience)
+
+    @property
+    def inner(self) -> int:
+        """How many numbers of an inner layer a message's vector has."""
+        self._shared.open(self._patience)
+        return self._shared.inner
+
+    def encode_message(self, text: str) -> Vector:
+        """The vector of a question with its inner part, in time."""
+        return self._shared.encode_message(text, patience=self._patience)
+
+    def encode_messages(self, texts: Sequence[str]) -> Vector:
+        """Vectors of messages, some at a time, each time in time."""
+        return self._shared.encode_messages(texts, patience=self._patience)
 
     def encode_queries(self, texts: Sequence[str]) -> Vector:
         """Vectors of questions, some at a time, each time in time."""
@@ -241,7 +272,7 @@ def _answer(jobs: Sequence[_Job], model: Embedder) -> None:
         questions = []
     for job in [*questions, *(job for job in jobs if job.text is None)]:
         try:
-            vector = model.encode_query(job.text) if job.work is None else job.work(model)  # type: ignore[arg-type] # a job has one of the two
+            vector = model.encode_message(job.text) if job.work is None else job.work(model)  # type: ignore[arg-type] # a job has one of the two
         except Exception as error:  # noqa: BLE001 - it belongs to the caller, and the thread goes on
             job.answer.set_exception(error)
         else:
@@ -252,7 +283,7 @@ def _together(questions: Sequence[_Job], model: Embedder) -> bool:
     """Whether all questions could be answered in one call. The same question is computed once."""
     texts = list(dict.fromkeys(str(job.text) for job in questions))
     try:
-        vectors = dict(zip(texts, model.encode_queries(texts), strict=True))
+        vectors = dict(zip(texts, model.encode_messages(texts), strict=True))
     except Exception:  # noqa: BLE001 - one of them is at fault: asked alone, each gets what is its own
         return False
     for job in questions:
