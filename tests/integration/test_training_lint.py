@@ -125,7 +125,9 @@ def test_without_a_store_scenarios_are_checked_all_the_same(shop: Knowledge, mon
     def away() -> None:
         raise VectorStoreUnavailable(problem="no owner")
 
-    monkeypatch.setattr(shop.services.lint, "_store", away)
+    monkeypatch.setattr(shop.services, "store", away)
+    monkeypatch.delitem(vars(shop.services), "generations", raising=False)
+    monkeypatch.delitem(vars(shop.services), "lint", raising=False)
 
     report = lint(shop)
 
