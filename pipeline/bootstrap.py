@@ -404,6 +404,7 @@ class Services(Parts):
             self.clock,
             generations=self.generations,
             sparse=self.sparse,
+            reranker=self.shared_reranker,
             matchers=self.matchers,
             archive=archive,
         )

@@ -72,6 +72,12 @@ class EmbedderUnavailable(TemporaryError):
     """The embedding model did not answer."""
 
 
+class RerankerUnavailable(TemporaryError):
+    """The reranking model did not answer."""
+
+    remedy = "Without SITEWISE_RETRIEVE__RERANK_MODEL answers keep the order of the search."
+
+
 class ReceiverUnavailable(TemporaryError):
     """A receiver of our calls, such as a webhook, did not answer."""
 

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pipeline.adapters.previewer import Previewer
     from pipeline.adapters.qdrant.port import VectorStore
     from pipeline.adapters.qdrant.sparse import Bm25Encoder
+    from pipeline.adapters.reranker.port import Reranker
+    from pipeline.adapters.reranker.shared import SharedReranker
     from pipeline.model import ModelIdentity
     from pipeline.services.generations import Generations, Models
     from pipeline.settings import EmbedSettings
@@ -39,6 +41,7 @@ class Parts:
         store: VectorStore | None = None,
         embedder: Embedder | None = None,
         models: Models | None = None,
+        reranker: Reranker | None = None,
         clock: Clock = system_clock,
     ) -> None:
         """Build on these settings; a part that is given is used instead of the one they name.
@@ -51,6 +54,7 @@ class Parts:
         self._given_store = store
         self._given_embedder = embedder
         self._given_models = models
+        self._given_reranker = reranker
 
     @cached_property
     def database(self) -> Database:
@@ -107,6 +111,10 @@ class Parts:
         """The model that answers now, for what many threads ask at a time."""
         return self.generations.now().embedder
 
+    def shared_reranker(self) -> SharedReranker | None:
+        """The reranking model, loaded once, for many threads; nothing where none is set."""
+        return self._shared_reranker
+
     def sparse(self) -> Bm25Encoder:
         """The BM25 encoder."""
         return self._sparse
@@ -156,6 +164,24 @@ class Parts:
         return store
 
     @cached_property
+    def _shared_reranker(self) -> SharedReranker | None:
+        if self._given_reranker is None and self.settings.retrieve.rerank_model is None:
+            return None
+        from pipeline.adapters.reranker.shared import SharedReranker
+
+        return SharedReranker(self._reranker)
+
+    def _reranker(self) -> Reranker:
+        if self._given_reranker is not None:
+            return self._given_reranker
+        from pipeline.adapters.reranker.library import open_reranker
+
+        embed = self.settings.embed
+        return open_reranker(
+            self.settings.retrieve, device=embed.device, threads=embed.threads, cache_dir=self.settings.cache_dir
+        )
+
+    @cached_property
     def _sparse(self) -> Bm25Encoder:
         from pipeline.adapters.qdrant.sparse import Bm25Encoder
 
@@ -165,6 +191,8 @@ class Parts:
         """Close what was opened here; what was given stays open."""
         if "generations" in self.__dict__:
             self.generations.close()
+        if (reranker := self.__dict__.get("_shared_reranker")) is not None:
+            reranker.close()
         for name in ("_store", "_quick_store"):
             if name in self.__dict__ and self._given_store is None:
                 self.__dict__[name].close()

@@ -272,6 +272,18 @@ class RetrieveSettings(Group):
         timedelta(milliseconds=750),
         description="How long an answer over HTTP waits for the model, or the vector store, before it goes without.",
     )
+    rerank_model: str | None = Field(None, description="A cross-encoder: a folder or a hub name; empty: none.")
+    rerank_revision: str | None = Field(None, description="Its hub revision; empty: the one installed.")
+    rerank_candidates: int = Field(20, ge=1, le=50, description="Passages it reads for an answer, the best found.")
+    rerank_budget: PositiveSpan = Field(
+        timedelta(milliseconds=500),
+        description="How long an answer waits for it; then the order of the search stays, and the trace says so.",
+    )
+    rerank_calibration: Annotated[tuple[float, float] | None, NoDecode, BeforeValidator(_split)] = Field(
+        None,
+        description="Slope and constant, comma-separated, of the logistic function that makes of its best logit how "
+        "sure it is that there is an answer; empty: it has no say in that.",
+    )
     answerable_threshold: float = Field(
         0.4, ge=0, le=1, description="How sure it must be that the knowledge answers a question, from 0 to 1."
     )

@@ -107,6 +107,8 @@ class Search:
     shown: int
     suspect: frozenset[UUID]
     joined: Mapping[UUID, UUID] = field(default_factory=dict)
+    reranked: Mapping[UUID, float] = field(default_factory=dict)
+    """The reranker's logit of each candidate that it read."""
 
 
 def of_knowledge(search: Search) -> list[Entry]:
@@ -129,6 +131,9 @@ def of_knowledge(search: Search) -> list[Entry]:
             rank, score = hits.get(chunk_id, (None, None))
             entry |= {f"{name}_rank": rank, f"{name}_score": None if score is None else round(score, DIGITS)}
         entry["score"] = round(fused[chunk_id], DIGITS) if chunk_id in fused else None
+        if search.reranked:
+            logit = search.reranked.get(chunk_id)
+            entry["rerank_score"] = None if logit is None else round(logit, DIGITS)
         host = search.joined.get(chunk_id)
         why = BUDGET if (host or chunk_id) in cut else _fate(chunk_id, search)
         entry |= {

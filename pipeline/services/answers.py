@@ -13,6 +13,7 @@ from pipeline import metrics, tracing
 from pipeline.adapters.embedder.port import Embedder, QuestionEmbedder
 from pipeline.adapters.qdrant.port import VectorStore
 from pipeline.adapters.qdrant.sparse import Bm25Encoder
+from pipeline.adapters.reranker.shared import SharedReranker
 from pipeline.db import chunks, datasources, pages, partners, scenarios
 from pipeline.db.chunks import LiveChunk
 from pipeline.db.engine import Database
@@ -22,11 +23,12 @@ from pipeline.errors import (
     GenerationChanged,
     ModelNotFound,
     PackageMissing,
+    RerankerUnavailable,
     VectorStoreUnavailable,
 )
 from pipeline.logs import get_logger
 from pipeline.model import Briefing, Candidates, Hit, OrgScope, ScenarioType, SparseVector, Vector, embedded_text
-from pipeline.retrieval import answerability, follow_up, fusion, passages, prompt
+from pipeline.retrieval import answerability, follow_up, fusion, passages, prompt, reranking
 from pipeline.retrieval import languages as weighing
 from pipeline.retrieval import scenarios as matching
 from pipeline.retrieval import trace as explaining
@@ -35,6 +37,7 @@ from pipeline.retrieval.follow_up import Sought
 from pipeline.retrieval.instructions import is_instruction_like
 from pipeline.retrieval.languages import Weights
 from pipeline.retrieval.matcher import UNTAUGHT, Matcher
+from pipeline.retrieval.reranking import Outcome, Reranking
 from pipeline.retrieval.trace import Contact, Search
 from pipeline.services.briefings import BriefingArchive
 from pipeline.services.clock import Clock
@@ -73,6 +76,7 @@ class Part(StrEnum):
 
     MODEL = "model"
     VECTOR_STORE = "vector_store"
+    RERANKER = "reranker"
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +110,7 @@ class AnswerService:
         *,
         generations: Generations,
         sparse: Callable[[], Bm25Encoder],
+        reranker: Callable[[], SharedReranker | None],
         matchers: Matchers,
         archive: BriefingArchive,
     ) -> None:
@@ -115,6 +120,7 @@ class AnswerService:
         self._clock = clock
         self._generations = generations
         self._sparse = sparse
+        self._reranker = reranker
         self._matchers = matchers
         self._archive = archive
         self._said = SaidBefore()
@@ -154,6 +160,8 @@ class AnswerService:
                 lacking |= {self._miss(Part.MODEL, error)}
             except VectorStoreUnavailable as error:
                 lacking |= {self._miss(Part.VECTOR_STORE, error)}
+            except RerankerUnavailable as error:
+                lacking |= {self._miss(Part.RERANKER, error)}
             else:
                 for part in Part:
                     if part not in lacking and self._outages[part].ended():
@@ -197,11 +205,13 @@ class AnswerService:
             verdicts = () if seen is None else matching.judge(active, org.matcher, seen, asked.message)
         with tracing.span("retrieve.choose"):
             weights = self._weigh(knowledge, asked, org.languages, embedder=embedder)
-            search, tokens, halves = self._choose(asked, found, weights)
+            search, tokens, halves, reranked = self._choose(asked, found, weights, lacking=lacking)
             evidence = self._evidence(asked.message, halves, found.live, sought, weights)
+        read = reranked.confidence(self._settings.retrieve.rerank_calibration)
+        confidence = evidence.confidence if read is None else read
         briefing = Briefing(
             id=uuid4(),
-            answerable=evidence.confidence >= self._settings.retrieve.answerable_threshold,
+            answerable=confidence >= self._settings.retrieve.answerable_threshold,
             profile=org.profile,
             behaviors=matching.behaviors(active),
             scenarios=matching.fired(verdicts, threshold=org.matcher.calibration.threshold),
@@ -228,8 +238,9 @@ class AnswerService:
                 "question": _told(asked) | {"language": weights.language, "leaning": sought.leaning},
                 "weights": {"dense": weights.dense, "sparse": weights.sparse},
                 "model": None if embedder is None else embedder.identity.fingerprint,
+                "rerank": reranked.told(),
                 "answerable": {
-                    "score": round(evidence.confidence, 4),
+                    "score": round(confidence, 4),
                     "threshold": self._settings.retrieve.answerable_threshold,
                     "near": round(evidence.near, 4),
                     "coverage": round(evidence.coverage, 4),
@@ -253,6 +264,11 @@ class AnswerService:
         knowledge.embedder.encode_query("warm")
         for is_quick in (False, True):
             self._opened(knowledge, knowledge.embedder, is_quick=is_quick)
+        if (reranker := self._reranker()) is not None:
+            try:
+                reranker.open()
+            except RerankerUnavailable as error:
+                self._miss(Part.RERANKER, error)
 
     def _model(self, knowledge: Knowledge, lacking: frozenset[Part] | None) -> QuestionEmbedder | None:
         """The model, if it is there; for who cannot wait, one that gives up in time."""
@@ -341,13 +357,17 @@ class AnswerService:
         read = weighing.read_by(embedder.identity.name, knowledge.languages)
         return weighing.weights(language, asked.message, read=read)
 
-    def _choose(self, asked: Asked, found: _Found, weights: Weights) -> tuple[Search, Sequence[int], Candidates]:
-        """The passages, their tokens, and the live candidates of both halves."""
+    def _choose(
+        self, asked: Asked, found: _Found, weights: Weights, *, lacking: frozenset[Part] | None
+    ) -> tuple[Search, Sequence[int], Candidates, Reranking]:
+        """The passages, their tokens, the live candidates of both halves, and what the reranker did to them."""
         retrieve = self._settings.retrieve
         live = passages.without_doubles(found.live)
         dense = passages.in_order(found.candidates.dense, live)
         sparse = passages.in_order(found.candidates.sparse, live)
         ranked = fusion.fuse(dense, sparse, dense_weight=weights.dense, sparse_weight=weights.sparse)
+        reranked = self._rerank(asked, ranked, live, lacking=lacking)
+        ranked = list(reranked.ranked)
         suspect = frozenset(hit.id for hit in ranked if is_instruction_like(live[hit.id].text))
         if retrieve.instruction_like == "lower":
             ranked = fusion.lowered(ranked, suspect, by=LOWERED)
@@ -371,8 +391,29 @@ class AnswerService:
             passages=choice.passages,
             shown=len(choice.passages),
             suspect=suspect,
+            reranked=reranked.scores,
         )
-        return search, choice.tokens, Candidates(tuple(dense), tuple(sparse))
+        return search, choice.tokens, Candidates(tuple(dense), tuple(sparse)), reranked
+
+    def _rerank(
+        self, asked: Asked, ranked: Sequence[Hit], live: Mapping[UUID, LiveChunk], *, lacking: frozenset[Part] | None
+    ) -> Reranking:
+        """The candidates as the reranker orders them, if one is set, is there and is in time; else as they are."""
+        reranker = self._reranker()
+        if reranker is None or not ranked:
+            return Reranking(ranked)
+        if lacking is None:
+            reranker.open()
+        elif Part.RERANKER in lacking:
+            return Reranking(ranked, Outcome.UNAVAILABLE, reranker.name)
+        retrieve = self._settings.retrieve
+        few = [live[hit.id] for hit in ranked[: retrieve.rerank_candidates]]
+        said = follow_up.before(asked.history, asked.message).said[:1]
+        texts = [embedded_text(tuple(chunk.heading_path), chunk.text) for chunk in few]
+        scores = reranker.score("\n".join([*said, asked.message]), texts, budget=retrieve.rerank_budget)
+        if scores is None:
+            return Reranking(ranked, Outcome.OVER_BUDGET, reranker.name)
+        return reranking.reorder(ranked, scores, model=reranker.name)
 
     def _evidence(
         self, message: str, halves: Candidates, live: Mapping[UUID, LiveChunk], sought: Sought, weights: Weights

@@ -58,6 +58,28 @@ def write_tiny_bert(
     return folder
 
 
+def write_tiny_cross_encoder(folder: Path, *, max_tokens: int = 48, labels: int = 1, seed: int = 1) -> Path:
+    """A two-layer BERT with random weights that reads two texts and gives `labels` scores."""
+    folder.mkdir(parents=True, exist_ok=True)
+    dimension = 32
+    random = np.random.default_rng(seed)
+    tensors = {f"bert.{name}": tensor for name, tensor in _weights(dimension, max_tokens, seed).items()}
+    for name, rows in (("bert.pooler.dense", dimension), ("classifier", labels)):
+        tensors[f"{name}.weight"] = random.normal(0, 0.3, (rows, dimension)).astype(np.float32)
+        tensors[f"{name}.bias"] = random.normal(0, 0.3, rows).astype(np.float32)
+    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    _tokenizer().save(str(folder / "tokenizer.json"))
+    names = {str(label): f"LABEL_{label}" for label in range(labels)}
+    config = _config(dimension, max_tokens) | {"architectures": ["BertForSequenceClassification"], "id2label": names}
+    _write(folder / "config.json", config)
+    special = {f"{name.strip('[]').lower()}_token": name for name in SPECIAL}
+    _write(
+        folder / "tokenizer_config.json",
+        {"tokenizer_class": "PreTrainedTokenizerFast", "model_max_length": max_tokens, **special},
+    )
+    return folder
+
+
 def _write(path: Path, content: object) -> None:
     path.write_text(json.dumps(content), encoding="utf-8")
 
@@ -85,7 +107,9 @@ def _tokenizer() -> Tokenizer:
     tokenizer.normalizer = BertNormalizer(lowercase=True)
     tokenizer.pre_tokenizer = BertPreTokenizer()
     tokenizer.post_processor = TemplateProcessing(
-        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", vocabulary["[CLS]"]), ("[SEP]", vocabulary["[SEP]"])]
+        single="[CLS] $A [SEP]",
+        pair="[CLS] $A [SEP] $B:1 [SEP]:1",
+        special_tokens=[("[CLS]", vocabulary["[CLS]"]), ("[SEP]", vocabulary["[SEP]"])],
     )
     tokenizer.add_special_tokens(SPECIAL)
     return tokenizer

@@ -149,9 +149,10 @@ class BriefingBody(BaseModel):
     passages: list[PassageBody] = Field(description="Best first.")
     prompt: str = Field(description="All of it as one text within `max_tokens`, knowledge marked as data.")
     trace: dict[str, Any] | None = Field(description="Why each item is in or out; null unless it was asked for.")
-    degraded: list[Literal["model", "vector_store"]] = Field(
+    degraded: list[Literal["model", "reranker", "vector_store"]] = Field(
         description="Parts that did not answer in time. Without `model` passages were found by words and no scenario "
-        "fired; without `vector_store` there are no passages. Empty: the briefing is whole.",
+        "fired; without `vector_store` there are no passages; without `reranker` passages are in the order of the "
+        "search. Empty: the briefing is whole.",
         examples=[[]],
     )
 
