@@ -354,7 +354,7 @@ class AnswerService:
         language = asked.language or weighing.language_of(asked.message, among, self._sparse().encode_query)
         if embedder is None:
             return Weights(0.0, 1.0, language)
-        read = weighing.read_by(embedder.identity.name, knowledge.languages)
+        read = weighing.read_by(embedder.identity.name, knowledge.languages())
         return weighing.weights(language, asked.message, read=read)
 
     def _choose(

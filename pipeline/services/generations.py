@@ -51,10 +51,12 @@ class Models(Protocol):
 
 
 class _Model:
-    """One model of this process, opened when it is first used."""
+    """One model of this process, opened when it is first used, by whoever waits for it: its files may not answer."""
 
-    def __init__(self, opened: Callable[[], Embedder], embed: EmbedSettings) -> None:
-        self.settings = embed
+    def __init__(self, named: Callable[[], EmbedSettings], opened: Callable[[EmbedSettings], Embedder]) -> None:
+        self.languages: tuple[str, ...] = ()
+        """Those that its settings say it reads; known once it is open."""
+        self._named = named
         self._opened = opened
         self._lock = threading.Lock()
         self._embedder: Embedder | None = None
@@ -70,7 +72,9 @@ class _Model:
     def embedder(self) -> Embedder:
         with self._lock:
             if self._embedder is None:
-                self._embedder = self._opened()
+                settings = self._named()
+                self._embedder = self._opened(settings)
+                self.languages = settings.languages
             return self._embedder
 
     def open_soon(self, clock: Clock) -> None:
@@ -91,8 +95,8 @@ class Knowledge:
 
     number: int
     embedder: SharedEmbedder
-    languages: tuple[str, ...]
-    """Those that the settings say the model reads; none where they say nothing."""
+    languages: Callable[[], tuple[str, ...]]
+    """Those that the settings say the model reads, once it is open; none where they say nothing."""
     store: Callable[[], VectorStore]
     quick_store: Callable[[], VectorStore]
 
@@ -160,7 +164,7 @@ class Generations:
             self._release(standing)
             serving = next((one for one in standing if one.state == SERVING), None)
             if serving is None:
-                return self._knowledge(FIRST, self._model("", self._settings.embed))
+                return self._knowledge(FIRST, self._model("", lambda: self._settings.embed))
             chosen, model = serving, self._of(serving)
             if not model.is_open:
                 for kept in standing:
@@ -174,7 +178,7 @@ class Generations:
             self._seen = Knowledge(
                 number=number,
                 embedder=model.shared,
-                languages=model.settings.languages,
+                languages=lambda: model.languages,
                 store=lambda: self._store().at(number),
                 quick_store=lambda: self._quick_store().at(number),
             )
@@ -290,22 +294,25 @@ class Generations:
         unnoted = self._open.pop("", None)
         if unnoted is not None and unnoted.is_open and unnoted.embedder().identity.fingerprint == one.model:
             self._open.setdefault(one.model, unnoted)
-        return self._model(one.model, self._settings_of(one), noted=one)
+        return self._model(one.model, lambda: self._settings_of(one), noted=one)
 
-    def _model(self, key: str, embed: EmbedSettings, *, noted: Standing | None = None) -> _Model:
+    def _model(self, key: str, named: Callable[[], EmbedSettings], *, noted: Standing | None = None) -> _Model:
         if key not in self._open:
 
-            def opened() -> Embedder:
+            def opened(embed: EmbedSettings) -> Embedder:
                 embedder = self._models.open(embed)
                 if noted is not None:
                     _check(embedder.identity, noted)
                 return embedder
 
-            self._open[key] = _Model(opened, embed)
+            self._open[key] = _Model(named, opened)
         return self._open[key]
 
     def _settings_of(self, one: Standing) -> EmbedSettings:
-        """How this process runs a model: as it is set here, where that is the same model, else as it was noted."""
+        """How this process runs a model: as it is set here, where that is the same model, else as it was noted.
+
+        It looks at files, so nobody calls it who holds what others wait for.
+        """
         own = self._settings.embed
         if choice_of(own) == one.choice or one.model == self._fingerprint_as_set():
             return own

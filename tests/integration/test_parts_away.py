@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
@@ -36,6 +37,7 @@ ROUNDS = 3
 """A machine that does much else may be late once, but not every time."""
 
 ANSWER_SECONDS = 60
+WEIGHTS = "model.safetensors"
 QUESTION = {"message": "What does Birch and Tide sell?"}
 Outage = Callable[[Proxy], None]
 OUTAGES: dict[str, Outage] = {"gone": Proxy.leave, "frozen": Proxy.freeze}
@@ -242,20 +244,35 @@ def test_without_the_vector_store_a_search_says_so_in_time(deployed: Deployed, o
     assert [row["kind"] for row in answer.json()["items"]] == ["scenario"]
 
 
-@pytest.mark.parametrize("outage", ["gone", "frozen"])
-def test_without_the_model_a_briefing_says_so_in_time(deployed: Deployed, tmp_path: Path, outage: str) -> None:
-    """Where its files are missing, or on a disk that does not answer: passages are found by their words."""
-    deployed.ready()
-    model = tmp_path / "model"
-    if outage == "frozen":
-        weights = write_tiny_bert(model, max_tokens=512, seed=7) / "model.safetensors"
-        weights.unlink()
+@contextmanager
+def away(weights: Path, *, is_frozen: bool) -> Iterator[None]:
+    """A model whose weights are missing, or on a disk that does not answer: who opens them waits for ever."""
+    kept = weights.rename(weights.with_suffix(".kept"))
+    if is_frozen:
         os.mkfifo(weights)
+    try:
+        yield
+    finally:
+        weights.unlink(missing_ok=True)
+        kept.rename(weights)
+
+
+@pytest.mark.parametrize("is_frozen", [False, True])
+@pytest.mark.parametrize("is_set", [True, False])
+def test_without_the_model_a_briefing_says_so_in_time(
+    deployed: Deployed, tmp_path: Path, *, is_frozen: bool, is_set: bool
+) -> None:
+    """Passages are found by their words; where another model is set than the one that answers, too."""
+    deployed.ready()
+    answering = Path(deployed.settings.embed.model)
+    model = answering if is_set else shutil.copytree(answering, tmp_path / "model")
     settings = deployed.settings.model_copy(
         update={"embed": deployed.settings.embed.model_copy(update={"model": str(model)})}
     )
 
     with (
+        away(answering / WEIGHTS, is_frozen=is_frozen),
+        away(model / WEIGHTS, is_frozen=is_frozen) if model != answering else nullcontext(),
         api_process(settings, tmp_path / "api.log") as url,
         httpx.Client(base_url=url, headers=deployed.http.headers, timeout=ANSWER_SECONDS, trust_env=False) as client,
     ):
