@@ -32,6 +32,7 @@ def _partner(*routes: str) -> Over:
 
 
 PARTNERS = "who may make orgs is decided by whoever runs the deployment"
+MODEL = "the model is one for all orgs, and chosen by whoever runs the deployment"
 JOB = "GET /jobs/{job_id}"
 FIND = "GET /pages/find"
 SCHEDULES = "GET /schedules"
@@ -94,6 +95,13 @@ REACH: Mapping[str, Over | str] = {
     "partner deactivate": PARTNERS,
     "partner activate": PARTNERS,
     "partner limits": "limits of an org's own are set by whoever runs the deployment",
+    "reembed start": MODEL,
+    "reembed status": MODEL,
+    "reembed pause": MODEL,
+    "reembed resume": MODEL,
+    "reembed cancel": MODEL,
+    "reembed rollback": MODEL,
+    "reembed finish": MODEL,
     "workers": "it names machines that all orgs share; `sitewise status` tells what of yours waits, and who listens",
     "verify": "it compares the deployment's own database with its own vectors",
     "settings": "settings are those of the machine that it runs on",
