@@ -53,7 +53,8 @@ def test_candidates_are_looked_up_by_their_ids(database: Database) -> None:
 
     looked_up = [line for line in noted if "chunks" in line]
     assert looked_up
-    assert all("(id=?)" in line or "(chunk_id=? AND version_id=?)" in line for line in looked_up)
+    exactly = ("(id=?)", "(chunk_id=? AND version_id=?)", "(version_id=? AND chunk_id=?)")
+    assert [line for line in looked_up if not any(how in line for how in exactly)] == []
 
 
 def test_the_languages_of_an_org_are_read_from_an_index_alone(database: Database) -> None:
