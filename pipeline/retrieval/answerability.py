@@ -1,6 +1,6 @@
 """Whether the knowledge answers a message: how near the best passage is, and how much of what is asked it speaks of.
 
-A logistic model of three figures, learnt by `tests/evaluation/answerable.py`. It looks at cosines and words, never at
+A logistic model of four figures, learnt by `tests/evaluation/answerable.py`. It looks at cosines and words, never at
 fused ranks, which say nothing of how good the best is.
 """
 
@@ -16,36 +16,49 @@ from pipeline.model import SparseVector
 LOOKED_AT = 20
 """Nearest passages among which a term's rarity is counted."""
 
-NEAR, COVERAGE, TERMS, CONSTANT = 6.66, 5.62, -0.50, -2.76
-"""Weights of the best cosine, of the coverage and of the logarithm of how many terms there are, and a constant."""
+FIRST = 3
+"""Of them, those in which the answer is looked for."""
 
-UNREAD_NEARNESS = 0.16
+MANY = 8
+"""Terms up to which how many there are tells nothing: more are those of a conversation."""
+
+NEAR, COVERAGE, MISSING, EXCESS, CONSTANT = 6.87, 4.11, -1.48, -0.62, -3.00
+"""Weights of the best cosine, of the coverage, of what is missing, of the logarithm of how many times too many terms
+there are, and a constant."""
+
+UNREAD_NEARNESS = 0.29
 """What counts as the cosine where the model cannot read the message's language, and its own means nothing."""
 
 UNKNOWN_COVERAGE = 0.5
-"""Where words cannot tell: the passage is in another language than the message."""
+"""What counts as covered where words cannot tell: the passage is in another language than the message."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
     """What speaks for an answer.
 
-    `near` is the best cosine; `coverage` the share of the message's terms, the rare ones counting more, that this
-    passage has; `terms` how many there are.
+    `near` is the best cosine; `coverage` the share of the message's terms, the rare ones counting more, that the best
+    of the first passages has; `missing` the share that no near passage has; `terms` how many there are.
     """
 
     near: float
     coverage: float
+    missing: float
     terms: int
+
+    @property
+    def excess(self) -> float:
+        """The logarithm of how many times more terms there are than a message alone has, 0 or more."""
+        return max(0.0, math.log1p(self.terms) - math.log1p(MANY))
 
     @property
     def confidence(self) -> float:
         """How sure it is that there is an answer, from 0 to 1."""
-        total = NEAR * self.near + COVERAGE * self.coverage + TERMS * math.log1p(self.terms) + CONSTANT
-        return 1 / (1 + math.exp(-total))
+        words = COVERAGE * self.coverage + MISSING * self.missing + EXCESS * self.excess
+        return 1 / (1 + math.exp(-(NEAR * self.near + words + CONSTANT)))
 
 
-NOTHING = Evidence(near=-1.0, coverage=0.0, terms=0)
+NOTHING = Evidence(near=-1.0, coverage=0.0, missing=1.0, terms=0)
 """Where no passage was found by meaning."""
 
 
@@ -54,19 +67,24 @@ def weigh(near: float, terms: SparseVector, nearest: Sequence[SparseVector], *, 
 
     Args:
         near: The cosine of the first.
-        terms: What is searched for: the terms of the message, and of what it leans on.
+        terms: What is searched for: the terms of the message, and of what it leans on, in the forms of the passages'
+            language and of no other, which would count as missing.
         nearest: The terms of the nearest passages, the best first; at least one.
         is_same_language: Whether the first is in the language of the message.
     """
     having = Counter(index for passage in nearest for index in passage.indices)
-    best = frozenset(nearest[0].indices)
     weights = {
         index: weight * math.log1p((len(nearest) - having[index] + 0.5) / (having[index] + 0.5))
         for index, weight in zip(terms.indices, terms.values, strict=True)
     }
     total = sum(weights.values())
-    coverage = sum(weight for index, weight in weights.items() if index in best) / total if total > 0 else 0.0
-    return Evidence(near, coverage if is_same_language else UNKNOWN_COVERAGE, len(weights))
+    if not is_same_language or not total:
+        unknown = 0.0 if is_same_language else UNKNOWN_COVERAGE
+        return Evidence(near, unknown, 1 - unknown, len(weights))
+    first = (frozenset(passage.indices) for passage in nearest[:FIRST])
+    coverage = max(sum(weight for index, weight in weights.items() if index in passage) for passage in first)
+    missing = sum(weight for index, weight in weights.items() if not having[index])
+    return Evidence(near, coverage / total, missing / total, len(weights))
 
 
 def weigh_words(terms: SparseVector, best: SparseVector) -> Evidence:
@@ -79,4 +97,4 @@ def weigh_words(terms: SparseVector, best: SparseVector) -> Evidence:
     """
     sought = frozenset(terms.indices)
     coverage = len(sought & frozenset(best.indices)) / len(sought) if sought else 0.0
-    return Evidence(UNREAD_NEARNESS, coverage, len(sought))
+    return Evidence(UNREAD_NEARNESS, coverage, 1 - coverage, len(sought))

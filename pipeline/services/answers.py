@@ -206,7 +206,7 @@ class AnswerService:
         with tracing.span("retrieve.choose"):
             weights = self._weigh(knowledge, asked, org.languages, embedder=embedder)
             search, tokens, halves, reranked = self._choose(asked, found, weights, lacking=lacking)
-            evidence = self._evidence(asked.message, halves, found.live, sought, weights)
+            evidence = self._evidence(asked, halves, found.live, sought, weights)
         read = reranked.confidence(self._settings.retrieve.rerank_calibration)
         confidence = evidence.confidence if read is None else read
         briefing = Briefing(
@@ -244,6 +244,7 @@ class AnswerService:
                     "threshold": self._settings.retrieve.answerable_threshold,
                     "near": round(evidence.near, 4),
                     "coverage": round(evidence.coverage, 4),
+                    "missing": round(evidence.missing, 4),
                 },
                 "limits": {"top_k": asked.top_k, "max_tokens": asked.max_tokens}
                 | {
@@ -416,7 +417,7 @@ class AnswerService:
         return reranking.reorder(ranked, scores, model=reranker.name)
 
     def _evidence(
-        self, message: str, halves: Candidates, live: Mapping[UUID, LiveChunk], sought: Sought, weights: Weights
+        self, asked: Asked, halves: Candidates, live: Mapping[UUID, LiveChunk], sought: Sought, weights: Weights
     ) -> Evidence:
         """What speaks for an answer, in the passages nearest in meaning; by words, where the model cannot read them."""
         encode = self._sparse().encode_document
@@ -426,7 +427,7 @@ class AnswerService:
             return encode(embedded_text(tuple(one.heading_path), one.text), one.language)
 
         if halves.sparse and 0 < weights.dense < weighing.READ:
-            asked_for = self._sparse().encode_query(message, *filter(None, [weights.language]))
+            asked_for = self._sparse().encode_query(asked.message, *filter(None, [weights.language]))
             return answerability.weigh_words(asked_for, terms(halves.sparse[0]))
         if not halves.dense:
             return answerability.NOTHING
@@ -434,10 +435,18 @@ class AnswerService:
         language, first = weights.language, live[nearest[0].id].language
         return answerability.weigh(
             nearest[0].score,
-            sought.sparse,
+            self._in_one_language(asked, sought.sparse, first),
             [terms(hit) for hit in nearest],
             is_same_language=language is None or first is None or weighing.base(first) == weighing.base(language),
         )
+
+    def _in_one_language(self, asked: Asked, terms: SparseVector, language: str | None) -> SparseVector:
+        """Of the terms that are searched for, in the forms of every language of the org, those in the forms of one."""
+        earlier = follow_up.before(asked.history, asked.message)
+        said = filter(None, (asked.message, *earlier.said, earlier.answer))
+        forms = {index for text in said for index in self._sparse().encode_query(text, language).indices}
+        kept = [pair for pair in zip(terms.indices, terms.values, strict=True) if pair[0] in forms]
+        return SparseVector(tuple(index for index, _ in kept), tuple(weight for _, weight in kept))
 
     def _opened(self, knowledge: Knowledge, embedder: Embedder | None, *, is_quick: bool) -> VectorStore:
         """The store with the vectors of this model, which is checked once."""

@@ -27,7 +27,7 @@ from tests.evaluation import datasets
 from tests.evaluation.baselines import Encoder
 from tests.evaluation.report import NOT_RUN, say, warn
 
-FLOOR = 0.83
+FLOOR = 0.84
 """The least AUROC over subjects that the weights were not learnt on. Lowering it needs a reason in the commit."""
 
 RIDGE = 1.0
@@ -46,7 +46,7 @@ class Case:
     @property
     def row(self) -> list[float]:
         """What the model sees, and a one."""
-        return [self.evidence.near, self.evidence.coverage, float(np.log1p(self.evidence.terms)), 1.0]
+        return [self.evidence.near, self.evidence.coverage, self.evidence.missing, self.evidence.excess, 1.0]
 
 
 class Subject:
@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     rows = np.array([case.row for case in cases])
     truth = np.array([case.is_answerable for case in cases])
     if options.train:
-        names = ("NEAR", "COVERAGE", "TERMS", "CONSTANT")
+        names = ("NEAR", "COVERAGE", "MISSING", "EXCESS", "CONSTANT")
         say(", ".join(f"{name} {weight:.2f}" for name, weight in zip(names, learn(rows, truth), strict=True)))
     reached = auroc(out_of_sample(cases), truth)
     shipped = np.array([case.evidence.confidence for case in cases])

@@ -66,6 +66,16 @@ def test_a_briefing_is_read_again_as_it_was_after_its_pages_are_gone(knowledge: 
     assert stored.kept_until - stored.asked_at == knowledge.settings.retrieve.keep_briefings
 
 
+def test_words_of_other_languages_of_the_website_do_not_count_as_missing(knowledge: Knowledge) -> None:
+    """What is searched for has the forms of every language; whether there is an answer goes by those of the passage."""
+    german = "<!doctype html><html lang=de><title>Versand</title><main><p>Der Versand eines Stuhls kostet neun Euro."
+    knowledge.crawl({**SHOP, "/de/versand": german})
+
+    told = ask(knowledge)["answerable"]
+
+    assert (told["coverage"], told["missing"]) == (1.0, 0.0)
+
+
 def test_the_reasons_are_stored_unasked(knowledge: Knowledge) -> None:
     """A briefing without its trace has one when it is read again."""
     knowledge.crawl(SHOP)
