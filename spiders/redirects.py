@@ -1,4 +1,4 @@
-"""Follows redirects from page to page, so that circles and endless chains end."""
+"""Follows redirects, and refreshes of pages, from one to the next, so that circles and endless chains end."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ from spiders.redirects import MAXIMUM_REDIRECTS, Redirects
 from spiders.rendering import Rendering
 from spiders.robots import header_directives, product_token
 from spiders.scope import Scope
-from spiders.verdict import is_login, judge, links_of
+from spiders.verdict import Verdict, is_login, judge, links_of
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAXIMUM_COOKIES = 20
@@ -296,6 +296,7 @@ class Visitor:
             is_ours=self.scope.rules.is_ours,
             minimum_words=self.settings.extract.minimum_words,
         )
+        verdict = self._led_on(taken, verdict)
         is_page = verdict is None or verdict.follows_links
         self.scope.traps.note(taken.url, document if is_page else None)
         instead = [verdict.instead] if verdict is not None and verdict.instead is not None else []
@@ -311,6 +312,14 @@ class Visitor:
             final_url = verdict.instead or outcome.final_url
             return replace(outcome, reason=verdict.reason, detail=verdict.detail, final_url=final_url)
         return replace(outcome, document=document, html=answer.body)
+
+    def _led_on(self, taken: FrontierUrl, verdict: Verdict | None) -> Verdict | None:
+        """A refresh to another page is a redirect like any other: a circle of them, or the sixth, leads nowhere."""
+        if verdict is None or verdict.reason is not Reason.DUPLICATE_OF or verdict.instead is None:
+            return verdict
+        if self.redirects.follow(taken.url_key, url_key(verdict.instead)):
+            return verdict
+        return replace(verdict, reason=Reason.REDIRECT_LOOP, instead=None)
 
     def _put_back(self, taken: FrontierUrl, outcome: Outcome, setback: _Setback) -> Outcome:
         """Try again later, or say at last why it never worked."""

@@ -43,7 +43,17 @@ def build(site: LabSite) -> None:
     """A small site with one page for every common turn."""
     links = ["/a", "/b/", "/b", "/c?utm_source=mail", "/dir/", "https://example.org/elsewhere", "mailto:me@example.org"]
     links += ["/old", "/slash", "/loop-1", "/self", "/cookie", "/missing", "/file.pdf", "/like.html", "/canonical"]
-    links += ["/hidden-by-tag", "/hidden-by-header", "/nofollow", "/login", "/account", "/lost", "/thin", "/refresh"]
+    links += [
+        "/hidden-by-tag",
+        "/hidden-by-header",
+        "/nofollow",
+        "/login",
+        "/account",
+        "/lost",
+        "/thin",
+        "/refresh",
+        "/round-1",
+    ]
     links += ["/list?page=1", "/private/x", "/a/a/a/a", "/Link-canonical", "/outside", "/binary", "/typeless"]
     links += ["/busy", "/broken"]
     site.page("/", text=" ".join(prose(f"Part {number}") for number in range(4)), links=links)
@@ -80,6 +90,8 @@ def build(site: LabSite) -> None:
     site.page("/lost", title="Page not found", text="We could not find it.")
     site.page("/thin", html="<title>T</title><p>One.")
     site.page("/refresh", head='<meta http-equiv="refresh" content="0; url=/a">')
+    for here, there in ((1, 2), (2, 3), (3, 1)):
+        site.page(f"/round-{here}", head=f'<meta http-equiv="refresh" content="0; url=/round-{there}">')
     site.page("/list", links=[f"/list?page={number}" for number in range(2, 80)])
     site.page("/private/x")
     site.robots(f"User-agent: *\nDisallow: /private/\nSitemap: {site.url}/named.xml.gz\n")
@@ -140,6 +152,8 @@ def test_a_page_reached_any_way_is_kept(crawled: Crawled, path: str) -> None:
     [
         ("/old", Reason.DUPLICATE_OF),
         ("/refresh", Reason.DUPLICATE_OF),
+        ("/round-2", Reason.DUPLICATE_OF),
+        ("/round-3", Reason.REDIRECT_LOOP),
         ("/loop-2", Reason.REDIRECT_LOOP),
         ("/self", Reason.REDIRECT_LOOP),
         ("/outside", Reason.OFF_SITE),
