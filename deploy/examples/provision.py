@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from uuid import NAMESPACE_OID, uuid5
 
 from pipeline.client import Client, ServerRefused, crawls, partner, retrieval, training
 
@@ -29,6 +30,7 @@ def provision(server: str, key: str, *, customer: str, website: str, look_every:
         website: What to read.
         look_every: Seconds between two looks at the crawl.
     """
+    mark = uuid5(NAMESPACE_OID, customer)  # a name that any header takes: the same at every run
     with Client(server, key) as partners:
         try:
             org = partners.send(partner.add_org(customer, external_id=customer, website=website))
@@ -36,13 +38,13 @@ def provision(server: str, key: str, *, customer: str, website: str, look_every:
             if refused.code != "org_exists":
                 raise
             (org,) = partners.each(partner.orgs(external_id=customer))
-        own = partners.send(partner.add_key(org["id"], "provisioning").keyed(f"{customer} key"))
+        own = partners.send(partner.add_key(org["id"], "provisioning").keyed(f"{mark} key"))
     with Client(server, own["api_key"]) as client:
-        site = client.send(crawls.add(website, page_limit=100).keyed(f"{customer} website"))
+        site = client.send(crawls.add(website, page_limit=100).keyed(f"{mark} website"))
         while (job := next(iter(client.each(crawls.jobs(site["id"])))))["status"] not in ENDED:
             threading.Event().wait(look_every)
         made = [
-            client.send(training.add(title, content, **fields).keyed(f"{customer} {title}"))
+            client.send(training.add(title, content, **fields).keyed(f"{mark} {title}"))
             for title, content, fields in SCENARIOS
         ]
         briefing = client.send(retrieval.retrieve(QUESTION, channel="email"))

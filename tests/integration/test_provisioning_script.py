@@ -87,13 +87,15 @@ def in_curl(lab: ApiLab, customer: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("run", [in_python, in_curl])
-def test_a_customer_is_provisioned_once(lab: ApiLab, run: Run) -> None:
-    """Org, key, website, crawl, two scenarios, an answer; run again, the same ones."""
-    customer = f"cus_{uuid4().hex}"
+@pytest.mark.parametrize("name", ["cus_", 'Zoë "Q" O\'Neil & Sons, 100% #1 + $HOME/?a=b\\n '])
+def test_a_customer_is_provisioned_once(lab: ApiLab, run: Run, name: str) -> None:
+    """Org, key, website, crawl, two scenarios, an answer; run again, the same ones; whatever the customer is called."""
+    customer = f"{name}{uuid4().hex}"
 
     briefings = [run(lab, customer) for _ in range(2)]
 
     (org,) = lab.partner.get("/partner/v1/orgs", params={"external_id": customer}).json()["items"]
+    assert (org["name"], org["external_id"]) == (customer, customer)
     keys = lab.partner.get(f"/partner/v1/orgs/{org['id']}/api-keys").json()["items"]
     scope = OrgScope(UUID(org["id"]))
     websites = lab.services.datasources.page_through(scope=scope).items
