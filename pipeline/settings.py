@@ -347,7 +347,9 @@ class LimitSettings(Group):
 
     key_requests_per_minute: int = Field(1_200, ge=0, description="Requests of one API key in a minute.")
     org_requests_per_minute: int = Field(2_400, ge=0, description="Requests of one org's keys together in a minute.")
-    retrievals_per_minute: int = Field(1_200, ge=0, description="Briefings of one org in a minute.")
+    retrievals_per_minute: int = Field(
+        1_200, ge=0, description="Briefings of one org in a minute; each golden question that is asked is one."
+    )
     orgs: int = Field(10_000, ge=0, description="Orgs of one partner.")
     datasources: int = Field(100, ge=0, description="Websites of one org.")
     scenarios: int = Field(2_000, ge=0, description="Training scenarios of one org.")

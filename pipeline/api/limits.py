@@ -67,6 +67,11 @@ class Allowances:
         is_refused = portion.tokens < 0
         return Standing(name, wanted.per_minute, portion.left, portion.next_in_seconds, is_refused=is_refused)
 
+    def spend_at_once(self, name: str, wanted: Draw) -> Standing:
+        """Spend all the tokens of a request that needs many, or none. It asks the database, and waits for it."""
+        drawn = self._draw(wanted)
+        return Standing(name, wanted.per_minute, drawn.left, drawn.next_in_seconds, is_refused=not drawn.had)
+
     def _from_portion(self, subject: str) -> _Portion | None:
         """One token of what is here; tokens of -1 mean that the bucket was empty a moment ago."""
         with self._lock:
@@ -119,15 +124,37 @@ def per_org(name: str) -> Callable[[Request, Caller], Awaitable[None]]:
     return limited_by_org
 
 
+def spend_many(request: Request, name: str, count: int, caller: Caller) -> None:
+    """Spend `count` of an org's limit of this name, all or none; a whole minute's where that allows fewer.
+
+    It waits for the database: not for the event loop.
+
+    Raises:
+        RateExceeded: If there are not as many left.
+    """
+    per_minute = request.app.state.services.limits.of(name, dict(caller.limits))
+    if caller.org is None or not per_minute:
+        return
+    allowances: Allowances = request.app.state.allowances
+    wanted = Draw(f"{name}:{caller.org.org_id}", per_minute, at_once=max(1, min(count, per_minute)))
+    _stand(request, allowances.spend_at_once(name, wanted))
+
+
 async def _spend(request: Request, name: str, subject: str, caller: Caller) -> None:
-    """Spend one of this limit, and keep how the caller stands for the answer's headers."""
+    """Spend one of this limit."""
     per_minute = request.app.state.services.limits.of(name, dict(caller.limits))
     if not per_minute:
         return
     allowances: Allowances = request.app.state.allowances
-    standing = await allowances.spend(name, Draw(subject, per_minute))
+    _stand(request, await allowances.spend(name, Draw(subject, per_minute)))
+
+
+def _stand(request: Request, standing: Standing) -> None:
+    """Keep how the caller stands for the answer's headers; refuse where nothing was left."""
     nearest: Standing | None = getattr(request.state, "standing", None)
     if nearest is None or standing.left < nearest.left or standing.is_refused:
         request.state.standing = standing
     if standing.is_refused:
-        raise RateExceeded(limit=f"{per_minute} a minute", of=name, retry_after=max(1.0, standing.next_in_seconds))
+        raise RateExceeded(
+            limit=f"{standing.per_minute} a minute", of=standing.name, retry_after=max(1.0, standing.next_in_seconds)
+        )

@@ -21,9 +21,9 @@ class RateBucket(Base):
 
 
 def take(
-    session: Session, subject: str, *, want: int, capacity: float, per_second: float, now: datetime
+    session: Session, subject: str, *, want: int, least: int = 1, capacity: float, per_second: float, now: datetime
 ) -> tuple[int, float]:
-    """Take up to `want` tokens, as many as there are.
+    """Take up to `want` tokens, as many as there are; none where there are fewer than `least`.
 
     Returns how many were had, and what is left. A bucket fills by the clock up to its capacity; a clock that
     is behind another machine's fills nothing.
@@ -33,7 +33,7 @@ def take(
     bucket = session.scalars(select(RateBucket).where(RateBucket.subject == subject).with_for_update()).one()
     passed = max(0.0, (now - bucket.at).total_seconds())
     tokens = min(capacity, bucket.tokens + passed * per_second)
-    had = min(want, int(tokens))
+    had = min(want, int(tokens)) if tokens >= least else 0
     bucket.tokens, bucket.at = tokens - had, max(now, bucket.at)
     return had, bucket.tokens
 

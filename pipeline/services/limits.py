@@ -25,20 +25,29 @@ QUOTA_RETRY_SECONDS = 3_600.0
 
 @dataclass(frozen=True, slots=True)
 class Draw:
-    """What a process wants of one bucket: `per_minute` is its size, and what flows in within a minute."""
+    """What a process wants of one bucket: `per_minute` is its size, and what flows in within a minute.
+
+    `at_once` are the tokens of one request that needs so many, and takes all or none; without it, a portion is taken.
+    """
 
     subject: str
     per_minute: int
+    at_once: int | None = None
 
     @property
     def portion(self) -> int:
         """Tokens to take at a time."""
-        return max(1, int(self.per_minute / MINUTE / TAKES_PER_SECOND))
+        return self.at_once or max(1, int(self.per_minute / MINUTE / TAKES_PER_SECOND))
+
+    @property
+    def least(self) -> int:
+        """Fewer are of no use."""
+        return self.at_once or 1
 
 
 @dataclass(frozen=True, slots=True)
 class Drawn:
-    """Tokens taken, what is left for others, and the seconds until there is one more."""
+    """Tokens taken, what is left for others, and the seconds until there is one more, or as many as were wanted."""
 
     had: int
     left: int
@@ -67,11 +76,13 @@ class LimitService:
                 session,
                 wanted.subject,
                 want=wanted.portion,
+                least=wanted.least,
                 capacity=float(wanted.per_minute),
                 per_second=per_second,
                 now=self._clock(),
             )
-        return Drawn(had, int(left), max(0.0, 1.0 - left) / per_second)
+        missing = (1 if had else wanted.least) - left
+        return Drawn(had, int(left), max(0.0, missing) / per_second)
 
     def check_room(self, name: str, count: Callable[[], int], *, scope: OrgScope) -> None:
         """Refuse one more where an org has as many as it may. Call it in the transaction that adds.

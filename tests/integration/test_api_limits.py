@@ -71,6 +71,34 @@ def test_answers_tell_what_is_left(narrow: ApiLab) -> None:
     assert left[0] - left[2] == 2
 
 
+def test_each_golden_question_is_a_retrieval(sqlite_template: Path, tmp_path: Path) -> None:
+    """All of a request's, or none of them; where a minute allows fewer, a whole minute's."""
+    shutil.copytree(sqlite_template, tmp_path, dirs_exist_ok=True)
+    limits = {"key_requests_per_minute": 0, "org_requests_per_minute": 0, "retrievals_per_minute": 10}
+
+    def questions(count: int) -> dict[str, object]:
+        return {"questions": [{"question": f"Number {number}?", "no_answer": True} for number in range(count)]}
+
+    with served(tmp_path, limits=limits) as lab:
+        org, many = lab.org("Evaluates").http, lab.org("Evaluates many").http
+        asked, refused = (org.post("/evaluation", json=questions(8)) for _ in range(2))
+        briefings = [org.post("/retrieve", json={"message": "Hello?"}).status_code for _ in range(3)]
+        for _ in range(2):
+            many.post("/evaluation/questions/import", json=questions(11))
+        stored = [many.post("/evaluation", json={}) for _ in range(2)]
+        lab.knowledge.clock.forward(minutes=1)
+        later = many.post("/evaluation", json={})
+
+    assert (asked.status_code, len(asked.json()["questions"])) == (200, 8)
+    assert ";r=2;" in asked.headers["ratelimit"]
+    assert (refused.status_code, refused.json()["code"]) == (429, "rate_exceeded")
+    assert refused.headers["retry-after"] == "36"
+    assert refused.headers["ratelimit-policy"] == '"retrievals_per_minute";q=10;w=60'
+    assert briefings == [200, 200, 429]
+    assert [answer.status_code for answer in [*stored, later]] == [200, 429, 200]
+    assert stored[1].headers["retry-after"] == "60"
+
+
 def test_a_partner_has_so_many_orgs(narrow: ApiLab) -> None:
     """The one after that is refused with 429, and nothing of it is kept."""
     partner = narrow.other_partner()

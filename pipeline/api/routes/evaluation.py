@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from pipeline.api.acts import AChange, ACreation
 from pipeline.api.caller import AServices, org_caller, org_of
-from pipeline.api.limits import per_org
+from pipeline.api.limits import spend_many
 from pipeline.api.models.evaluation import (
     AT_ONCE,
     EvaluateBody,
@@ -33,11 +33,13 @@ Reader = Annotated[Caller, Depends(org_caller("training:read"))]
 Writer = Annotated[Caller, Depends(org_caller("training:write"))]
 
 
-@router.post("", summary="Ask golden questions", dependencies=[Depends(per_org("retrievals_per_minute"))])
-def evaluate(body: EvaluateBody, caller: Writer, act: AChange, services: AServices) -> ReportBody:
+@router.post("", summary="Ask golden questions")
+def evaluate(body: EvaluateBody, request: Request, caller: Writer, act: AChange, services: AServices) -> ReportBody:
     """Ask the stored questions, or these, one after the other, and compare with what they scored before.
 
-    Some 50 ms each: it answers when all are asked. At most 500 at a time.
+    Some 50 ms each: it answers when all are asked. At most 500 at a time. Each is one of the org's
+    `retrievals_per_minute`: where fewer are left, none is asked, and 429 says when there are enough. Of an org that may
+    ask for fewer in a minute than these, it takes a whole minute's.
     """
     scope = org_of(caller)
     asked = None if body.questions is None else [check(_new(one), place=at) for at, one in _placed(body.questions)]
@@ -45,6 +47,7 @@ def evaluate(body: EvaluateBody, caller: Writer, act: AChange, services: AServic
     if stored > AT_ONCE:
         raise InvalidInput(questions=stored, allowed=f"{AT_ONCE} at a time; send some of them in `questions`")
     questions = services.evaluation.stored(scope=scope) if asked is None else asked
+    spend_many(request, "retrievals_per_minute", len(questions), caller)
     report = services.evaluation.ask(questions, scope=scope)
     kept = act.change(
         lambda: services.evaluation.keep(report, scope=scope, is_of_stored=asked is None),
