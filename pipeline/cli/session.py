@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, cast
 from uuid import UUID
 
 from pipeline import tracing
-from pipeline.errors import DiskFull, InvalidInput
+from pipeline.cli.output import say
+from pipeline.errors import DiskFull, InvalidInput, TemporaryError
 from pipeline.settings import Settings, read_settings
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Chosen:
             raise InvalidInput(
                 option="--server", given=self.server, allowed="an address such as https://sitewise.example"
             )
-        return Client(self.server, self.key)
+        return Client(self.server, self.key, told=_Impatience(self.server))
 
     def settings(self) -> Settings:
         """Settings from the environment, with the options above them.
@@ -74,6 +75,22 @@ class Chosen:
             from pipeline.adapters.opentelemetry import start_tracing  # noqa: PLC0415 - only where it is asked for
 
             start_tracing(settings, "command")
+
+
+class _Impatience:
+    """Says to whoever waits that the server is asked again, and why; once a command."""
+
+    def __init__(self, server: str) -> None:
+        self._server = server
+        self._has_said = False
+
+    def __call__(self, failure: InvalidInput | TemporaryError, seconds: float) -> None:
+        """Before a wait of so many seconds."""
+        del seconds
+        if not self._has_said:
+            self._has_said = True
+            problem = str(failure.facts.get("problem") or failure).rstrip(".")
+            say(f"No answer from {self._server} yet ({problem}). Asking again for up to a minute; Ctrl-C ends it.")
 
 
 chosen = Chosen()

@@ -27,6 +27,9 @@ IN_FLIGHT = "request_in_flight"
 
 ERRORS_FROM = 400
 
+Told = Callable[[ServerRefused | ServerUnavailable, float], object]
+"""Hears of a failure after which a call is sent again, in so many seconds."""
+
 
 @dataclass(frozen=True, slots=True)
 class Patience:
@@ -86,6 +89,7 @@ class Client:
         timeout: Seconds for one request.
         patience: How long to ask again.
         pause: Waits so many seconds.
+        told: Hears why a call is sent again, and in how many seconds, before each wait.
     """
 
     def __init__(
@@ -96,10 +100,12 @@ class Client:
         timeout: float = 30.0,
         patience: Patience | None = None,
         pause: Callable[[float], object] | None = None,
+        told: Told | None = None,
     ) -> None:
         self._http = httpx.Client(base_url=server, headers=_headers(key), timeout=timeout)
         self._patience = patience or Patience()
         self._pause = pause or threading.Event().wait
+        self._told = told or _untold
 
     def send(self, call: Call[Answer]) -> Answer:
         """Ask.
@@ -120,6 +126,7 @@ class Client:
             wait = attempt.wait(problem)
             if wait is None:
                 raise _failure(problem)
+            self._told(_failure(problem), wait)
             self._pause(wait)
 
     def each(self, call: Call[PageOf[Item]]) -> Iterator[Item]:
@@ -154,10 +161,12 @@ class AsyncClient:
         timeout: float = 30.0,
         patience: Patience | None = None,
         pause: Callable[[float], Awaitable[object]] = asyncio.sleep,
+        told: Told | None = None,
     ) -> None:
         self._http = httpx.AsyncClient(base_url=server, headers=_headers(key), timeout=timeout)
         self._patience = patience or Patience()
         self._pause = pause
+        self._told = told or _untold
 
     async def send(self, call: Call[Answer]) -> Answer:
         """Ask.
@@ -178,6 +187,7 @@ class AsyncClient:
             wait = attempt.wait(problem)
             if wait is None:
                 raise _failure(problem)
+            self._told(_failure(problem), wait)
             await self._pause(wait)
 
     async def each(self, call: Call[PageOf[Item]]) -> AsyncIterator[Item]:
@@ -202,6 +212,10 @@ class AsyncClient:
         self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None
     ) -> None:
         await self.close()
+
+
+def _untold(failure: ServerRefused | ServerUnavailable, seconds: float) -> None:
+    """Nobody wants to know."""
 
 
 def _headers(key: str) -> dict[str, str]:

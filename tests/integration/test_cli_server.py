@@ -20,6 +20,7 @@ from pipeline.errors import InvalidInput
 from pipeline.model import OrgScope
 from pipeline.services.websites import NewDatasource
 from tests.fakes.knowledge import SITE, at, paragraphs
+from tests.lab import LabSite, Reply
 from tests.lab.api import ApiLab, LabOrg, served
 
 SHOP = {"/": paragraphs(2, about="home"), "/returns": "<p>Send it back within thirty days and get your money.</p>"}
@@ -144,6 +145,19 @@ def test_a_website_is_looked_at_there(lab: ApiLab, org: LabOrg) -> None:
 
     assert isinstance(refused, ServerRefused)
     assert refused.code == "address_refused"
+
+
+def test_who_waits_for_a_server_is_told_so(lab: ApiLab) -> None:
+    """Once, on stderr, and why; what is printed in the end is the answer alone."""
+    listed = json.dumps({"items": [], "next": None}).encode()
+    with LabSite() as away:
+        away.answers("/evaluation/questions", Reply(reset=True), Reply(503), Reply(200, listed))
+        done = CliRunner().invoke(app, ["--server", away.url, "--key", lab.partner_key, "evaluate", "list", "--json"])
+
+    assert done.exit_code == 0, done.exception
+    assert done.stderr.count(f"No answer from {away.url} yet") == 1
+    assert "Asking again" in done.stderr
+    assert json.loads(done.stdout)["items"] == []
 
 
 def test_a_server_needs_a_key(lab: ApiLab) -> None:

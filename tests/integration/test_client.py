@@ -83,7 +83,7 @@ def test_a_list_is_read_page_by_page(lab: ApiLab) -> None:
 
     async def read_all() -> list[str]:
         async with AsyncClient(lab.url, org.key) as waiting:
-            return [found["title"] async for found in waiting.each(training.scenarios())]
+            return [found["title"] async for found in waiting.each(small)]
 
     assert read == asyncio.run(read_all())
     assert sorted(read) == sorted(names)
@@ -119,6 +119,44 @@ def test_a_busy_server_is_asked_again_with_the_same_key(site: LabSite) -> None:
     assert (org["name"], len(site.requests), len(keys)) == ("Shop", 3, 1)
     assert pauses.seconds[0] == 7
     assert 0.5 <= pauses.seconds[1] <= 1
+
+
+def test_a_busy_server_is_asked_again_in_a_loop_too(site: LabSite) -> None:
+    """As soon as it says, with the same key; whoever wants to is told why and for how long."""
+    pauses, heard = Pauses(), list[tuple[str, float]]()
+    site.answers(PATH, Reply(429, BUSY, headers=(("Retry-After", "7"),)), Reply(503, BUSY), Reply(201, ORG))
+
+    async def ask() -> object:
+        told = lambda failure, seconds: heard.append((failure.facts["problem"], seconds))  # noqa: E731 - one line
+        async with AsyncClient(site.url, "key", pause=pauses.later, told=told) as client:
+            return await client.send(partner.add_org("Shop"))
+
+    org = asyncio.run(ask())
+
+    keys = {request.headers["idempotency-key"] for request in site.requests}
+    assert (org, len(site.requests), len(keys)) == (json.loads(ORG), 3, 1)
+    assert pauses.seconds[0] == 7
+    assert 0.5 <= pauses.seconds[1] <= 1
+    assert heard == [("away", seconds) for seconds in pauses.seconds]
+
+
+def test_patience_ends_in_a_loop_too(site: LabSite) -> None:
+    """And a refusal is not asked twice."""
+    pauses = Pauses()
+    site.respond(PATH, status=503, body=BUSY, headers=[("Retry-After", "20")])
+    site.respond("/crawl", status=422, body=json.dumps({"code": "address_refused", "message": "no"}).encode())
+
+    async def ask() -> None:
+        patience = Patience(total=50)
+        async with AsyncClient(site.url, "key", pause=pauses.later, patience=patience) as client:
+            with pytest.raises(ServerRefused, match="no"):
+                await client.send(crawls.add("http://10.0.0.1/"))
+            with pytest.raises(ServerUnavailable, match="away"):
+                await client.send(partner.orgs())
+
+    asyncio.run(ask())
+
+    assert pauses.seconds == [20, 20]
 
 
 def test_patience_ends(site: LabSite) -> None:
