@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+import threading
 from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -68,6 +69,10 @@ def settings_for(folder: Path, servers: Mapping[str, str] | None = None, **work:
     )
 
 
+class DeploymentLeft(Exception):
+    """Nobody works with it any more: no worker is started again."""
+
+
 class Deployment:
     """Groups of workers on shared servers. Left, none of their processes is there any more."""
 
@@ -76,6 +81,8 @@ class Deployment:
         self.folder = folder
         self.settings = settings
         self._groups: list[subprocess.Popen[bytes]] = []
+        self._lock = threading.Lock()
+        self._has_ended = False
         self._log = (folder / "workers.log").open("ab")
 
     def __enter__(self) -> Self:
@@ -89,23 +96,28 @@ class Deployment:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.services.close()
+        with self._lock:
+            self._has_ended = True
         for group in self._groups:
             end_all(group)
         self._log.close()
+        self.services.close()
 
     def start_workers(self, *options: str, environment: Mapping[str, str] | None = None) -> subprocess.Popen[bytes]:
         """One `python -m workers.run`, as on one machine."""
         command = [sys.executable, "-m", "workers.run", *options]
-        group = subprocess.Popen(  # noqa: S603 - our own module
-            command,
-            env=environment_of(self.settings) | dict(environment or {}),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=self._log,
-            start_new_session=True,
-        )
-        self._groups.append(group)
+        with self._lock:
+            if self._has_ended:
+                raise DeploymentLeft
+            group = subprocess.Popen(  # noqa: S603 - our own module
+                command,
+                env=environment_of(self.settings) | dict(environment or {}),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=self._log,
+                start_new_session=True,
+            )
+            self._groups.append(group)
         return group
 
     def processes(self) -> dict[str, list[psutil.Process]]:

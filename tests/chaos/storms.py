@@ -14,7 +14,7 @@ import psutil
 
 from pipeline.adapters.celery import CeleryHints, broker_url
 from pipeline.errors import BrokerUnavailable, SitewiseError
-from tests.chaos.deployment import LEASE_SECONDS, Deployment, live_chunks
+from tests.chaos.deployment import LEASE_SECONDS, Deployment, DeploymentLeft, live_chunks
 from tests.chaos.recovery import Recovery
 from tests.lab.waiting import eventually
 
@@ -54,7 +54,10 @@ class Machines:
         while not self._stop.wait(0.2):
             for place, group in enumerate(self.groups):
                 if group.poll() is not None and not self._stop.is_set():
-                    self.groups[place] = self._deployment.start_workers(*self._options)
+                    try:
+                        self.groups[place] = self._deployment.start_workers(*self._options)
+                    except DeploymentLeft:
+                        return
 
 
 def kills(deployment: Deployment, crawl: CrawlJob, random: Random, *, every: float, seconds: float) -> Figures:
