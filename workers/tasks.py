@@ -31,9 +31,9 @@ def index_pages(*, org_id: str, limit: int | None = None) -> None:
 
 
 def _work_in_the_background() -> bool:
-    """Read stored pages again, and embed stored texts again, for some seconds. Whether more is left."""
+    """Read stored pages again for some seconds, embed again until a page waits. Whether more is left."""
     is_more = services().rereading.work(owner=this_process())
-    return services().reembedding.work(owner=this_process()) or is_more
+    return services().reembedding.work(owner=this_process(), until=services().index.is_waiting) or is_more
 
 
 @app.task(name=UPKEEP_TASK, base=Hint)  # type: ignore[untyped-decorator] # Celery has no types

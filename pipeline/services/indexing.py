@@ -131,16 +131,17 @@ class IndexService:
             self._give_back(claim, burn=True, problem=f"{type(error).__name__}: {error}")
             log.error("pages not indexed", pages=len(claim.texts), error=type(error).__name__)  # noqa: TRY400 - a trace shows customer text
             metrics.PAGES_INDEXED.add_many(len(claim.texts), result="failed")
-            return IndexReport(more=self._is_more())
+            return IndexReport(more=self.is_waiting())
         metrics.PAGES_INDEXED.add_many(len(claim.texts), result="indexed")
-        return IndexReport(pages=len(claim.texts), chunks=chunk_count, embedded=embedded, more=self._is_more())
+        return IndexReport(pages=len(claim.texts), chunks=chunk_count, embedded=embedded, more=self.is_waiting())
 
     def is_first(self) -> bool:
         """Whether no text of anybody is indexed yet."""
         with self._database.read() as session:
             return not page_versions.any_indexed(session)
 
-    def _is_more(self) -> bool:
+    def is_waiting(self) -> bool:
+        """Whether a page of anybody waits to be indexed."""
         with self._database.read() as session:
             return self._in_turn(session, now=self._clock()) is not None
 

@@ -275,8 +275,12 @@ class ReembeddingService:
         except BrokerUnavailable:
             log.warning("broker away: hints wait")
 
-    def work(self, *, owner: str) -> bool:
+    def work(self, *, owner: str, until: Callable[[], bool] = lambda: False) -> bool:
         """Fill for some seconds, org by org in turn; change over when nothing is missing. Whether more is left.
+
+        Args:
+            owner: Who works.
+            until: Asked after each batch: whether something comes first now.
 
         Raises:
             TemporaryError: If the model, the store or the database is away.
@@ -289,14 +293,14 @@ class ReembeddingService:
         is_more = False
         for one in to_fill:
             try:
-                is_more |= self._fill(one, owner=owner, deadline=deadline)
+                is_more |= self._fill(one, owner=owner, deadline=deadline, until=until)
             except (SetupError, TemporaryError) as error:
                 self._note(one.number, str(error))
                 log.warning("embedding again waits", generation=one.number, problem=str(error))
         self._change.carry_out()
         return is_more
 
-    def _fill(self, one: Standing, *, owner: str, deadline: float) -> bool:
+    def _fill(self, one: Standing, *, owner: str, deadline: float, until: Callable[[], bool]) -> bool:
         tried: set[UUID] = set()
         target: Target | None = None
         while True:
@@ -308,7 +312,7 @@ class ReembeddingService:
             target = target or self._generations.target(one)
             if not self._fill_some(target, OrgScope(org_id), owner=owner) and not self._finish_org(target, org_id):
                 tried.add(org_id)
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline or until():
                 return True
 
     def _fill_some(self, target: Target, scope: OrgScope, *, owner: str) -> bool:

@@ -273,6 +273,25 @@ def test_orgs_are_filled_in_turn(changing: Changing) -> None:
         assert changing.services.verification.verify(scope=scope) == Verification()
 
 
+def test_a_new_page_comes_first(changing: Changing) -> None:
+    """Texts are embedded again until one waits, and no longer; what is left is done after it."""
+    changing.crawl(SHOP, scope=changing.services.orgs.ensure("other"))
+    changing.process(NEW).reembedding.start()
+    index = changing.services.index
+    was_waiting = index.is_waiting()
+
+    is_more = changing.services.reembedding.work(owner="worker", until=lambda: not index.is_waiting())
+    during = states(changing)
+    while changing.services.reembedding.work(owner="worker", until=index.is_waiting):
+        pass
+
+    assert not was_waiting
+    assert is_more
+    assert during[1] == SERVING
+    assert changing.embedded_by(NEW) > 0
+    assert states(changing) == {2: SERVING, 1: KEPT}
+
+
 def test_a_page_that_is_removed_goes_from_both(changing: Changing) -> None:
     """So does what a change of text leaves over."""
     change(changing)
