@@ -9,7 +9,7 @@ from typing import Any, cast
 from uuid import UUID
 
 import zstandard
-from sqlalchemy import JSON, CursorResult, DateTime, LargeBinary, MetaData, String, Update, Uuid, func, select
+from sqlalchemy import JSON, CursorResult, DateTime, LargeBinary, MetaData, Select, String, Update, Uuid, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Session
@@ -78,6 +78,14 @@ class Base(DeclarativeBase):
         dict[str, Any]: JSON,
         list[str]: JSON,
     }
+
+
+def columns(
+    session: Session, statement: Select[*tuple[Any, ...]], given: Mapping[str, object]
+) -> CursorResult[*tuple[Any, ...]]:
+    """Rows of plain columns in the session's transaction, without its own way of reading, which is made for objects."""
+    session.flush()
+    return session.connection().execute(statement, given)
 
 
 def insert_into(session: Session, table: type[Base]) -> postgresql.Insert | sqlite.Insert:

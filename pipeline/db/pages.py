@@ -23,7 +23,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pipeline.db import datasources
-from pipeline.db.base import Base
+from pipeline.db.base import Base, columns
 from pipeline.db.datasources import Datasource
 from pipeline.errors import PageNotFound
 from pipeline.model import PageStatus, Reason
@@ -340,7 +340,7 @@ _LANGUAGES = (
 
 def languages(session: Session, *, org_id: UUID) -> list[str]:
     """The languages of the org's live pages, the most frequent first."""
-    return [language for language in session.scalars(_LANGUAGES, {"org_id": org_id}) if language]
+    return [row[0] for row in columns(session, _LANGUAGES, {"org_id": org_id}) if row[0]]
 
 
 def is_retrievable() -> tuple[ColumnElement[bool], ...]:

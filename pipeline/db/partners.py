@@ -8,7 +8,7 @@ from uuid import UUID
 from sqlalchemy import Text, bindparam, select
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from pipeline.db.base import Base
+from pipeline.db.base import Base, columns
 from pipeline.db.orgs import Org
 from pipeline.errors import OrgNotFound, PartnerNotFound
 
@@ -67,7 +67,7 @@ def answers_by(session: Session, org_id: UUID) -> str:
     Raises:
         OrgNotFound: If there is none.
     """
-    row = session.execute(_ANSWERS_BY, {"org_id": org_id}).one_or_none()
+    row = columns(session, _ANSWERS_BY, {"org_id": org_id}).one_or_none()
     if row is None or row[0] is not None:
         raise OrgNotFound(org=org_id)
     return row[1] or row[2] or ""

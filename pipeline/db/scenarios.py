@@ -11,7 +11,7 @@ from sqlalchemy import ForeignKey, LargeBinary, Select, Text, UniqueConstraint, 
 from sqlalchemy import delete as sql_delete
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
-from pipeline.db.base import Base, insert_new
+from pipeline.db.base import Base, columns, insert_new
 from pipeline.db.paging import Listed, Place, fetch
 from pipeline.errors import ScenarioNotFound, VersionNotFound
 from pipeline.model import ScenarioType
@@ -252,12 +252,12 @@ _DRAFTS = (
 def published(session: Session, *, org_id: UUID, kind: ScenarioType | None = None) -> list[ActiveScenario]:
     """What the org has published, in force or not, strongest priority first, then oldest: always the same order."""
     statement = _PUBLISHED if kind is None else _PUBLISHED.where(Scenario.type == kind)
-    return [ActiveScenario(*row) for row in session.execute(statement, {"org_id": org_id})]
+    return [ActiveScenario(*row) for row in columns(session, statement, {"org_id": org_id})]
 
 
 def drafts(session: Session, *, org_id: UUID) -> list[tuple[UUID, str, str]]:
     """Id, title and type of the org's scenarios that are drafts, oldest first."""
-    return [(row[0], row[1], row[2]) for row in session.execute(_DRAFTS, {"org_id": org_id})]
+    return [(row[0], row[1], row[2]) for row in columns(session, _DRAFTS, {"org_id": org_id})]
 
 
 def active(

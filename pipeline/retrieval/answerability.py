@@ -72,7 +72,8 @@ def weigh(near: float, terms: SparseVector, nearest: Sequence[SparseVector], *, 
         nearest: The terms of the nearest passages, the best first; at least one.
         is_same_language: Whether the first is in the language of the message.
     """
-    having = Counter(index for passage in nearest for index in passage.indices)
+    sought = frozenset(terms.indices)
+    having = Counter(index for passage in nearest for index in sought.intersection(passage.indices))
     weights = {
         index: weight * math.log1p((len(nearest) - having[index] + 0.5) / (having[index] + 0.5))
         for index, weight in zip(terms.indices, terms.values, strict=True)

@@ -7,6 +7,7 @@ a passage is marked, and by default ranked lower.
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Sequence
 from typing import Any
 
 import re2  # type: ignore[import-untyped]
@@ -67,6 +68,17 @@ _LIKE: Any = re2.compile("|".join(f"(?:{pattern})" for pattern in _PATTERNS))
 def is_instruction_like(text: str) -> bool:
     """Whether somewhere in a text an assistant is told what to do. Linear in its length: 8 µs for 900 characters."""
     return _LIKE.search(folded(text)) is not None
+
+
+def are_instruction_like(texts: Sequence[str]) -> list[bool]:
+    """The same of many texts, a few times faster where none is: they are looked through as one first.
+
+    Whatever is found in a text alone is found there as well: where a pattern wants a text's beginning, a new line does.
+    """
+    every = [folded(text) for text in texts]
+    if _LIKE.search("\n".join(every)) is None:
+        return [False] * len(every)
+    return [_LIKE.search(text) is not None for text in every]
 
 
 def folded(text: str) -> str:

@@ -107,8 +107,7 @@ def choose(
     filled = 0
     for hit in ranked:
         chunk = live[hit.id]
-        host = urlsplit(chunk.url).netloc
-        run = _continued(on_page[chunk.page_id], chunk, suspect, join_tokens)
+        run = _continued(on_page.get(chunk.page_id, ()), chunk, suspect, join_tokens)
         if run is not None and filled + chunk.tokens <= room:
             run.take(chunk)
             filled += chunk.tokens
@@ -117,7 +116,7 @@ def choose(
             fates[hit.id] = Fate.BELOW_TOP_K
         elif of_page[chunk.page_id] >= per_page:
             fates[hit.id] = Fate.PAGE_CAP
-        elif of_host[host] >= per_host:
+        elif of_host[host := urlsplit(chunk.url).netloc] >= per_host:
             fates[hit.id] = Fate.HOST_CAP
         else:
             of_page[chunk.page_id] += 1

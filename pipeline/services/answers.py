@@ -34,7 +34,7 @@ from pipeline.retrieval import scenarios as matching
 from pipeline.retrieval import trace as explaining
 from pipeline.retrieval.answerability import Evidence
 from pipeline.retrieval.follow_up import Sought
-from pipeline.retrieval.instructions import is_instruction_like
+from pipeline.retrieval.instructions import are_instruction_like
 from pipeline.retrieval.languages import Weights
 from pipeline.retrieval.matcher import UNTAUGHT, Matcher
 from pipeline.retrieval.reranking import Outcome, Reranking
@@ -369,7 +369,8 @@ class AnswerService:
         ranked = fusion.fuse(dense, sparse, dense_weight=weights.dense, sparse_weight=weights.sparse)
         reranked = self._rerank(asked, ranked, live, lacking=lacking)
         ranked = list(reranked.ranked)
-        suspect = frozenset(hit.id for hit in ranked if is_instruction_like(live[hit.id].text))
+        speaks = are_instruction_like([live[hit.id].text for hit in ranked])
+        suspect = frozenset(hit.id for hit, is_told in zip(ranked, speaks, strict=True) if is_told)
         if retrieve.instruction_like == "lower":
             ranked = fusion.lowered(ranked, suspect, by=LOWERED)
         choice = passages.choose(

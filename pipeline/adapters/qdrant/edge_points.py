@@ -48,8 +48,9 @@ def to_point(point: Point) -> edge.Point:
 
 
 def id_of(point: edge.ScoredPoint | edge.Record) -> UUID:
-    """Its id."""
-    return point.id if isinstance(point.id, UUID) else UUID(str(point.id))
+    """Its id, read once: the engine makes it anew each time."""
+    found = point.id
+    return found if isinstance(found, UUID) else UUID(str(found))
 
 
 def dense_of(record: edge.Record) -> Vector:
