@@ -136,7 +136,7 @@ def working(settings: Settings, services: Services) -> Iterator[bool]:
         return
     refuse_proxies(os.environ)  # the spiders would inherit them, and not start
     prepare_directory(settings, grows=True)
-    with Owner(settings, log_dir=log_directory(settings)):
+    with Owner(settings, log_dir=log_directory(settings), indexes_at_once=services.index.is_needed):
         services.generations.prepare()
         if take_over is not None:
             take_over()

@@ -36,7 +36,7 @@ def status(
     live: Annotated[bool, typer.Option("--live", help="Show it again every two seconds, until Ctrl-C.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Show websites, crawls, queues, and what is running; of a deployment elsewhere, what is the org's own."""
+    """Show websites, crawls, queues, and what is running."""
     from pipeline.cli.operating import again_and_again  # noqa: PLC0415 - nothing is loaded to show help
     from pipeline.owner.lock import owner_of  # noqa: PLC0415
 

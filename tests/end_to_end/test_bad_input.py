@@ -276,7 +276,7 @@ def test_a_model_of_another_dimension(fresh: Sitewise, site: LabSite, tmp_path: 
 
     for finished in (asked, crawled):
         assert finished.status == FAILURE
-        assert "SITEWISE_UPSERT__COLLECTION" in in_one_line(finished)
+        assert "sitewise reembed start" in in_one_line(finished)
 
 
 def test_a_setting_that_cannot_work(fresh: Sitewise) -> None:

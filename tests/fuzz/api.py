@@ -127,6 +127,8 @@ def _ids(lab: ApiLab, org: LabOrg) -> dict[str, str]:
     directory = org.http.post("/training/directories", json={"name": "Folder"}).json()["id"]
     webhook = org.http.post("/webhooks", json={"url": "https://platform.example/"}).json()["id"]
     scenario = org.http.post("/training", json={"title": "Refunds", "content": "Ask for the number."}).json()["id"]
+    golden = {"question": "Do you ship to Norway?", "urls": [SITE]}
+    question = org.http.post("/evaluation/questions", json=golden).json()["id"]
     keys = f"/partner/v1/orgs/{org.id}/api-keys"
     key = lab.partner.post(keys, json={"name": "spare"}).json()["id"]
     return {
@@ -140,6 +142,8 @@ def _ids(lab: ApiLab, org: LabOrg) -> dict[str, str]:
         "briefing_id": org.http.post("/retrieve", json={"message": "How?"}).json()["id"],
         "webhook_id": webhook,
         "delivery_id": webhook,
+        "letter_id": webhook,
+        "question_id": question,
     }
 
 

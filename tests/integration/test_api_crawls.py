@@ -22,15 +22,18 @@ JOB = {
     *("id", "datasource_id", "status", "trigger", "started_at", "completed_at", "total_pages", "completed_pages"),
     *("new_pages", "updated_pages", "removed_pages", "unchanged_pages", "failed_pages", "held_pages"),
     *("limit_reached", "error_message", "created_at", "updated_at"),
+    *("fetched_pages", "refused_pages", "waiting_pages", "not_due_pages", "pending_pages", "chunks", "embedded_chunks"),
+    *("current_url", "attempts", "refusals", "failures"),
 }
 DATASOURCE = {
     *("id", "url", "display_name", "status", "page_limit", "exclude_paths", "include_paths", "crawl_interval_hours"),
     *("render_js", "sitemap_urls", "next_crawl_at", "last_crawl_started_at", "last_crawl_completed_at"),
     *("error_message", "created_at", "updated_at", "page_stats", "active_crawl_job"),
+    *("documents", "subdomains", "extra_hosts"),
 }
 PAGE = {
     *("id", "url", "canonical_url", "title", "language", "status", "reason", "http_status", "chunks", "fetched_at"),
-    *("changed_at", "next_fetch_at", "version"),
+    *("changed_at", "next_fetch_at", "version", "datasource_id", "detail", "target"),
 }
 
 

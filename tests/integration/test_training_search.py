@@ -107,11 +107,13 @@ def test_what_is_computed_ahead_is_not_computed_inside(knowledge: Knowledge) -> 
         inside = list(asked)
     draft = training.add(replace(REFUND, title="Later", is_draft=True), scope=org)
     training.compute_ahead_of_publishing(draft.id, scope=org)
+    is_learnt = knowledge.services.matchers.aside.wait(60)
     asked.clear()
     with knowledge.services.database.together():
         published = training.publish(draft.id, scope=org)
         inside += asked
 
+    assert is_learnt
     assert inside == []
     assert [added.current_version, published.current_version] == [1, 1]
     assert [row.title for row in knowledge.ask("I want my money back").scenarios]

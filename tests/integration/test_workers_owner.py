@@ -11,10 +11,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import psutil
 import pytest
 
+from pipeline.adapters.celery import CeleryHints, broker_url
 from pipeline.errors import DataDirectoryBusy
 from pipeline.owner.environment import environment_of
 from pipeline.owner.owner import Owner, owner_of
@@ -132,3 +134,17 @@ def test_workers_without_an_owner_end_when_told(tmp_path: Path) -> None:
 def _three_of(pid: int) -> list[psutil.Process]:
     children = psutil.Process(pid).children()
     return children if len(children) == 3 else []
+
+
+def test_index_workers_that_may_have_nothing_to_do_begin_with_the_first_hint(tmp_path: Path) -> None:
+    """They cost as much as all else of a crawl that finds nothing new."""
+    settings = quick_settings(tmp_path)
+
+    with Owner(settings, log_dir=tmp_path / "logs", indexes_at_once=lambda: False) as owner:
+        eventually(lambda: "crawl" in owner.pids, what="crawl worker")
+        before = set(owner.pids)
+        CeleryHints(broker_url(settings), settings.broker.publish_timeout).index(uuid4())
+
+        eventually(lambda: "index" in owner.pids, what="index worker")
+
+    assert "index" not in before

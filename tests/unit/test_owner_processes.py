@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import psutil
@@ -107,3 +108,17 @@ def test_lines_of_a_child_are_kept_in_its_file(tmp_path: Path) -> None:
 
     with Supervisor([Program(name="child", command=says, log_file=log_file)]):
         eventually(lambda: log_file.exists() and "hello" in log_file.read_text(), what="line")
+
+
+def test_a_child_that_is_not_wanted_yet_begins_when_it_is() -> None:
+    """Asked again and again; those beside it do not wait."""
+    wanted = threading.Event()
+    late = Program(name="late", command=UNTIL_STDIN_CLOSES, wanted=wanted.is_set)
+
+    with Supervisor([late, Program(name="child", command=UNTIL_STDIN_CLOSES)]) as supervisor:
+        _running(supervisor)
+        before = dict(supervisor.pids)
+        wanted.set()
+
+        assert "late" not in before
+        assert _running(supervisor, "late")
