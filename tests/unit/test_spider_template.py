@@ -73,6 +73,11 @@ def _of(parent: psutil.Process, word: str) -> list[psutil.Process]:
     return [child for child in parent.children() if word in child.cmdline()]
 
 
+def _parsers(spider: psutil.Process) -> list[psutil.Process]:
+    """Both, once each says what it is: they are copies, and do so after their spider."""
+    return eventually(lambda: found if len(found := _of(spider, "pipeline.adapters.parser_child")) == 2 else None) or []
+
+
 def test_a_copy_is_a_child_of_its_worker_and_a_spider(template: SpiderTemplate, unreachable: str) -> None:
     """It has a session, parsers and a command line of its own, reads its worker's end, and gives its exit status."""
     spider = template.start([*IDS, "--watch-stdin"], os.environ | {ADDRESS: unreachable})
@@ -80,7 +85,7 @@ def test_a_copy_is_a_child_of_its_worker_and_a_spider(template: SpiderTemplate, 
     process = psutil.Process(spider.pid)
     eventually(lambda: "spiders.run" in process.cmdline())
 
-    parsers = _of(process, "pipeline.adapters.parser_child")
+    parsers = _parsers(process)
     parent, session = process.ppid(), os.getsid(spider.pid)
     shown = process.cmdline()
     status = _end(spider)
@@ -99,7 +104,7 @@ def test_only_the_spider_knows_the_settings(template: SpiderTemplate, unreachabl
     assert spider is not None
     process = psutil.Process(spider.pid)
     eventually(lambda: "spiders.run" in process.cmdline())
-    parsers = _of(process, "pipeline.adapters.parser_child")
+    parsers = _parsers(process)
 
     unknowing = [*parsers, *_of(psutil.Process(), "spiders.template")]
     readable = [_memory(one.pid) for one in unknowing]
