@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -63,6 +64,19 @@ try:
 except PackageMissing as error:
     print(error)
 """
+TELLTALE = """
+import socket, sys
+from pathlib import Path
+connected = []
+sys.addaudithook(lambda event, facts: connected.append(facts) if event in {"socket.connect", "os.fork"} else None)
+from pipeline.adapters.embedder import open_embedder
+from pipeline.settings import EmbedSettings
+open_embedder(EmbedSettings(device="cpu", backend="openvino"), cache_dir=Path(sys.argv[1])).encode_query("hello")
+print(connected)
+"""
+CONTINUOUS_INTEGRATION = {"CI", "TF_BUILD", "JENKINS_URL"}
+"""Where one of these is set, what tells its maker of its use may hold back: a test must see it as a user does."""
+
 NOWHERE = "http://127.0.0.1:9"
 """A hub address at which nothing listens."""
 
@@ -108,6 +122,24 @@ def test_the_default_model_comes_from_its_package(tmp_path: Path) -> None:
     source.verify()
     assert source.sha256 == PACKAGED["all-MiniLM-L6-v2"].sha256
     assert source.revision == "53aa51172d14"
+
+
+def test_nobody_is_told_that_a_model_is_used(tmp_path: Path) -> None:
+    """No connection, no child that might make one, and no number for this machine in its user's home."""
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {name: value for name, value in os.environ.items() if name not in CONTINUOUS_INTEGRATION}
+
+    ran = subprocess.run(  # noqa: S603 - our own script
+        [sys.executable, "-c", TELLTALE, str(tmp_path / "cache")],
+        env=environment | {"HOME": str(home)},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+
+    assert ran.stdout.strip() == "[]"
+    assert list(home.iterdir()) == []
 
 
 def test_weights_that_are_not_the_pinned_ones_are_refused(tiny: Path) -> None:
