@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 WORK_SECONDS = 10.0
 """How long one hint's worth of filling takes: what waits to be indexed comes first again after it."""
 
+NONE_THERE = {FILLING: "nothing is being filled", KEPT: "no vectors of an earlier model are kept"}
+
 log = get_logger(__name__)
 
 
@@ -171,9 +173,7 @@ class ReembeddingService:
             NothingToReembed: If nothing is being filled.
         """
         with self._database.write() as session:
-            filling = in_state(generations.hold(session, to_change=True), FILLING)
-            if filling is None:
-                raise NothingToReembed(problem="nothing is being filled")
+            filling = _held(session, FILLING)
             generations.set_paused(session, filling.number, is_paused=is_paused)
             if not is_paused:
                 generations.try_again(session, filling.number)
@@ -188,10 +188,7 @@ class ReembeddingService:
             NothingToReembed: If nothing is being filled.
         """
         with self._database.write() as session:
-            generations.hold(session, to_change=True)
-            filling = next((one for one in generations.every(session) if one.state == FILLING), None)
-            if filling is None:
-                raise NothingToReembed(problem="nothing is being filled")
+            filling = session.get_one(generations.Generation, _held(session, FILLING).number)
             state = DROPPING if filling.served_at is None else KEPT
             generations.set_state(session, filling.number, state, now=self._clock())
         log.info("embedding again was cancelled", generation=filling.number)
@@ -204,10 +201,7 @@ class ReembeddingService:
             NothingToReembed: If none is kept.
         """
         with self._database.write() as session:
-            kept = in_state(generations.hold(session, to_change=True), KEPT)
-            if kept is None:
-                raise NothingToReembed(problem="no vectors of an earlier model are kept")
-            generations.set_state(session, kept.number, FILLING, now=self._clock())
+            generations.set_state(session, _held(session, KEPT).number, FILLING, now=self._clock())
         self._change.carry_out()
         self.hint()
         return self.status()
@@ -219,10 +213,7 @@ class ReembeddingService:
             NothingToReembed: If none is kept.
         """
         with self._database.write() as session:
-            kept = in_state(generations.hold(session, to_change=True), KEPT)
-            if kept is None:
-                raise NothingToReembed(problem="no vectors of an earlier model are kept")
-            generations.set_state(session, kept.number, DROPPING, now=self._clock())
+            generations.set_state(session, _held(session, KEPT).number, DROPPING, now=self._clock())
         return self.status()
 
     def status(self) -> list[GenerationView]:
@@ -472,3 +463,15 @@ class ReembeddingService:
 def _to_fill(session: Session) -> list[Standing]:
     """What is filled now: the generation that is to answer, and the one that is kept current."""
     return [one for one in generations.standing(session) if one.state != SERVING and not one.is_paused]
+
+
+def _held(session: Session, state: str) -> Standing:
+    """The generation in this state, which nobody changes or publishes for until the commit.
+
+    Raises:
+        NothingToReembed: If there is none.
+    """
+    found = in_state(generations.hold(session, to_change=True), state)
+    if found is None:
+        raise NothingToReembed(problem=NONE_THERE[state])
+    return found

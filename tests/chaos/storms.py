@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from collections import Counter
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -19,7 +20,6 @@ from tests.chaos.recovery import Recovery
 from tests.lab.waiting import eventually
 
 if TYPE_CHECKING:
-    from collections import Counter
     from collections.abc import Iterator, Sequence
     from random import Random
     from subprocess import Popen
@@ -62,7 +62,7 @@ class Machines:
 
 def kills(deployment: Deployment, crawl: CrawlJob, random: Random, *, every: float, seconds: float) -> Figures:
     """Kill a random process every so often until the crawl has ended."""
-    killed: Counter[str] = _counter()
+    killed: Counter[str] = Counter()
     with Recovery(deployment.services) as recovery:
         next_kill = time.monotonic() + every
         deadline = time.monotonic() + seconds
@@ -154,6 +154,9 @@ def verdict(deployment: Deployment, crawl: CrawlJob, *, expected: Knowledge | No
         "points": deployment.points(),
         "clean": report.is_clean,
         "refusals": job.refusals,
+        "died": Counter(
+            f"{one.kind}: {one.cause}" for one in deployment.services.dead_letters.list_letters(scope=deployment.scope)
+        ),
     }
     if expected is not None:
         figures["same_rows"] = _without_host(known) == _without_host(expected)
@@ -195,12 +198,6 @@ def _has_moved(deployment: Deployment, crawl: CrawlJob, before: CrawlJob) -> boo
         return False
     done = (job.fetched_pages, job.completed_pages)
     return job.has_ended or done > (before.fetched_pages, before.completed_pages)
-
-
-def _counter() -> Counter[str]:
-    from collections import Counter as Counted  # noqa: PLC0415 - the name is a type above
-
-    return Counted()
 
 
 class _Publishing:

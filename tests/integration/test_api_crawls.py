@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -16,7 +14,7 @@ from pipeline.model import OrgScope, Reason
 from pipeline.preview import Look, PreviewExample, PreviewPage, PreviewRefusal
 from tests.fakes.knowledge import SITE, at, walk
 from tests.integration.test_datasources import TEXTS
-from tests.lab.api import ApiLab, LabOrg, served
+from tests.lab.api import ApiLab, LabOrg
 
 JOB = {
     *("id", "datasource_id", "status", "trigger", "started_at", "completed_at", "total_pages", "completed_pages"),
@@ -35,15 +33,6 @@ PAGE = {
     *("id", "url", "canonical_url", "title", "language", "status", "reason", "http_status", "chunks", "fetched_at"),
     *("changed_at", "next_fetch_at", "version", "datasource_id", "detail", "target"),
 }
-
-
-@pytest.fixture(scope="module")
-def lab(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiLab]:
-    """The API, with one partner."""
-    data_dir = tmp_path_factory.mktemp("api")
-    shutil.copytree(sqlite_template, data_dir, dirs_exist_ok=True)
-    with served(data_dir) as lab:
-        yield lab
 
 
 @pytest.fixture

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -13,7 +10,7 @@ import pytest
 from pipeline.model import OrgScope
 from pipeline.services.websites import NewDatasource
 from tests.fakes.knowledge import Answer, at, walk
-from tests.lab.api import ApiLab, LabOrg, served
+from tests.lab.api import ApiLab, LabOrg
 
 NOBODYS = UUID(int=7)
 SHOP: dict[str, Answer] = {
@@ -22,15 +19,6 @@ SHOP: dict[str, Answer] = {
 }
 LATER = SHOP | {"/returns": "<p>Send it back within ninety days and get a voucher.</p>"}
 QUESTION = {"question": "Can I send it back?", "texts": ["ninety days"]}
-
-
-@pytest.fixture(scope="module")
-def lab(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiLab]:
-    """The API, with one partner."""
-    data_dir = tmp_path_factory.mktemp("standing")
-    shutil.copytree(sqlite_template, data_dir, dirs_exist_ok=True)
-    with served(data_dir) as lab:
-        yield lab
 
 
 @pytest.fixture(scope="module")

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -20,7 +17,7 @@ from pipeline.model import OrgScope
 from pipeline.services.answers import Part
 from pipeline.services.outages import Outage
 from tests.fakes.knowledge import Answer, at
-from tests.lab.api import ApiLab, LabOrg, served
+from tests.lab.api import ApiLab, LabOrg
 
 SHOP: dict[str, Answer] = {
     "/": "<p>Welcome to the shop that sells lamps and chairs.</p>",
@@ -33,15 +30,6 @@ QUESTION = "What does shipping a chair cost?"
 
 NOBODYS = UUID(int=7)
 """An id that nothing has."""
-
-
-@pytest.fixture(scope="module")
-def lab(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiLab]:
-    """The API, with one partner."""
-    data_dir = tmp_path_factory.mktemp("api")
-    shutil.copytree(sqlite_template, data_dir, dirs_exist_ok=True)
-    with served(data_dir) as lab:
-        yield lab
 
 
 @pytest.fixture

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 
 from tests.fakes.knowledge import SITE, paragraphs
-from tests.lab.api import ApiLab, LabOrg, served
+from tests.lab.api import ApiLab, LabOrg
 
 URL = "https://platform.example/hooks"
-
-
-@pytest.fixture(scope="module")
-def lab(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiLab]:
-    """A served API."""
-    data_dir = tmp_path_factory.mktemp("webhooks")
-    shutil.copytree(sqlite_template, data_dir, dirs_exist_ok=True)
-    with served(data_dir) as opened:
-        yield opened
 
 
 @pytest.fixture

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import shutil
 import threading
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,18 +19,9 @@ from pipeline.model import OrgScope
 from pipeline.services.websites import NewDatasource
 from tests.fakes.knowledge import SITE, at, paragraphs
 from tests.lab import LabSite, Reply
-from tests.lab.api import ApiLab, LabOrg, served
+from tests.lab.api import ApiLab, LabOrg
 
 SHOP = {"/": paragraphs(2, about="home"), "/returns": "<p>Send it back within thirty days and get your money.</p>"}
-
-
-@pytest.fixture(scope="module")
-def lab(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiLab]:
-    """A served API."""
-    data_dir = tmp_path_factory.mktemp("server")
-    shutil.copytree(sqlite_template, data_dir, dirs_exist_ok=True)
-    with served(data_dir) as opened:
-        yield opened
 
 
 @pytest.fixture(scope="module")

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import shutil
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -16,20 +14,11 @@ from pipeline.client import AsyncClient, Client, ServerRefused, ServerUnavailabl
 from pipeline.client.sending import Patience
 from tests.fakes.knowledge import SITE
 from tests.lab import LabSite, Reply
-from tests.lab.api import ApiLab, served
+from tests.lab.api import ApiLab
 
 BUSY = json.dumps({"statusCode": 503, "code": "database_unavailable", "message": "away"}).encode()
 ORG = json.dumps({"id": "1", "name": "Shop"}).encode()
 PATH = "/partner/v1/orgs"
-
-
-@pytest.fixture(scope="module")
-def lab(sqlite_template: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ApiLab]:
-    """A served API."""
-    data_dir = tmp_path_factory.mktemp("client")
-    shutil.copytree(sqlite_template, data_dir, dirs_exist_ok=True)
-    with served(data_dir) as opened:
-        yield opened
 
 
 @pytest.fixture

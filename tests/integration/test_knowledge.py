@@ -6,7 +6,6 @@ from dataclasses import replace
 
 import pytest
 
-from pipeline.db.crawls import VANISHINGS
 from pipeline.errors import (
     AddressRefused,
     CrawlAlreadyRunning,
@@ -18,7 +17,7 @@ from pipeline.errors import (
 )
 from pipeline.model import CrawlStatus, Discovered, OrgScope, Reason, ScenarioType, Verification
 from pipeline.services.answers import Question
-from pipeline.services.crawls import CrawlClaim, NewDatasource
+from pipeline.services.crawls import NewDatasource
 from pipeline.services.training import NewScenario
 from pipeline.urls import url_key
 from tests.fakes.knowledge import SITE, Answer, Knowledge, at, outcome, paragraphs, walk
@@ -240,26 +239,6 @@ def test_a_second_holder_takes_over_where_the_first_stopped(knowledge: Knowledge
     assert taken
     assert (job.status, job.new_pages, job.failed_pages) == (CrawlStatus.COMPLETED, 4, 0)
     assert verified(knowledge) == Verification()
-
-
-def test_a_crawl_whose_spiders_all_die_before_they_ask_fails_in_the_end(knowledge: Knowledge) -> None:
-    """That says little, so they are four times the attempts that are set; then it says so."""
-    datasource_id = knowledge.add_site()
-    _, claim = knowledge.start(datasource_id)
-    most = VANISHINGS * knowledge.settings.work.attempts
-    last: CrawlClaim | None = claim
-    deaths = 0
-
-    while last is not None and deaths <= most:
-        knowledge.services.crawls.release(last, burn=True)
-        deaths += 1
-        knowledge.clock.forward(hours=1)
-        last = knowledge.services.crawls.claim(claim.crawl_id, owner="spider")
-
-    job = knowledge.services.crawls.job(claim.crawl_id, scope=knowledge.org)
-    assert (last, deaths) == (None, most)
-    assert job.status == CrawlStatus.FAILED
-    assert job.error_message
 
 
 def test_a_released_crawl_burns_no_attempt(knowledge: Knowledge) -> None:

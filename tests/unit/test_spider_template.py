@@ -73,6 +73,15 @@ def _of(parent: psutil.Process, word: str) -> list[psutil.Process]:
     return [child for child in parent.children() if word in child.cmdline()]
 
 
+def _start(template: SpiderTemplate, database: str) -> tuple[Forked, psutil.Process]:
+    """A copy that says it is a spider."""
+    spider = template.start([*IDS, "--watch-stdin"], os.environ | {ADDRESS: database})
+    assert spider is not None
+    process = psutil.Process(spider.pid)
+    eventually(lambda: "spiders.run" in process.cmdline())
+    return spider, process
+
+
 def _parsers(spider: psutil.Process) -> list[psutil.Process]:
     """Both, once each says what it is: they are copies, and do so after their spider."""
     return eventually(lambda: found if len(found := _of(spider, "pipeline.adapters.parser_child")) == 2 else None) or []
@@ -80,10 +89,7 @@ def _parsers(spider: psutil.Process) -> list[psutil.Process]:
 
 def test_a_copy_is_a_child_of_its_worker_and_a_spider(template: SpiderTemplate, unreachable: str) -> None:
     """It has a session, parsers and a command line of its own, reads its worker's end, and gives its exit status."""
-    spider = template.start([*IDS, "--watch-stdin"], os.environ | {ADDRESS: unreachable})
-    assert spider is not None
-    process = psutil.Process(spider.pid)
-    eventually(lambda: "spiders.run" in process.cmdline())
+    spider, process = _start(template, unreachable)
 
     parsers = _parsers(process)
     parent, session = process.ppid(), os.getsid(spider.pid)
@@ -100,10 +106,7 @@ def test_a_copy_is_a_child_of_its_worker_and_a_spider(template: SpiderTemplate, 
 
 def test_only_the_spider_knows_the_settings(template: SpiderTemplate, unreachable: str) -> None:
     """Neither the template nor a parser has an address or a password in its memory."""
-    spider = template.start([*IDS, "--watch-stdin"], os.environ | {ADDRESS: unreachable})
-    assert spider is not None
-    process = psutil.Process(spider.pid)
-    eventually(lambda: "spiders.run" in process.cmdline())
+    spider, process = _start(template, unreachable)
     parsers = _parsers(process)
 
     unknowing = [*parsers, *_of(psutil.Process(), "spiders.template")]

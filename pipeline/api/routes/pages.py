@@ -41,6 +41,14 @@ Writer = Annotated[Caller, Depends(org_caller("crawl:write"))]
 LONGEST_CURSOR = 12_000
 """A list in the order of addresses goes on after an address, which may be long."""
 
+Status = Annotated[PageStatus | None, Query(description="Only pages that stand so.")]
+Search = Annotated[str | None, Query(max_length=300, description="Only with this in the URL or the title.")]
+Language = Annotated[str | None, Query(max_length=35, description="Only in this language.")]
+Limit = Annotated[int, Query(ge=1, le=MOST, description="How many at most.")]
+Cursor = Annotated[
+    str | None, Query(max_length=LONGEST_CURSOR, description="`next` of the page before; none: from the start.")
+]
+
 
 @router.get("/pages", summary="List pages")
 def list_pages(
@@ -48,14 +56,11 @@ def list_pages(
     datasource_id: UUID,
     caller: Reader,
     services: AServices,
-    status: Annotated[PageStatus | None, Query(description="Only pages that stand so.")] = None,
-    q: Annotated[str | None, Query(max_length=300, description="Only with this in the URL or the title.")] = None,
-    language: Annotated[str | None, Query(max_length=35, description="Only in this language.")] = None,
-    limit: Annotated[int, Query(ge=1, le=MOST, description="How many at most.")] = DEFAULT,
-    cursor: Annotated[
-        str | None,
-        Query(max_length=LONGEST_CURSOR, description="`next` of the page before; none: from the start."),
-    ] = None,
+    status: Status = None,
+    q: Search = None,
+    language: Language = None,
+    limit: Limit = DEFAULT,
+    cursor: Cursor = None,
 ) -> Page[PageBody]:
     """The website's pages in the order of their addresses, with why each is, or is not, in the knowledge base."""
     scope = org_of(caller)
@@ -177,14 +182,11 @@ def list_all_pages(
     *,
     caller: Reader,
     services: AServices,
-    status: Annotated[PageStatus | None, Query(description="Only pages that stand so.")] = None,
-    q: Annotated[str | None, Query(max_length=300, description="Only with this in the URL or the title.")] = None,
-    language: Annotated[str | None, Query(max_length=35, description="Only in this language.")] = None,
-    limit: Annotated[int, Query(ge=1, le=MOST, description="How many at most.")] = DEFAULT,
-    cursor: Annotated[
-        str | None,
-        Query(max_length=LONGEST_CURSOR, description="`next` of the page before; none: from the start."),
-    ] = None,
+    status: Status = None,
+    q: Search = None,
+    language: Language = None,
+    limit: Limit = DEFAULT,
+    cursor: Cursor = None,
 ) -> Page[PageBody]:
     """The org's pages in the order of their addresses, whichever website they are of."""
     found = services.pages.page_through(
