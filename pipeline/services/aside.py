@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Hashable
 from threading import Condition, Thread
 
+from pipeline.logs import get_logger
+
+log = get_logger(__name__)
+
 Work = Callable[[], object]
 
 
 class Aside:
-    """One thread, begun with the first work and ended by `close`. Work must not raise."""
+    """One thread, begun with the first work and ended by `close`. Work that raises is told of, and stops no other."""
 
     def __init__(self) -> None:
         self._waiting: dict[Hashable, Work] = {}
@@ -54,4 +58,7 @@ class Aside:
                 subject = next(iter(self._waiting))
                 work = self._waiting.pop(subject)
                 self._is_busy = True
-            work()
+            try:
+                work()
+            except Exception as error:  # noqa: BLE001 - a defect of one subject's; the thread is everybody's
+                log.error("work aside failed", error=type(error).__name__)  # noqa: TRY400 - a trace may show customer text

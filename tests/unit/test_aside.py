@@ -56,3 +56,19 @@ def test_nothing_to_do_is_done() -> None:
 
     assert aside.wait(0)
     aside.close()
+
+
+def test_work_that_fails_stops_no_other() -> None:
+    """Its thread goes on with the next."""
+    aside = Aside()
+    done: list[str] = []
+
+    def fails() -> None:
+        raise ZeroDivisionError
+
+    aside.soon("one", fails)
+    aside.soon("two", lambda: done.append("two"))
+
+    assert aside.wait(PATIENCE_SECONDS)
+    assert done == ["two"]
+    aside.close()
