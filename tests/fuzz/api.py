@@ -78,7 +78,7 @@ def ask_everything(lab: ApiLab, *, examples: int, thoroughly: bool = True) -> Fi
             known = {}
         for mode in MODES if thoroughly else MODES[place % 2 :][:1]:
             for given_ids in [known, None] if known and thoroughly else [known or None]:
-                part = max(1, examples // (4 if known else 2))
+                part = -(-examples // (4 if known else 2))
                 _ask(operation, mode, given_ids, part, findings, call=(lab.url, key))
     return findings
 

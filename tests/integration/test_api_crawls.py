@@ -198,7 +198,8 @@ def test_crawls_are_started_shown_and_ended(org: LabOrg) -> None:
     assert [one["id"] for one in listed(org, path)] == [job["id"]]
 
 
-def test_what_a_crawl_holds_is_approved_or_rejected(lab: ApiLab, org: LabOrg) -> None:
+@pytest.mark.parametrize(("decision", "left"), [("reject", len(TEXTS) + 6), ("approve", 1)])
+def test_what_a_crawl_holds_is_approved_or_rejected(lab: ApiLab, org: LabOrg, decision: str, left: int) -> None:
     """Until then the old text serves; a crawl that holds nothing has nothing to decide."""
     site = TEXTS | {f"/{n}": f"<p>Lamp{n} is blue{n} wide{n} old{n} so{n} and sold{n}.</p>" for n in range(6)}
     source = crawled(lab, org, site)
@@ -214,14 +215,16 @@ def test_what_a_crawl_holds_is_approved_or_rejected(lab: ApiLab, org: LabOrg) ->
 
     held = org.http.get(f"{path}/{jobs[-1]}").json()
     nothing = org.http.post(f"{path}/{jobs[0]}/approve")
-    rejected = org.http.post(f"{path}/{jobs[-1]}/reject")
+    before = org.http.get(f"/crawl/{source['id']}").json()["page_stats"]["synced"]
+    decided = org.http.post(f"{path}/{jobs[-1]}/{decision}")
     again = org.http.post(f"{path}/{jobs[-1]}/approve")
 
     assert held["held_pages"] > 0
     assert (nothing.status_code, nothing.json()["code"]) == (409, "nothing_held")
-    assert (rejected.status_code, rejected.json()["held_pages"]) == (200, 0)
+    assert (decided.status_code, decided.json()["held_pages"]) == (200, 0)
     assert again.status_code == 409
-    assert org.http.get(f"/crawl/{source['id']}").json()["page_stats"]["synced"] == len(site)
+    assert before == len(site)
+    assert org.http.get(f"/crawl/{source['id']}").json()["page_stats"]["synced"] == left
 
 
 def test_pages_are_listed_in_pieces_and_narrowed(lab: ApiLab, org: LabOrg) -> None:
