@@ -29,16 +29,24 @@ def gate() -> Event:
 
 
 @pytest.fixture
-def site(gate: Event) -> Iterator[LabSite]:
-    """A site whose later pages are not answered before the gate opens."""
+def last_gate() -> Event:
+    """Opens for the last page: until then no crawl can end."""
+    return Event()
+
+
+@pytest.fixture
+def site(gate: Event, last_gate: Event) -> Iterator[LabSite]:
+    """A site whose later pages are not answered before the gate opens, the last one not before its own does."""
     with LabSite() as lab:
         lab.page("/", links=[f"/page-{number}" for number in range(PAGES)])
         for number in range(PAGES):
             text = " ".join(prose(f"{number} {part}") for part in range(PARAGRAPHS))
             body = make_page(f"Page {number}", text).encode()
-            lab.answers(f"/page-{number}", Reply(body=body, headers=(HTML,), hold=gate if number > HELD_FROM else None))
+            hold = last_gate if number == PAGES - 1 else gate if number > HELD_FROM else None
+            lab.answers(f"/page-{number}", Reply(body=body, headers=(HTML,), hold=hold))
         yield lab
         gate.set()
+        last_gate.set()
 
 
 def latest(data_dir: Path) -> CrawlJob:
@@ -64,9 +72,12 @@ def assert_interrupted(finished: Finished) -> None:
 
 
 def test_a_crawl_interrupted_three_times_ends_like_one_left_alone(
-    fresh: Sitewise, tmp_path: Path, site: LabSite, gate: Event
+    fresh: Sitewise, tmp_path: Path, site: LabSite, gate: Event, last_gate: Event
 ) -> None:
-    """At its start, amid fetching, amid indexing: the command run again goes on, to the same pages and points."""
+    """At its start, amid fetching, amid indexing: the command run again goes on, to the same pages and points.
+
+    The last page is held back until the third time, so that no crawl ends before it is interrupted.
+    """
     command = ("crawl", f"{site.url}/")
 
     starting = fresh.start(*command)
@@ -79,9 +90,10 @@ def test_a_crawl_interrupted_three_times_ends_like_one_left_alone(
     amid_fetching = fetching.wait()
     gate.set()
     indexing = fresh.start(*command)
-    eventually(lambda: latest(fresh.data_dir).fetched_pages > PAGES)
+    eventually(lambda: latest(fresh.data_dir).fetched_pages >= PAGES)
     indexing.interrupt()
     amid_indexing = indexing.wait()
+    last_gate.set()
     last = fresh.run(*command, "--json")
     undisturbed = Sitewise(tmp_path / "undisturbed")
     undisturbed.run(*command)
