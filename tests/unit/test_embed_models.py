@@ -7,14 +7,12 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given
 from hypothesis import settings as settings_of_hypothesis
 from hypothesis import strategies as st
@@ -23,11 +21,9 @@ from safetensors.numpy import save_file
 from pipeline.adapters.embedder import identify, open_embedder, open_tokenizer
 from pipeline.adapters.embedder.description import UNLIMITED
 from pipeline.adapters.embedder.int8 import quantise
-from pipeline.adapters.embedder.library import LibraryModel
 from pipeline.adapters.embedder.sources import PACKAGED, ModelSource, find
 from pipeline.adapters.embedder.wordpieces import WordPieces
-from pipeline.errors import EmbedderUnavailable, InvalidSettings, ModelNotFound, TextTooLong
-from pipeline.model import Vector
+from pipeline.errors import InvalidSettings, ModelNotFound, TextTooLong
 from pipeline.settings import EmbedSettings
 from tests.lab.tiny_bert import write_tiny_bert
 
@@ -438,55 +434,6 @@ def test_a_device_the_backend_lacks_is_refused(tiny: Path, tmp_path: Path, backe
     """A wish for a GPU is never dropped in silence."""
     with pytest.raises(InvalidSettings, match=r"SITEWISE_EMBED__DEVICE.*computes on the cpu"):
         identify(settings(tiny, device="cuda", backend=backend), cache_dir=tmp_path)
-
-
-class Hungry:
-    """A model that for more than `room` texts at once asks torch for more memory than there is."""
-
-    device = torch.device("cpu")
-
-    def __init__(self, room: int) -> None:
-        self._room = room
-        self.passes: list[int] = []
-
-    def encode(self, texts: Sequence[str], /, **_: object) -> Vector:
-        """The length of each text, as a vector."""
-        self.passes.append(len(texts))
-        torch.empty(1 if len(texts) <= self._room else 2**60, dtype=torch.uint8)
-        return np.array([[len(text), 1] for text in texts], np.float32)
-
-
-def test_a_pass_that_does_not_fit_into_memory_is_made_smaller(tiny: Path, tmp_path: Path) -> None:
-    """What torch has no memory for together is computed in smaller passes, of a size that fitted."""
-    model = Hungry(room=3)
-    forward = LibraryModel(model, identify(settings(tiny), cache_dir=tmp_path)).forward
-    texts = ["x" * length for length in range(1, 11)]
-
-    vectors = forward(texts, "")
-
-    assert np.allclose(vectors[:, 0] / vectors[:, 1], range(1, 11))
-    assert model.passes == [10, 5, 3, 3, 3, 1]
-
-
-def test_one_text_that_does_not_fit_into_memory_is_told(tiny: Path, tmp_path: Path) -> None:
-    """Then there is nothing smaller to try; the work is tried again later."""
-    forward = LibraryModel(Hungry(room=0), identify(settings(tiny), cache_dir=tmp_path)).forward
-
-    with pytest.raises(EmbedderUnavailable, match="no memory is left"):
-        forward(["x", "y"], "")
-
-
-def test_other_failures_of_torch_are_not_taken_for_a_lack_of_memory(tiny: Path, tmp_path: Path) -> None:
-    """A defect is told as what it is."""
-
-    class Broken(Hungry):
-        def encode(self, texts: Sequence[str], /, **_: object) -> Vector:
-            return np.asarray(torch.zeros(len(texts)).view(3), np.float32)
-
-    forward = LibraryModel(Broken(room=9), identify(settings(tiny), cache_dir=tmp_path)).forward
-
-    with pytest.raises(RuntimeError, match="invalid for input of size"):
-        forward(["x", "y"], "")
 
 
 def test_all_cores_give_the_same_vectors(tiny: Path, tmp_path: Path) -> None:
