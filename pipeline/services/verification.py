@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from collections.abc import Callable, Iterator
 from uuid import UUID
@@ -34,11 +35,20 @@ class VerificationService:
 
         Args:
             scope: The org.
-            generation: Whose points; those that answer, where it is not said.
+            generation: Whose points. Where it is not said, those that answer and those that are kept as the way back,
+                their differences added up; what is only being filled lacks points by its nature.
 
         Points of replaced versions that wait for the sweep are not differences: their rows know them.
         Nor are points that an index task writes meanwhile: their rows are there before them.
         """
+        if generation is not None:
+            return self._verify(scope, generation)
+        with self._database.read() as session:
+            numbers = [one.number for one in generations.standing(session) if one.state != generations.FILLING]
+        found = [dataclasses.astuple(self._verify(scope, number)) for number in numbers or [None]]
+        return Verification(*(sum(counts) for counts in zip(*found, strict=True)))
+
+    def _verify(self, scope: OrgScope, generation: int | None) -> Verification:
         with self._database.read() as session:
             number, model = _meant(session, generation)
             live = set(chunks.of_live_versions(session, org_id=scope.org_id, model=model))

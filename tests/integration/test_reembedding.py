@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from pipeline.db import chunks
 from pipeline.db.generations import KEPT, SERVING
 from pipeline.db.page_versions import PageVersion
 from pipeline.errors import GenerationChanged, NothingToReembed
@@ -54,6 +55,22 @@ def test_another_model_takes_over_and_nothing_is_missing(changing: Changing) -> 
     assert verification.verify(scope=changing.org) == Verification()
     assert verification.verify(scope=changing.org, generation=1) == Verification()
     assert changing.store.at(2).count(scope=changing.org) == changing.store.count(scope=changing.org) > 0
+
+
+def test_what_the_kept_model_lacks_is_told(changing: Changing) -> None:
+    """Verification looks at the way back too: whoever went it would miss what is missing there."""
+    change(changing)
+    with changing.services.database.read() as session:
+        live = chunks.of_live_versions(session, org_id=changing.org.org_id, model=None)
+    kept, serving = changing.store.at(1), changing.store.at(2)
+    lost = kept.scan(scope=changing.org, after=None, limit=1)[0].id
+
+    kept.delete([lost], scope=changing.org)
+
+    assert lost in live
+    assert changing.services.verification.verify(scope=changing.org) == Verification(missing=1)
+    assert changing.services.verification.verify(scope=changing.org, generation=2) == Verification()
+    assert serving.count(scope=changing.org) == kept.count(scope=changing.org) + 1
 
 
 def test_no_counter_moves_and_nothing_is_fetched(changing: Changing) -> None:
