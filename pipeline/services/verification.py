@@ -45,7 +45,7 @@ class VerificationService:
             return self._verify(scope, generation)
         with self._database.read() as session:
             numbers = [one.number for one in generations.standing(session) if one.state != generations.FILLING]
-        found = [dataclasses.astuple(self._verify(scope, number)) for number in numbers or [None]]
+        found = [dataclasses.astuple(self._verify(scope, number)) for number in numbers or (None,)]
         return Verification(*(sum(counts) for counts in zip(*found, strict=True)))
 
     def _verify(self, scope: OrgScope, generation: int | None) -> Verification:
