@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import signal
+import time
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
+
+LOOK_EVERY_SECONDS = 0.5
 
 
 class Told:
@@ -12,6 +15,9 @@ class Told:
 
     A queue and not an event: a signal may interrupt the wait while it holds the event's lock, and an
     event set by the handler would then wait for that lock for ever. `SimpleQueue.put` needs none.
+
+    The wait looks up now and then: a signal that another thread takes, as one does that starts at that moment, wakes
+    nobody, and its handler is called when the main thread next runs.
     """
 
     def __init__(self, *, then: Callable[[], object] = lambda: None) -> None:
@@ -23,11 +29,16 @@ class Told:
 
     def wait(self, seconds: float | None = None) -> bool:
         """Whether this process was told, waiting for it at most so long; without a number, until then."""
-        try:
-            self._queue.get(timeout=seconds)
-        except Empty:
-            return False
-        return True
+        ends = float("inf") if seconds is None else time.monotonic() + seconds
+        while True:
+            left = max(0.0, ends - time.monotonic())
+            try:
+                self._queue.get(timeout=min(left, LOOK_EVERY_SECONDS))
+            except Empty:
+                if left <= LOOK_EVERY_SECONDS:
+                    return False
+            else:
+                return True
 
     def _hear(self, number: int, frame: object) -> None:
         del number, frame
