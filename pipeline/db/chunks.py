@@ -151,7 +151,7 @@ def same_text(session: Session, text_hashes: Iterable[str], *, model: str, org_i
 def being_embedded(
     session: Session, text_hashes: Iterable[str], *, model: str, org_id: UUID, token: UUID, now: datetime
 ) -> set[str]:
-    """Those of the texts that the holder of another lease is computing a vector of just now."""
+    """Those of the texts that the holder of another lease is computing a vector of now, as far as is known."""
     busy: set[str] = set()
     for part in _parts(text_hashes):
         statement = (
@@ -165,6 +165,7 @@ def being_embedded(
                 PageVersion.state == WAITING,
                 PageVersion.lease_token != token,
                 PageVersion.lease_until > now,
+                PageVersion.lease_owner.is_not(None),
             )
         )
         busy.update(session.scalars(statement))

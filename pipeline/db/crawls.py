@@ -249,6 +249,12 @@ def ended(session: Session, datasource_id: UUID) -> list[UUID]:
     return list(session.scalars(statement))
 
 
+def is_orphaned(session: Session, crawl_id: UUID) -> bool:
+    """Whether whoever held this crawl last never gave it back. Its row is locked until the commit."""
+    token = select(Crawl.lease_token).where(Crawl.id == crawl_id).with_for_update()
+    return session.scalar(token) is not None
+
+
 def claim(session: Session, crawl_id: UUID, *, now: datetime, lease: timedelta, owner: str) -> Crawl | None:
     """Take this crawl if it still needs a spider and nobody has it. None otherwise."""
     statement = (

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
-from sqlalchemy import CursorResult, ForeignKey, Index, Update, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, CursorResult, ForeignKey, Index, Update, delete, func, or_, select, update
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pipeline.db.base import ROWS_AT_A_TIME, Base, count_changed, insert_new
@@ -48,7 +48,9 @@ class FrontierEntry(Base):
     state: Mapped[str] = mapped_column(default=WAITING)
     attempts: Mapped[int] = mapped_column(default=0)
     deaths: Mapped[int] = mapped_column(default=0, server_default="0")
-    """How many spiders died with this URL in hand."""
+    """How many spiders died with this URL in hand. Of those whose worker vanished with them every second one counts."""
+    vanished: Mapped[int] = mapped_column(default=0, server_default="0")
+    """How many workers vanished, each with its spider, while this URL was in hand."""
     lease_token: Mapped[UUID | None]
     retry_at: Mapped[datetime | None]
     outcome: Mapped[str | None]
@@ -157,8 +159,11 @@ def take(session: Session, crawl_id: UUID, *, token: UUID, limit: int, now: date
     return sorted(session.scalars(statement), key=lambda entry: (entry.is_new, entry.depth, entry.url_key))
 
 
-def reclaim(session: Session, crawl_id: UUID, *, token: UUID) -> int:
-    """Put back what an earlier holder of the crawl had in hand as it died. Returns how many URLs."""
+def reclaim(session: Session, crawl_id: UUID, *, token: UUID, vanished: bool) -> int:
+    """Put back what an earlier holder of the crawl had in hand as it died, or vanished. Returns how many URLs.
+
+    A death is counted as that, and not as an attempt too: those are of URLs that came back without an answer.
+    """
     statement = (
         update(FrontierEntry)
         .where(
@@ -166,9 +171,19 @@ def reclaim(session: Session, crawl_id: UUID, *, token: UUID) -> int:
             FrontierEntry.state == LEASED,
             FrontierEntry.lease_token != token,
         )
-        .values(state=WAITING, lease_token=None, deaths=FrontierEntry.deaths + 1)
+        .values(state=WAITING, lease_token=None, attempts=FrontierEntry.attempts - 1, **_died(vanished=vanished))
     )
     return count_changed(session, statement)
+
+
+def _died(*, vanished: bool) -> dict[str, ColumnElement[int]]:
+    """What is noted of a URL whose spider died: where its worker vanished too, something else may have killed both."""
+    if not vanished:
+        return {"deaths": FrontierEntry.deaths + 1}
+    return {
+        "deaths": FrontierEntry.deaths + FrontierEntry.vanished % 2,
+        "vanished": FrontierEntry.vanished + 1,
+    }
 
 
 def put_back(session: Session, crawl_id: UUID, *, token: UUID) -> int:
@@ -229,17 +244,18 @@ def _waiting_of(crawl_id: UUID, host: str) -> Update:
     )
 
 
-def set_aside(session: Session, crawl_id: UUID, *, token: UUID, deaths: int) -> list[FrontierEntry]:
-    """Give up URLs that so many earlier holders of the crawl had in hand as they died. Returns them."""
+def set_aside(session: Session, crawl_id: UUID, *, token: UUID, deaths: int, vanished: bool) -> list[FrontierEntry]:
+    """Give up URLs with so many deaths, the end of the last holder of the crawl counted. Returns them."""
+    died = _died(vanished=vanished)
     statement = (
         update(FrontierEntry)
         .where(
             FrontierEntry.crawl_id == crawl_id,
             FrontierEntry.state == LEASED,
             FrontierEntry.lease_token != token,
-            FrontierEntry.deaths + 1 >= deaths,
+            died["deaths"] >= deaths,
         )
-        .values(state=DONE, outcome=FAILED, reason=Reason.POISON, lease_token=None, deaths=FrontierEntry.deaths + 1)
+        .values(state=DONE, outcome=FAILED, reason=Reason.POISON, lease_token=None, **died)
         .returning(FrontierEntry)
         .execution_options(populate_existing=True, synchronize_session=False)
     )
@@ -392,9 +408,14 @@ def count_kept(session: Session, crawl_id: UUID) -> int:
     return session.scalar(select(func.count()).where(FrontierEntry.crawl_id == crawl_id, *kept)) or 0
 
 
+def losses(entry: FrontierEntry) -> int:
+    """How many spiders were lost with this URL in hand, however."""
+    return entry.deaths + (entry.vanished + 1) // 2
+
+
 def leased(session: Session, crawl_id: UUID) -> tuple[int, int]:
-    """How many URLs are in a spider's hands, and how many spiders died of the worst of them."""
-    worst = func.coalesce(func.max(FrontierEntry.deaths), 0)
+    """How many URLs are in a spider's hands, and how many spiders were lost with the worst of them."""
+    worst = func.coalesce(func.max(FrontierEntry.deaths + (FrontierEntry.vanished + 1) // 2), 0)
     statement = select(func.count(), worst).where(FrontierEntry.crawl_id == crawl_id, FrontierEntry.state == LEASED)
     in_hand, deaths = session.execute(statement).one()
     return int(in_hand), int(deaths)

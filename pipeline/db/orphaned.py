@@ -39,8 +39,8 @@ def holders(session: Session, *, now: datetime) -> set[str]:
 def end_of_dead(session: Session, dead: Collection[str], *, delays: Sequence[timedelta], now: datetime) -> int:
     """End the leases of these holders as if their time had run out. Returns how many rows of work they held.
 
-    Their tokens stay, and tell that whoever had them vanished. A page that cost more than one worker is free only
-    after one of the `delays`, and at the latest when its lease is over: it is not to stop the others.
+    Their tokens stay, and tell that whoever had them vanished; their names go. A page that cost more than one worker is
+    free only after one of the `delays`, and at the latest when its lease is over: it is not to stop the others.
     """
     return sum(
         _end(session, table, which, dead, until=_bad_pages_later(delays, now) if table is PageVersion else LONG_OVER)
@@ -57,11 +57,12 @@ def _end(
     until: datetime | ColumnElement[datetime],
 ) -> int:
     held = (table.lease_owner.in_(dead), table.lease_until > until)
-    statement = update(table).where(which, *held).values(lease_until=until, hints=0, hint_at=None)
+    values = {"lease_until": until, "lease_owner": None, "hints": 0, "hint_at": None}
+    statement = update(table).where(which, *held).values(values)
     return count_changed(session, statement)
 
 
 def _bad_pages_later(delays: Sequence[timedelta], now: datetime) -> ColumnElement[datetime]:
-    attempts = PageVersion.attempts
-    later = [(attempts == deaths, now + delay) for deaths, delay in enumerate(delays, start=2)]
-    return case((attempts < 2, LONG_OVER), *later, else_=now + delays[-1])  # noqa: PLR2004 - one death is bad luck
+    before = PageVersion.vanished
+    later = [(before == deaths, now + delay) for deaths, delay in enumerate(delays, start=1)]
+    return case((before == 0, LONG_OVER), *later, else_=now + delays[-1])

@@ -121,6 +121,8 @@ class PageVersion(Leased, Base):
     """Vectors computed for this version; the others were there."""
     problem: Mapped[str | None]
     """Why it could not be indexed, the last time."""
+    vanished: Mapped[int] = mapped_column(default=0, server_default="0")
+    """How many workers vanished with it in hand since it was first taken: every second one counts as an attempt."""
     fetched_at: Mapped[datetime]
     indexed_at: Mapped[datetime | None]
     retired_at: Mapped[datetime | None]
@@ -286,36 +288,27 @@ def claim(
 ) -> list[PageVersion]:
     """Take up to `limit` pages of this org that wait longest. Two workers never take the same one.
 
-    A page whose worker vanished comes first, alone: most likely it only was in the same hands. One that failed is
-    taken alone after the others: it must not drag them down. One that was tried `attempts` times is not taken
-    again; upkeep sets it aside.
+    A page whose worker vanished comes first, alone: most likely it only was in the same hands, and so only every second
+    such worker counts as an attempt. One that failed is taken alone after the others: it must not drag them down. One
+    that was tried `attempts` times is not taken again; upkeep sets it aside.
     """
     orphaned = PageVersion.attempts.between(1, attempts - 1) & PageVersion.lease_until.is_not(None)
-    if taken := _claim_one(session, org_id, orphaned, now=now, lease=lease, owner=owner):
-        return taken
+    if orphan := session.execute(_claimable(org_id, orphaned, now=now, limit=1)).one_or_none():
+        metrics.LEASES_EXPIRED.add(work="index")
+        counted = {"attempts": PageVersion.attempts + PageVersion.vanished % 2, "vanished": PageVersion.vanished + 1}
+        return _lease(session, [orphan.id], until=now + lease, owner=owner, **counted)
     fresh = _claimable(org_id, PageVersion.attempts == 0, now=now, limit=limit)
-    taken = _lease(session, fresh.with_only_columns(PageVersion.id), until=now + lease, owner=owner)
+    taken = _lease(session, fresh, until=now + lease, owner=owner, attempts=1, vanished=0)
     if taken:
         return taken
-    again = PageVersion.attempts.between(1, attempts - 1)
-    return _claim_one(session, org_id, again, now=now, lease=lease, owner=owner)
+    again = _claimable(org_id, PageVersion.attempts.between(1, attempts - 1), now=now, limit=1)
+    return _lease(session, again, until=now + lease, owner=owner, attempts=PageVersion.attempts + 1)
 
 
-def _claim_one(
-    session: Session, org_id: UUID, which: ColumnElement[bool], *, now: datetime, lease: timedelta, owner: str
-) -> list[PageVersion]:
-    one = session.execute(_claimable(org_id, which, now=now, limit=1)).one_or_none()
-    if one is None:
-        return []
-    if one.lease_until is not None:
-        metrics.LEASES_EXPIRED.add(work="index")
-    return _lease(session, [one.id], until=now + lease, owner=owner)
-
-
-def _claimable(org_id: UUID, which: ColumnElement[bool], *, now: datetime, limit: int) -> Select[UUID, datetime | None]:
-    """Pages of the org that anybody may take, those that wait longest, locked; with the end of a lease that ran out."""
+def _claimable(org_id: UUID, which: ColumnElement[bool], *, now: datetime, limit: int) -> Select[UUID]:
+    """Pages of the org that anybody may take, those that wait longest, locked."""
     return (
-        select(PageVersion.id, PageVersion.lease_until)
+        select(PageVersion.id)
         .where(PageVersion.org_id == org_id, is_waiting_state(), free(PageVersion, now=now), which)
         .order_by(PageVersion.attempts, PageVersion.created_at, PageVersion.id)
         .limit(limit)
@@ -323,12 +316,13 @@ def _claimable(org_id: UUID, which: ColumnElement[bool], *, now: datetime, limit
     )
 
 
-def _lease(session: Session, ids: Select[UUID] | Sequence[UUID], *, until: datetime, owner: str) -> list[PageVersion]:
+def _lease(
+    session: Session, ids: Select[UUID] | Sequence[UUID], *, until: datetime, owner: str, **counted: object
+) -> list[PageVersion]:
     statement = (
         update(PageVersion)
         .where(PageVersion.id.in_(ids))
-        .values(lease_token=uuid4(), lease_until=until, lease_owner=owner, attempts=PageVersion.attempts + 1)
-        .values(hints=0, hint_at=None)
+        .values(lease_token=uuid4(), lease_until=until, lease_owner=owner, hints=0, hint_at=None, **counted)
         .returning(PageVersion)
         .execution_options(populate_existing=True, synchronize_session=False)
     )

@@ -226,6 +226,7 @@ class CrawlService:
 
     def _claim(self, session: Session, crawl_id: UUID, *, owner: str, now: datetime) -> CrawlClaim | None:
         lease = self._settings.crawl.lease
+        vanished = crawls.is_orphaned(session, crawl_id)
         crawl = crawls.claim(session, crawl_id, now=now, lease=lease, owner=owner)
         if crawl is None or crawl.lease_token is None:
             return None
@@ -242,10 +243,10 @@ class CrawlService:
             announce_start(session, crawl, now=now)
         if self._settings.work.attempts > 1:
             deaths = self._settings.work.attempts - 1
-            given_up = frontier.set_aside(session, crawl_id, token=crawl.lease_token, deaths=deaths)
+            given_up = frontier.set_aside(session, crawl_id, token=crawl.lease_token, deaths=deaths, vanished=vanished)
             for entry in given_up:
                 note_url(session, crawl, entry, now=now)
-        frontier.reclaim(session, crawl_id, token=crawl.lease_token)
+        frontier.reclaim(session, crawl_id, token=crawl.lease_token, vanished=vanished)
         crawls.resume(crawl)
         return CrawlClaim(
             crawl_id=crawl.id,

@@ -304,7 +304,7 @@ def _one_by_one(
     session: Session, crawl_id: UUID, taken: list[frontier.FrontierEntry], *, in_hand: int
 ) -> list[frontier.FrontierEntry]:
     """The URLs to ask for now: while there are some of ill repute, one of those, once nothing else is in hand."""
-    suspects = [entry for entry in taken if entry.deaths >= SUSPICIOUS_DEATHS]
+    suspects = [entry for entry in taken if frontier.losses(entry) >= SUSPICIOUS_DEATHS]
     if not suspects:
         return taken
     alone = [] if in_hand else suspects[:1]

@@ -45,18 +45,18 @@ class VerificationService:
             return self._verify(scope, generation)
         with self._database.read() as session:
             numbers = [one.number for one in generations.standing(session) if one.state != generations.FILLING]
-        found = [dataclasses.astuple(self._verify(scope, number)) for number in numbers or (None,)]
+        found = [dataclasses.astuple(self._verify(scope, number)) for number in numbers or [generations.FIRST]]
         return Verification(*(sum(counts) for counts in zip(*found, strict=True)))
 
-    def _verify(self, scope: OrgScope, generation: int | None) -> Verification:
+    def _verify(self, scope: OrgScope, generation: int) -> Verification:
         with self._database.read() as session:
-            number, model = _meant(session, generation)
+            model = _model(session, generation)
             live = set(chunks.of_live_versions(session, org_id=scope.org_id, model=model))
             pages_of = chunks.page_ids(session, org_id=scope.org_id, model=model)
             before = self._clock() - self._settings.work.sweep_after
             retired = set(chunks.retired_ids(session, org_id=scope.org_id, before=before))
             doubled = chunks.doubled(session, org_id=scope.org_id)
-        records = list(self._records(scope, number))
+        records = list(self._records(scope, generation))
         if any(record.id not in pages_of for record in records):
             with self._database.read() as session:
                 pages_of |= chunks.page_ids(session, org_id=scope.org_id, model=model)
@@ -76,9 +76,9 @@ class VerificationService:
     def missing(self, *, scope: OrgScope, generation: int) -> list[UUID]:
         """The org's live chunks that have no point, or one without length, in a generation."""
         with self._database.read() as session:
-            number, model = _meant(session, generation)
+            model = _model(session, generation)
             live = set(chunks.of_live_versions(session, org_id=scope.org_id, model=model))
-        there = {record.id for record in self._records(scope, number) if record.norm >= LENGTH_FLOOR}
+        there = {record.id for record in self._records(scope, generation) if record.norm >= LENGTH_FLOOR}
         return sorted(live - there)
 
     def _records(self, scope: OrgScope, number: int) -> Iterator[PointRecord]:
@@ -89,9 +89,6 @@ class VerificationService:
             after = batch[-1].id
 
 
-def _meant(session: Session, number: int | None) -> tuple[int, str | None]:
-    """A generation and its model; of one that nobody noted, every row is meant."""
-    for one in generations.standing(session):
-        if one.number == number or (number is None and one.state == generations.SERVING):
-            return one.number, one.model
-    return number or generations.FIRST, None
+def _model(session: Session, number: int) -> str | None:
+    """The model of a generation; of one that nobody noted, every row is meant."""
+    return next((one.model for one in generations.standing(session) if one.number == number), None)

@@ -109,7 +109,7 @@ class Recovery:
         begun = (PageVersion.state == "waiting", PageVersion.lease_token.is_not(None))
         with self._services.database.read() as session:
             for work, token, owner in session.execute(_leases(Crawl).where(*fetching)):
-                yield work, Holding(token, owner, SPIDER if owner is None else CRAWL)
+                yield work, Holding(token, owner, SPIDER if token is None else CRAWL)
             for work, token, owner in session.execute(_leases(PageVersion).where(*begun)):
                 yield work, Holding(token, owner, PAGE)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -94,6 +95,99 @@ def test_a_url_that_had_bad_luck_with_its_host_is_not_taken_for_poison(knowledge
     knowledge.index()
 
     assert knowledge.services.pages.why(at("/"), scope=knowledge.org).reason == Reason.SYNCED
+
+
+def test_a_url_that_spiders_were_killed_with_is_not_taken_for_poison_for_one_bad_answer(knowledge: Knowledge) -> None:
+    """A death is no attempt: the first answer that never came is the first, and it is asked for again."""
+    ledger, claim = knowledge.start(knowledge.add_site())
+    for _ in range(knowledge.settings.work.attempts - 2):
+        ledger.take(1)
+        knowledge.clock.forward(seconds=1)
+        knowledge.services.crawls.release(claim, burn=True)
+        ledger, claim = knowledge.hold(claim.crawl_id)
+    (taken,) = ledger.take(1)
+    ended = outcome(taken, {"/": Reason.POISON}, knowledge.clock)
+    ledger.record([replace(ended, retry_at=knowledge.clock.now)])
+
+    walk(ledger, {"/": SHOP["/0"]}, knowledge.clock)
+    knowledge.index()
+
+    assert taken.attempts == 1
+    assert knowledge.services.pages.why(at("/"), scope=knowledge.org).reason == Reason.SYNCED
+
+
+def test_a_url_whose_workers_vanish_is_given_up_half_as_fast(knowledge: Knowledge) -> None:
+    """A machine may be restarted meanwhile. One whose spiders die while their worker lives is poison sooner."""
+    ledger, claim = knowledge.start(knowledge.add_site())
+    walk(ledger, SHOP, knowledge.clock, most=1)
+    most = 2 * (knowledge.settings.work.attempts - 1)
+    taken = []
+    for _ in range(most - 1):
+        taken = [url.url_key for url in ledger.take(1)]
+        knowledge.clock.forward(seconds=31)
+        ledger, claim = knowledge.hold(claim.crawl_id)
+
+    with knowledge.services.database.read() as session:
+        spared = frontier.get(session, claim.crawl_id, taken[0])
+    again = [url.url_key for url in ledger.take(1)]
+    knowledge.clock.forward(seconds=31)
+    knowledge.hold(claim.crawl_id)
+
+    with knowledge.services.database.read() as session:
+        given_up = frontier.get(session, claim.crawl_id, taken[0])
+    assert spared is not None
+    assert given_up is not None
+    assert again == taken
+    assert (spared.state, spared.deaths, spared.vanished) == (frontier.WAITING, most // 2 - 1, most - 1)
+    assert (given_up.reason, given_up.deaths, given_up.vanished) == (Reason.POISON, most // 2, most)
+
+
+def test_a_url_that_two_workers_vanished_with_is_asked_for_alone(knowledge: Knowledge) -> None:
+    """That costs nothing, and tells one that kills machines from those that stood beside it."""
+    ledger, claim = knowledge.start(knowledge.add_site())
+    walk(ledger, SHOP, knowledge.clock, most=1)
+    for _ in range(2):
+        ledger.take(3)
+        knowledge.clock.forward(seconds=31)
+        ledger, claim = knowledge.hold(claim.crawl_id)
+
+    (first,) = ledger.take(8)
+    beside = ledger.take(8)
+
+    with knowledge.services.database.read() as session:
+        entry = frontier.get(session, claim.crawl_id, first.url_key)
+    assert entry is not None
+    assert (entry.deaths, frontier.losses(entry)) == (1, 2)
+    assert beside == []
+
+
+def test_a_page_whose_workers_vanish_is_set_aside_half_as_fast(knowledge: Knowledge) -> None:
+    """Every second one counts as an attempt; its dead letter tells how often it was taken."""
+    knowledge.crawl({"/": SHOP["/0"]}, index=False)
+    work = knowledge.settings.work
+    taken = 0
+
+    def claim() -> int:
+        with knowledge.services.database.write() as session:
+            found = page_versions.claim(
+                session,
+                knowledge.org.org_id,
+                limit=2,
+                now=knowledge.clock.now,
+                lease=work.index_lease,
+                owner="indexer",
+                attempts=work.attempts,
+            )
+        return len(found)
+
+    while claim():
+        taken += 1
+        knowledge.clock.forward(seconds=61)
+    knowledge.services.upkeep.tick()
+    (letter,) = knowledge.services.dead_letters.list_letters(scope=knowledge.org)
+
+    assert taken == 2 * work.attempts - 1
+    assert (letter.kind, letter.attempts) == ("page", taken)
 
 
 def test_a_url_that_spiders_die_with_is_asked_for_alone(knowledge: Knowledge) -> None:

@@ -6,10 +6,11 @@ import subprocess
 import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING
+from uuid import uuid4
 
 import pytest
 
-from pipeline.db import page_versions
+from pipeline.db import chunks, page_versions
 from pipeline.db.crawls import VANISHINGS, Crawl
 from pipeline.holders import this_process
 from pipeline.model import CrawlStatus
@@ -115,6 +116,50 @@ def test_a_page_that_costs_one_worker_after_the_other_lets_new_ones_pass(knowled
     assert lost not in meanwhile
     assert len(meanwhile) == 2
     assert after == {lost}
+
+
+def test_nobody_waits_for_vectors_that_a_dead_worker_was_computing(knowledge: Knowledge, dead: str) -> None:
+    """Its page may be held back for a while; others with the same text are embedded meanwhile."""
+    knowledge.crawl(SHOP, index=False)
+    (lost,) = _take(knowledge, owner=dead, limit=1)
+    _intend(knowledge, lost, "the same text")
+    knowledge.services.upkeep.tick()
+    assert _take(knowledge, owner=dead) == {lost}
+    before = _busy(knowledge, "the same text")
+
+    knowledge.services.upkeep.tick()
+
+    with knowledge.services.database.read() as session:
+        until = page_versions.get(session, lost).lease_until
+    assert before == {"the same text"}
+    assert until is not None
+    assert until > knowledge.clock.now
+    assert _busy(knowledge, "the same text") == set()
+
+
+def _intend(knowledge: Knowledge, version_id: UUID, text: str) -> None:
+    """Note, as a worker does, that this text of the page is about to be embedded."""
+    with knowledge.services.database.write() as session:
+        version = page_versions.get(session, version_id)
+        row = {
+            "id": uuid4(),
+            "org_id": version.org_id,
+            "page_id": version.page_id,
+            "datasource_id": version.datasource_id,
+            "model": "model",
+            "heading_path": [],
+            "text": text,
+            "text_hash": text,
+            "tokens": 3,
+        }
+        chunks.intend(session, [row], now=knowledge.clock.now)
+
+
+def _busy(knowledge: Knowledge, text: str) -> set[str]:
+    """Whether somebody else who comes by would wait for this text's vector."""
+    asked = {"org_id": knowledge.org.org_id, "token": uuid4(), "now": knowledge.clock.now}
+    with knowledge.services.database.read() as session:
+        return chunks.being_embedded(session, [text], model="model", **asked)  # type: ignore[arg-type] # three kinds of fact
 
 
 def test_a_crawl_that_got_on_is_given_to_the_next_spider_at_once(knowledge: Knowledge) -> None:
