@@ -315,7 +315,7 @@ class WorkSettings(Group):
         description="Index workers of an embedded Sitewise, each with a model of about 300 MB; "
         "0: one for each core, at most 4.",
     )
-    attempts: int = Field(5, ge=1, description="Work that ended its worker this often is parked as poison.")
+    attempts: int = Field(5, ge=1, description="Failures before work is poison; a worker that vanished counts half.")
     tick: PositiveSpan = Field(timedelta(seconds=5), description="How often due and orphaned work is looked for.")
     hint_delays: Annotated[tuple[PositiveSpan, ...], NoDecode, BeforeValidator(_split)] = Field(
         (timedelta(seconds=5), timedelta(seconds=15), timedelta(seconds=60), timedelta(minutes=5)),
