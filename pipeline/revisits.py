@@ -39,6 +39,7 @@ _ROUNDING = 4
 """Rates are told apart by a quarter of an octave where a website's pages are weighed together."""
 
 _SMALL = 1e-3
+_CLOSE = 1e-7
 _STEPS = 24
 
 
@@ -96,10 +97,16 @@ def best_gap(rate: float, weight: float) -> float:
     """The gap at which one more look lowers the age by `weight`: all in intervals.
 
     Looks come 1 / gap times an interval, and with each more the age falls by gap² h(rate x gap), which grows with
-    the gap. It is gap² / 2 for a page that changes all the time, and rate x gap³ / 3 for one that hardly does.
+    the gap. It is gap² / 2 for a page that changes all the time, and rate x gap³ / 3 for one that hardly does. It grows
+    by gap (1 - exp(-rate x gap)), ever faster: from above, Newton's method comes down to the gap in a few steps.
     """
-    most = max(math.sqrt(2 * weight), math.cbrt(3 * weight / rate)) * 2
-    return _first(lambda gap: _worth(rate, gap) > weight, 0.0, most)
+    gap = max(math.sqrt(2 * weight), math.cbrt(3 * weight / rate)) * 2
+    for _ in range(_STEPS):
+        too_long = (_worth(rate, gap) - weight) / (gap * -math.expm1(-rate * gap))  # Newton's step: never too far
+        gap -= too_long
+        if too_long < _CLOSE * gap:
+            break
+    return gap
 
 
 def _worth(rate: float, gap: float) -> float:
