@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -22,6 +22,7 @@ from pipeline.db.revision import upgrade
 from pipeline.errors import BrowserMissing
 from pipeline.settings import DatabaseSettings, read_settings
 from tests.lab.nursery import close_nurseries
+from tests.measuring import as_measured
 from tests.turns import ModulesTogether
 
 NOT_RUN: pytest.StashKey[Counter[str]] = pytest.StashKey()
@@ -75,6 +76,13 @@ def pytest_collection_finish() -> None:
     """What was imported so far stays: no garbage is looked for in it, least of all at the end."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """Measure of a test what others do not reach."""
+    with as_measured(item):
+        return (yield)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

@@ -127,7 +127,6 @@ PAGE = b"<url><loc>https://example.com/a</loc></url>"
         "index",
     ],
 )
-@pytest.mark.no_cover  # time is what it looks at
 def test_nonsense_costs_no_time(rest: bytes) -> None:
     """What came before it is kept, and what no sitemap needs is not read to its end."""
     began = process_time()
@@ -147,7 +146,6 @@ def test_nonsense_costs_no_time(rest: bytes) -> None:
     ],
     ids=["attributes", "elements", "entities"],
 )
-@pytest.mark.no_cover  # likewise
 def test_declarations_are_not_read(declared: bytes) -> None:
     """A file that declares anything is refused where that begins."""
     began = process_time()

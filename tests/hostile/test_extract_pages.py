@@ -33,7 +33,6 @@ TEXT = "<p>The pump is delivered with a hose of three metres, a filter and a sho
     ],
     ids=["nested", "closed in attributes", "closed in comments", "inline", "attributes", "quoted", "tags"],
 )
-@pytest.mark.no_cover  # time is what it looks at
 def test_a_page_that_would_cost_minutes_is_refused_at_once(html: bytes) -> None:
     """Absurd nesting, attributes and tags are refused before parsing, in linear time."""
     began = time.process_time()
@@ -64,7 +63,6 @@ def test_a_page_that_would_cost_minutes_is_refused_at_once(html: bytes) -> None:
         b"<table>" + b"<tr><td rowspan=9999 colspan=9999>x" * 3_000,
     ],
 )
-@pytest.mark.no_cover  # likewise
 def test_long_nonsense_takes_no_time(html: bytes) -> None:
     """No input makes extraction slower than its length explains."""
     began = time.process_time()

@@ -20,6 +20,7 @@ from typing import IO, Any
 
 from tests.lab.nursery import Forked, nursery
 from tests.lab.waiting import eventually
+from tests.measuring import VARIABLE
 
 MODULE = "pipeline.cli"
 COMMAND = [sys.executable, "-m", MODULE]
@@ -136,7 +137,7 @@ class Sitewise:
     def _forked(self, *arguments: str, settings: Mapping[str, str] | None) -> Running:
         (out, its_out), (err, its_err) = os.pipe(), os.pipe()
         with Path(os.devnull).open() as nothing:
-            child = nursery(*LOADED).start(
+            child = nursery(*LOADED, is_measured=VARIABLE in self._environment).start(
                 MODULE,
                 arguments,
                 environment=self._environment | dict(settings or {}),

@@ -196,7 +196,7 @@ def test_nothing_is_too_long_and_nothing_is_lost(
     assert chunks == chunk(markdown, title=title, tokenizer=tokenizer(), max_tokens=limit, overlap_tokens=overlap)
 
 
-@pytest.mark.no_cover  # time is what it looks at
+@pytest.mark.unmeasured  # time is what it looks at
 @pytest.mark.parametrize("markdown", PATHOLOGICAL.values(), ids=PATHOLOGICAL.keys())
 def test_absurd_pages_are_cut_like_any_other(markdown: str) -> None:
     """A page made to hurt costs seconds, not minutes, and keeps the promises."""
@@ -209,7 +209,7 @@ def test_absurd_pages_are_cut_like_any_other(markdown: str) -> None:
     assert all(len(one.text) < 20 * LIMIT for one in chunks)
 
 
-@pytest.mark.no_cover  # time is what it looks at
+@pytest.mark.unmeasured  # time is what it looks at
 def test_a_very_long_page_takes_seconds() -> None:
     """Time grows with the page, not with its square."""
     sections = [f"## Section {n}\n\n{paragraph(f'{n}a', 90)}\n\n{paragraph(f'{n}b', 90)}" for n in range(600)]

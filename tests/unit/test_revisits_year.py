@@ -8,7 +8,7 @@ from tests.benchmarks.revisits import DAILY, MONTHLY, NEVER, Website, by_dates, 
 from tests.benchmarks.revisits_plot import draw
 
 
-@pytest.mark.no_cover  # a year of arithmetic, that test_revisits reaches too
+@pytest.mark.unmeasured  # a year of arithmetic, that test_revisits reaches too
 def test_dates_of_their_own_save_most_looks_and_keep_copies_as_fresh() -> None:
     """Pages that change daily, monthly and never, crawled daily: much less is asked for, and nothing is older."""
     website = Website.of({DAILY: 0.1, MONTHLY: 0.3, NEVER: 0.6}, pages=40, seed=5)
