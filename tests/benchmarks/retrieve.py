@@ -2,7 +2,10 @@
 
 `python -m tests.benchmarks.retrieve [--chunks N …] [--orgs N …] [--callers N …]`; `--peer-python` names a Python with
 LlamaIndex, whose default pipeline is asked the same of the same vectors. With `SITEWISE_TEST_QDRANT_URL` and `--server`
-the points are on that server. Vectors are drawn around random centres; the questions' own are computed by the model.
+the points are on that server. `--keep FOLDER` leaves what was filled for the next call, `--fill` only fills. Vectors
+are drawn around random centres; the questions' own are computed by the model.
+
+Cold is the first briefing of all: nothing is opened, the model is not loaded, and no file of the folder is in memory.
 """
 
 from __future__ import annotations
@@ -16,24 +19,16 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import numpy as np
-from qdrant_client import QdrantClient
 from sqlalchemy import event
 
-from pipeline.adapters.qdrant.edge import EdgeStore
-from pipeline.adapters.qdrant.opening import edge_path
-from pipeline.adapters.qdrant.port import VectorStore
-from pipeline.adapters.qdrant.server import ServerStore
 from pipeline.bootstrap import Services
-from pipeline.db.revision import upgrade
 from pipeline.model import OrgScope
 from pipeline.services.answers import Question
-from pipeline.settings import Settings, read_settings
+from tests.benchmarks.retrieve_base import Base
 from tests.benchmarks.retrieve_peer import measure_peer
-from tests.benchmarks.retrieve_rows import Shape, fill, words
-from tests.benchmarks.stages import NoHints
+from tests.benchmarks.retrieve_rows import Shape, words
 from tests.evaluation.report import say
 
 QUESTIONS = 300
@@ -56,11 +51,14 @@ class Taken:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure every combination and print a Markdown table."""
     options = _parser().parse_args(arguments)
+    url = os.environ["SITEWISE_TEST_QDRANT_URL"] if options.server else None
     say("| chunks | orgs | callers | store | cold | p50 | p99 | answers/s | CPU | statements |\n|" + "---|" * 10)
-    for chunks in options.chunks:
-        for orgs in options.orgs:
-            if orgs <= chunks:
-                _measure(Shape(chunks, orgs), options)
+    with tempfile.TemporaryDirectory(prefix="sitewise-") as passing:
+        folder = options.keep or Path(passing)
+        for chunks in options.chunks:
+            for orgs in options.orgs:
+                if orgs <= chunks:
+                    _measure(Base(folder / f"{chunks}-{orgs}", Shape(chunks, orgs), url), options)
     return 0
 
 
@@ -71,24 +69,23 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--callers", type=int, nargs="+", default=[1, 8])
     parser.add_argument("--questions", type=int, default=QUESTIONS)
     parser.add_argument("--server", action="store_true", help="points on SITEWISE_TEST_QDRANT_URL")
+    parser.add_argument("--keep", type=Path, help="where filled knowledge bases are left, and looked for")
+    parser.add_argument("--fill", action="store_true", help="fill them and measure nothing")
     parser.add_argument("--peer-python", type=Path, help="a Python that has LlamaIndex")
+    parser.add_argument("--peer-only", action="store_true", help="measure LlamaIndex alone")
     return parser
 
 
-def _measure(shape: Shape, options: argparse.Namespace) -> None:
-    with tempfile.TemporaryDirectory(prefix="sitewise-") as folder:
-        settings = read_settings(data_dir=Path(folder))
-        with _opened(settings, server=options.server) as store, Services(settings, hints=NoHints(), store=store) as use:
-            upgrade(use.database)
-            identity = use.shared_embedder().identity
-            store.prepare(identity)
-            fill(use.database, store, shape, model=identity.fingerprint, dimension=identity.dimension)
-            for callers in options.callers:
-                taken = measure(use, shape.scopes(), callers=callers, questions=options.questions)
-                _say(shape, callers, "server" if options.server else "embedded", taken)
-        if options.peer_python:
-            first, p50, p99 = measure_peer(options.peer_python, shape, dimension=identity.dimension)
-            _say(shape, 1, "LlamaIndex", Taken(first, p50, p99, 1_000 / p50))
+def _measure(base: Base, options: argparse.Namespace) -> None:
+    if not options.peer_only:
+        base.fill()
+        for callers in () if options.fill else options.callers:
+            _say(base.shape, callers, base.where, measure(base, callers=callers, questions=options.questions))
+        if not options.keep:
+            base.drop()
+    if options.peer_python and not options.fill:
+        first, p50, p99 = measure_peer(options.peer_python, base.shape, dimension=base.identity.dimension)
+        _say(base.shape, 1, "LlamaIndex", Taken(first, p50, p99, 1_000 / p50))
 
 
 def _say(shape: Shape, callers: int, where: str, taken: Taken) -> None:
@@ -97,29 +94,38 @@ def _say(shape: Shape, callers: int, where: str, taken: Taken) -> None:
     say("| " + " | ".join([f"{shape.chunks:,}", f"{shape.orgs:,}", str(callers), where, *figures, *own]) + " |")
 
 
-def measure(services: Services, scopes: Sequence[OrgScope], *, callers: int, questions: int) -> Taken:
+def measure(base: Base, *, callers: int, questions: int) -> Taken:
     """Ask so many questions of orgs in turn, by so many threads at once."""
     rng = np.random.default_rng(7)
     asked = [words(QUESTION_WORDS, rng) for _ in range(questions + WARM)]
-    order = rng.integers(0, len(scopes), len(asked))
+    scopes = base.shape.scopes()
+    whose = [scopes[number] for number in rng.integers(0, len(scopes), len(asked))]
+    base.forget_files()
+    began = time.perf_counter()
+    with base.opened() as services:
+        services.answers.brief(Question(asked[0]), scope=whose[0])
+        first = time.perf_counter() - began
+        for message, scope in zip(asked[:WARM], whose, strict=False):
+            services.answers.brief(Question(message), scope=scope)
+        return _warm(services, asked[WARM:], whose[WARM:], callers=callers, first=first)
+
+
+def _warm(services: Services, asked: Sequence[str], whose: Sequence[OrgScope], *, callers: int, first: float) -> Taken:
     seconds: list[float] = []
     statements: list[str] = []
 
     def ask(number: int) -> float:
         began = time.perf_counter()
-        services.answers.brief(Question(asked[number]), scope=scopes[order[number]])
+        services.answers.brief(Question(asked[number]), scope=whose[number])
         return time.perf_counter() - began
 
     def run(numbers: Sequence[int]) -> None:
         seconds.extend([ask(number) for number in numbers])
 
-    first = ask(0)
-    for number in range(WARM):
-        ask(number)
     services.briefings.flush()
     with _counted(services, statements):
         cpu, began = time.process_time(), time.perf_counter()
-        threads = [threading.Thread(target=run, args=(range(WARM + at, len(asked), callers),)) for at in range(callers)]
+        threads = [threading.Thread(target=run, args=(range(at, len(asked), callers),)) for at in range(callers)]
         for thread in threads:
             thread.start()
         for thread in threads:
@@ -143,23 +149,6 @@ def _counted(services: Services, statements: list[str]) -> Iterator[None]:
     event.listen(services.database.engine, "before_cursor_execute", note)
     yield
     event.remove(services.database.engine, "before_cursor_execute", note)
-
-
-@contextmanager
-def _opened(settings: Settings, *, server: bool) -> Iterator[VectorStore]:
-    """An empty store: embedded in this process, or a collection of its own on the server."""
-    if not server:
-        edge = EdgeStore(edge_path(settings))
-        yield edge
-        edge.close()
-        return
-    url, collection = os.environ["SITEWISE_TEST_QDRANT_URL"], f"bench-{uuid4().hex}"
-    store = ServerStore(url, api_key=None, collection=collection, timeout=settings.upsert.timeout * 6)
-    yield store
-    store.close()
-    client = QdrantClient(url=url, check_compatibility=False)
-    client.delete_collection(collection)
-    client.close()
 
 
 if __name__ == "__main__":
