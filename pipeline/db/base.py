@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import copy
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from typing import Any, cast
 from uuid import UUID
 
 import zstandard
-from sqlalchemy import JSON, CursorResult, DateTime, LargeBinary, MetaData, Select, String, Update, Uuid, func, select
+from sqlalchemy import (
+    JSON,
+    ColumnElement,
+    CursorResult,
+    DateTime,
+    LargeBinary,
+    MetaData,
+    Select,
+    String,
+    Update,
+    Uuid,
+    func,
+    select,
+    type_coerce,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Session
-from sqlalchemy.types import TypeDecorator
+from sqlalchemy.types import NullType, TypeDecorator, TypeEngine
 
 ROWS_AT_A_TIME = 500
 
@@ -86,6 +102,44 @@ def columns(
     """Rows of plain columns in the session's transaction, without its own way of reading, which is made for objects."""
     session.flush()
     return session.connection().execute(statement, given)
+
+
+class Repeating:
+    """A statement whose rows repeat values: each is made a value of ours once, however many rows have it.
+
+    Twelve columns of a hundred rows took four times as long to convert as to read. Build it once.
+    """
+
+    def __init__(self, statement: Select[*tuple[Any, ...]]) -> None:
+        """Read these plain columns."""
+        self._types = [column.type for column in statement.selected_columns]
+        as_sent = [type_coerce(column, NullType()) for column in statement.selected_columns]
+        self._statement = statement.with_only_columns(*as_sent, maintain_column_froms=True)
+
+    def where(self, *conditions: ColumnElement[bool]) -> Repeating:
+        """The same under more conditions."""
+        narrowed = copy.copy(self)
+        narrowed._statement = self._statement.where(*conditions)  # noqa: SLF001 - its own copy
+        return narrowed
+
+    def rows(self, session: Session, given: Mapping[str, object]) -> Iterator[tuple[Any, ...]]:
+        """What it finds in the session's transaction, as `columns` does."""
+        session.flush()
+        connection = session.connection()
+        found = connection.execute(self._statement, given).fetchall()
+        if not found:
+            return iter(())
+        read = partial(_converted, connection.dialect)
+        return zip(*map(read, self._types, zip(*found, strict=True)), strict=True)
+
+
+def _converted(dialect: Dialect, kind: TypeEngine[Any], sent: Sequence[Any]) -> Sequence[Any]:
+    """A column as its type has it; as it is, where that is what the driver gives."""
+    convert = kind.dialect_impl(dialect).result_processor(dialect, None)
+    if convert is None:
+        return sent
+    known = {value: convert(value) for value in set(sent)}
+    return [known[value] for value in sent]
 
 
 def insert_into(session: Session, table: type[Base]) -> postgresql.Insert | sqlite.Insert:

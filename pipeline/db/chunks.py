@@ -29,7 +29,7 @@ from sqlalchemy import (
 from sqlalchemy.orm import Mapped, Mapper, Session, attributes, mapped_column
 
 from pipeline.db import datasources, generations
-from pipeline.db.base import Base, columns, insert_into
+from pipeline.db.base import Base, Repeating, insert_into
 from pipeline.db.crawls import RUNNING, Crawl
 from pipeline.db.datasources import Datasource
 from pipeline.db.golden_questions import GoldenQuestion
@@ -245,7 +245,7 @@ def _spare_what_served(mapper: Mapper[Any], connection: Connection, page: Page) 
     connection.execute(update(ChunkRow).where(*of_page, ChunkRow.id.not_in(serving)).values(spare=True))
 
 
-_LIVE = (
+_LIVE = Repeating(
     select(
         ChunkRow.id,
         ChunkRow.page_id,
@@ -285,8 +285,7 @@ def live(
         statement = statement.where(Page.fetched_at > where.fetched_after)
     given = {"ids": list(ids), "org_id": org_id}
     found: dict[UUID, LiveChunk] = {}
-    for row in columns(session, statement, given):
-        chunk = LiveChunk(*row)
+    for chunk in map(LiveChunk._make, statement.rows(session, given)):
         other = found.get(chunk.id)
         if other is None or chunk.position < other.position:  # what stands twice on a page stands at its first place
             found[chunk.id] = chunk

@@ -152,9 +152,13 @@ _STANDING = select(
 ).order_by(Generation.number)
 
 
+_HELD = _STANDING.where(Generation.state.in_(HELD))
+"""Built once, as every answer reads it."""
+
+
 def standing(session: Session) -> list[Standing]:
     """The generations that points are written to or read from, whichever order they came in; none before the first."""
-    return [Standing(*row) for row in session.execute(_STANDING.where(Generation.state.in_(HELD)))]
+    return [Standing(*row) for row in base.columns(session, _HELD, {})]
 
 
 def hold(session: Session, *, to_change: bool = False) -> list[Standing]:

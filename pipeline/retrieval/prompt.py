@@ -82,7 +82,9 @@ def render(
 def as_quotation(text: str) -> str:
     """The text without what could be taken for the prompt's own structure, else unchanged to a reader."""
     plain = _UNSEEN.sub("", text)
-    return _LIKE_A_BOUNDARY.sub("====", _CHAT_MARKS.sub(r"\g<0> ", plain))
+    if "|" in plain or "[" in plain or "<" in plain:
+        plain = _CHAT_MARKS.sub(r"\g<0> ", plain)
+    return _LIKE_A_BOUNDARY.sub("====", plain) if "=====" in plain else plain
 
 
 def _passage(number: int, passage: Passage) -> str:

@@ -126,8 +126,7 @@ class BriefingArchive:
         try:
             rows = [Kept(one.id, one.scope.org_id, one.asked_at, _frozen(one)) for one in batch]
             with self._database.write() as session:
-                for row in rows:
-                    briefings.add(session, row)
+                briefings.add(session, rows)
         except SitewiseError as error:
             log.warning("briefings not stored", count=len(batch), problem=str(error))
         except Exception as error:  # noqa: BLE001 - whatever is wrong with one record, the next answers are recorded

@@ -91,7 +91,7 @@ def _config(name: str | None) -> edge.Bm25Config:
 
 def _spaced(text: str) -> str:
     """The text with runs of unspaced script as overlapping pairs of characters."""
-    return UNSPACED.sub(_pairs, text)
+    return text if text.isascii() else UNSPACED.sub(_pairs, text)
 
 
 def _pairs(run: re.Match[str]) -> str:
