@@ -99,7 +99,7 @@ class Part:
 
 def words(count: int, rng: np.random.Generator) -> str:
     """Made-up words in natural proportions."""
-    return _text(_ranks(count, rng))
+    return _text(words_of(count, rng))
 
 
 def parts(shape: Shape, *, dimension: int, seed: int = 1) -> Iterator[Part]:
@@ -112,7 +112,7 @@ def parts(shape: Shape, *, dimension: int, seed: int = 1) -> Iterator[Part]:
             drawn = rng.standard_normal((count, dimension), dtype=np.float32) * np.float32(SPREAD)
             drawn += centres[rng.integers(0, CENTRES, count)]
             drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
-            yield Part(scope, first, _ranks((count, WORDS), rng), drawn)
+            yield Part(scope, first, words_of((count, WORDS), rng), drawn)
 
 
 class Terms:
@@ -148,7 +148,7 @@ def write_rows(database: Database, shape: Shape, *, model: str, dimension: int) 
             _write_chunks(connection, part, model=model)
 
 
-def _ranks(count: int | tuple[int, int], rng: np.random.Generator) -> Ranks:
+def words_of(count: int | tuple[int, int], rng: np.random.Generator) -> Ranks:
     """Words by how frequent they are, the most frequent 1; the last stands for all that are rarer."""
     return np.searchsorted(UP_TO, rng.random(count, np.float32)) + 1
 

@@ -261,9 +261,11 @@ class ServerStore:
     def _ask(self, queries: list[rest.QueryRequest], count: int) -> list[list[Hit]]:
         if not queries:
             return []
-        asked = [query.model_copy(update={"limit": count}) for query in queries]
-        with self._server() as client:
-            answers = client.query_batch_points(self._collection, asked)
+        asked = rest.QueryRequestBatch(searches=[query.model_copy(update={"limit": count}) for query in queries])
+        with self._server() as client:  # its own method copies every number of a vector first, in case it is a text
+            answers = client.http.search_api.query_batch_points(self._collection, query_request_batch=asked).result
+        if answers is None:
+            raise VectorStoreUnavailable(url=self._url, problem="it answered without a result")
         return [[Hit(id=UUID(str(point.id)), score=point.score) for point in answer.points] for answer in answers]
 
     def _ask_one(self, query: rest.QueryRequest, count: int) -> list[Hit]:
