@@ -193,11 +193,13 @@ class AnswerService:
         embedder = self._model(knowledge, lacking)
         computed = None if embedder is None else embedder.begin_message(asked.message)
         org = self._read(knowledge, asked, scope=scope, embedder=embedder)
+        by_words = self._by_words(knowledge, asked, org.languages, scope=scope, embedder=embedder, lacking=lacking)
+        self._archive.go_ahead()
         with tracing.span("retrieve.embed"):
             message = None if computed is None else computed()
         vector = None if message is None or embedder is None else message[: embedder.identity.dimension]
         sought = self._seek(asked, vector, org.languages, embedder=embedder)
-        found = self._find(knowledge, asked, sought, scope=scope, embedder=embedder, lacking=lacking)
+        found = self._find(knowledge, asked, sought, by_words, scope=scope, embedder=embedder, lacking=lacking)
         contact = Contact(self._clock(), asked.channel, asked.segments)
         with tracing.span("retrieve.scenarios"):
             active = [row for row in org.published if explaining.bar(row, contact) is None]
@@ -235,7 +237,7 @@ class AnswerService:
         def explained() -> Briefing:
             limits = org.matcher.calibration
             told: dict[str, object] = {
-                "question": _told(asked) | {"language": weights.language, "leaning": sought.leaning},
+                "question": asked.told() | {"language": weights.language, "leaning": sought.leaning},
                 "weights": {"dense": weights.dense, "sparse": weights.sparse},
                 "model": None if embedder is None else embedder.identity.fingerprint,
                 "rerank": reranked.told(),
@@ -317,11 +319,37 @@ class AnswerService:
             answer=None if earlier.answer is None else encode(earlier.answer, *languages),
         )
 
+    def _by_words(
+        self,
+        knowledge: Knowledge,
+        asked: Asked,
+        languages: Sequence[str],
+        *,
+        scope: OrgScope,
+        embedder: Embedder | None,
+        lacking: frozenset[Part] | None,
+    ) -> tuple[Hit, ...] | None:
+        """The half of the search that needs no vector, while that is computed; nothing, where what is sought does."""
+        is_away = embedder is None or (lacking is not None and Part.VECTOR_STORE in lacking)
+        if is_away or len(limits := self._limits(asked)) > 1 or follow_up.before(asked.history, asked.message).said:
+            return None
+        store = self._opened(knowledge, embedder, is_quick=lacking is not None)
+        with tracing.span("retrieve.search"):
+            terms = self._sparse().encode_query(asked.message, *languages)
+            return store.search(None, terms, limit=limits[0], scope=scope, where=asked.where).sparse
+
+    def _limits(self, asked: Asked) -> list[int]:
+        """Hits asked of each half, and asked again if too few of them answer."""
+        if asked.where.url_prefix or asked.where.fetched_after:
+            return [*NARROW]
+        return [max(self._settings.retrieve.candidates, 2 * asked.top_k)]
+
     def _find(
         self,
         knowledge: Knowledge,
         asked: Asked,
         sought: Sought,
+        by_words: tuple[Hit, ...] | None,
         *,
         scope: OrgScope,
         embedder: Embedder | None,
@@ -331,12 +359,12 @@ class AnswerService:
         if lacking is not None and Part.VECTOR_STORE in lacking:
             return _Found(Candidates((), ()), {}, {})
         store = self._opened(knowledge, embedder, is_quick=lacking is not None)
-        limits = [max(self._settings.retrieve.candidates, 2 * asked.top_k)]
-        if asked.where.url_prefix or asked.where.fetched_after:
-            limits = [*NARROW]
-        for limit in limits:
+        terms = sought.sparse if by_words is None else None
+        for limit in self._limits(asked):
             with tracing.span("retrieve.search") as span:
-                candidates = store.search(sought.dense, sought.sparse, limit=limit, scope=scope, where=asked.where)
+                candidates = store.search(sought.dense, terms, limit=limit, scope=scope, where=asked.where)
+                if by_words is not None:
+                    candidates = replace(candidates, sparse=by_words)
                 ids = {hit.id for half in (candidates.dense, candidates.sparse) for hit in half}
                 span.say(candidates=len(ids))
             with tracing.span("retrieve.read"), self._database.read() as session:
@@ -461,21 +489,3 @@ class AnswerService:
 def _roughly(texts: Sequence[str]) -> list[int]:
     """Tokens of texts where the model that could count them is away: rather too many."""
     return [len(text.encode(errors="replace")) // BYTES_A_TOKEN + 1 for text in texts]
-
-
-def _told(asked: Asked) -> dict[str, object]:
-    """The question as a trace repeats it."""
-    where = asked.where
-    return {
-        "message": asked.message,
-        "channel": asked.channel,
-        "segments": list(asked.segments),
-        "language": asked.language,
-        "turns": len(asked.history),
-        "filters": {
-            "datasource_ids": sorted(map(str, where.datasource_ids)),
-            "languages": sorted(where.languages),
-            "url_prefix": where.url_prefix,
-            "fetched_after": None if where.fetched_after is None else where.fetched_after.isoformat(),
-        },
-    }

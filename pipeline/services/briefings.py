@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import queue
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -28,6 +29,9 @@ WAITING = 256
 
 TOGETHER = 32
 """Briefings written in one transaction."""
+
+LONGEST_WAIT = timedelta(milliseconds=100)
+"""A briefing is written at the next good moment, and after so long at any."""
 
 Compose = Callable[[], Briefing]
 """Makes the briefing with its trace: work that nobody who asked waits for."""
@@ -63,6 +67,13 @@ class BriefingArchive:
         self._waiting: queue.Queue[_Waiting | None] = queue.Queue(maxsize=WAITING)
         self._writer: threading.Thread | None = None
         self._lock = threading.Lock()
+        self._turn = threading.Event()
+        self._awaited = 0
+        self._counting = threading.Lock()
+
+    def go_ahead(self) -> None:
+        """Write now what waits: whoever asks waits for something else, so that nobody is kept from computing."""
+        self._turn.set()
 
     def keep(self, briefing_id: UUID, message: str, compose: Compose, *, scope: OrgScope, asked_at: datetime) -> None:
         """Have a briefing stored soon. It returns at once, and never fails an answer."""
@@ -92,15 +103,29 @@ class BriefingArchive:
     def flush(self) -> None:
         """Wait until what was handed over so far is written, or could not be."""
         if self._writer is not None:
-            self._waiting.join()
+            with self._hurried():
+                self._waiting.join()
 
     def close(self) -> None:
         """Write what waits, and end the thread."""
         with self._lock:
             if self._writer is not None:
                 self._waiting.put(None)
-                self._writer.join()
+                with self._hurried():
+                    self._writer.join()
                 self._writer = None
+
+    @contextmanager
+    def _hurried(self) -> Iterator[None]:
+        """Every moment is a good one meanwhile."""
+        with self._counting:
+            self._awaited += 1
+        self._turn.set()
+        try:
+            yield
+        finally:
+            with self._counting:
+                self._awaited -= 1
 
     def _start(self) -> None:
         if self._writer is None:
@@ -112,6 +137,9 @@ class BriefingArchive:
     def _write_all(self) -> None:
         while True:
             batch = [self._waiting.get()]
+            self._turn.clear()
+            if not self._awaited:
+                self._turn.wait(LONGEST_WAIT.total_seconds())
             while len(batch) < TOGETHER and not self._waiting.empty():
                 batch.append(self._waiting.get())
             self._write([one for one in batch if one is not None])

@@ -61,6 +61,23 @@ class Asked:
     history: tuple[Turn, ...] = ()
     language: str | None = None
 
+    def told(self) -> dict[str, object]:
+        """The question as a trace repeats it."""
+        where = self.where
+        return {
+            "message": self.message,
+            "channel": self.channel,
+            "segments": list(self.segments),
+            "language": self.language,
+            "turns": len(self.history),
+            "filters": {
+                "datasource_ids": sorted(map(str, where.datasource_ids)),
+                "languages": sorted(where.languages),
+                "url_prefix": where.url_prefix,
+                "fetched_after": None if where.fetched_after is None else where.fetched_after.isoformat(),
+            },
+        }
+
 
 def check(question: Question, settings: RetrieveSettings) -> Asked:
     """The question with what it left open filled in.

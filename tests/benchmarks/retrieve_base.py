@@ -17,6 +17,7 @@ from pipeline.adapters.qdrant.opening import edge_path
 from pipeline.adapters.qdrant.port import VectorStore
 from pipeline.adapters.qdrant.server import ServerStore
 from pipeline.bootstrap import Services
+from pipeline.db.engine import Database
 from pipeline.db.revision import upgrade
 from pipeline.model import ModelIdentity
 from pipeline.settings import Settings, read_settings
@@ -52,6 +53,9 @@ class Base:
         """Write what is not there yet."""
         self.folder.mkdir(parents=True, exist_ok=True)
         identity = self.identity
+        database = Database(self.settings.database, data_dir=self.folder)
+        upgrade(database)
+        database.close()
         self._once("rows", self._fill_rows)
         with self.store() as store:
             if self.url is not None and not self._is_on_server():
@@ -99,7 +103,6 @@ class Base:
     def _fill_rows(self) -> None:
         identity = self.identity
         with Services(self.settings, hints=NoHints()) as services:
-            upgrade(services.database)
             write_rows(services.database, self.shape, model=identity.fingerprint, dimension=identity.dimension)
 
     def _fill_points(self, store: VectorStore, dimension: int) -> None:

@@ -17,9 +17,11 @@ from pipeline.db.pages import Page
 from pipeline.errors import BriefingNotFound, InvalidQuestion
 from pipeline.model import OrgScope, ScenarioType, SearchFilter
 from pipeline.retrieval.follow_up import Role, Turn
+from pipeline.services import briefings as archive
 from pipeline.services.answers import Question
 from pipeline.services.training import NewScenario
 from tests.fakes.knowledge import SITE, Answer, Knowledge, at
+from tests.lab.waiting import eventually
 
 SHIPPING = "<p>Shipping a chair costs nine euros and takes four days.</p>"
 SHOP: dict[str, Answer] = {
@@ -116,6 +118,20 @@ def test_a_briefing_is_kept_for_its_time_and_no_longer(knowledge: Knowledge) -> 
 
     assert kept.briefing.id == given.id
     assert stored_briefings(knowledge) == 0
+
+
+def test_what_was_said_is_written_while_the_next_question_waits(
+    knowledge: Knowledge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody has to wait for the record of another's answer, and whoever asks for it waits no longer than it takes."""
+    monkeypatch.setattr(archive, "LONGEST_WAIT", timedelta(hours=1))
+    knowledge.crawl(SHOP)
+
+    eventually(lambda: knowledge.ask(QUESTION) and stored_briefings(knowledge), what="first record")
+    last = knowledge.ask(QUESTION)
+    kept = knowledge.services.briefings.get(last.id, scope=knowledge.org)
+
+    assert kept.briefing.id == last.id
 
 
 def test_the_last_briefings_are_written_when_services_close(knowledge: Knowledge) -> None:

@@ -110,6 +110,7 @@ class SharedEmbedder:
         until = None if patience is None else time.monotonic() + patience.total_seconds()
         job = _Job(text)
         self._put(job)
+        time.sleep(0)  # the thread that computes begins now, and not when this one first waits
         return lambda: _await(job, until, patience)
 
     def encode_messages(self, texts: Sequence[str], *, patience: timedelta | None = None) -> Vector:
