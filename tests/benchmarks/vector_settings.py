@@ -23,12 +23,11 @@ from uuid import UUID
 import httpx
 import numpy as np
 import psutil
-from pydantic_core import to_json
 
 from pipeline.adapters.embedder import open_embedder
 from pipeline.model import Vector
 from pipeline.settings import read_settings
-from tests.benchmarks.retrieve_points import settle
+from tests.benchmarks.retrieve_points import AS_JSON, settle
 from tests.benchmarks.retrieve_rows import WORDS, Terms, words_of
 from tests.evaluation import datasets
 from tests.evaluation.report import say
@@ -176,7 +175,7 @@ def bodies_of(stock: Stock) -> list[bytes]:
                 zip(part.astype(float).round(6).tolist(), orgs.tolist(), sparse, strict=True)
             )
         ]
-        requests.append(to_json({"points": points}))
+        requests.append(AS_JSON.dump_json({"points": points}))
     return requests
 
 
