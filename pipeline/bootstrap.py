@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from pipeline.services.indexing import IndexService
     from pipeline.services.keys import KeyService
     from pipeline.services.limits import LimitService
+    from pipeline.services.nearness_scales import NearnessScales
     from pipeline.services.operations import OperationsService
     from pipeline.services.orders import OrderService
     from pipeline.services.org_overview import OrgOverviewService
@@ -345,6 +346,13 @@ class Services(Parts):
         return Matchers(self.database, self.clock)
 
     @cached_property
+    def nearness_scales(self) -> NearnessScales:
+        """How near each org's knowledge is to whatever is asked."""
+        from pipeline.services.nearness_scales import NearnessScales
+
+        return NearnessScales(self.database, self.clock, knowledge=self.generations.now)
+
+    @cached_property
     def verification(self) -> VerificationService:
         """The difference between rows and points."""
         return VerificationService(self.database, self.settings, self.clock, store=self.store)
@@ -381,6 +389,8 @@ class Services(Parts):
             self.webhook_sender.close()
         if "matchers" in self.__dict__:
             self.matchers.close()
+        if "nearness_scales" in self.__dict__:
+            self.nearness_scales.close()
         if "briefings" in self.__dict__:
             self.briefings.close()
         self.close_parts()
@@ -406,6 +416,7 @@ class Services(Parts):
             sparse=self.sparse,
             reranker=self.shared_reranker,
             matchers=self.matchers,
+            scales=self.nearness_scales,
             archive=archive,
         )
 

@@ -338,6 +338,13 @@ _LANGUAGES = (
 """Built once, as every answer reads it."""
 
 
+def count_answering(session: Session, *, org_id: UUID) -> int:
+    """How many live pages an org has."""
+    serving = select(Datasource.id).where(Datasource.org_id == org_id, Datasource.deleted_at.is_(None))
+    live = Page.org_id == org_id, Page.live_version.is_not(None), Page.datasource_id.in_(serving)
+    return session.scalar(select(func.count()).select_from(Page).where(*live)) or 0
+
+
 def languages(session: Session, *, org_id: UUID) -> list[str]:
     """The languages of the org's live pages, the most frequent first."""
     return [row[0] for row in columns(session, _LANGUAGES, {"org_id": org_id}) if row[0]]

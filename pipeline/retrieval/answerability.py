@@ -1,7 +1,7 @@
 """Whether the knowledge answers a message: how near the best passage is, and how much of what is asked it speaks of.
 
-A logistic model of four figures, learnt by `tests/evaluation/answerable.py`. It looks at cosines and words, never at
-fused ranks, which say nothing of how good the best is.
+A logistic model of four figures, learnt by `tests/evaluation/answerable.py`. It looks at words, and at cosines on the
+org's own scale, never at fused ranks, which say nothing of how good the best is.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pipeline.model import SparseVector
+from pipeline.retrieval.nearness import SHIPPED, Scale
 
 LOOKED_AT = 20
 """Nearest passages among which a term's rarity is counted."""
@@ -22,12 +23,13 @@ FIRST = 3
 MANY = 8
 """Terms up to which how many there are tells nothing: more are those of a conversation."""
 
-NEAR, COVERAGE, MISSING, EXCESS, CONSTANT = 6.87, 4.11, -1.48, -0.62, -3.00
-"""Weights of the best cosine, of the coverage, of what is missing, of the logarithm of how many times too many terms
+NEAR, COVERAGE, MISSING, EXCESS, CONSTANT = 7.15, 4.03, -1.35, -0.64, -2.45
+"""Weights of the nearness, of the coverage, of what is missing, of the logarithm of how many times too many terms
 there are, and a constant."""
 
 UNREAD_NEARNESS = 0.29
-"""What counts as the cosine where the model cannot read the message's language, and its own means nothing."""
+"""What counts as the cosine, on the shipped scale, where the model cannot read the message's language, and its own
+means nothing."""
 
 UNKNOWN_COVERAGE = 0.5
 """What counts as covered where words cannot tell: the passage is in another language than the message."""
@@ -37,14 +39,21 @@ UNKNOWN_COVERAGE = 0.5
 class Evidence:
     """What speaks for an answer.
 
-    `near` is the best cosine; `coverage` the share of the message's terms, the rare ones counting more, that the best
-    of the first passages has; `missing` the share that no near passage has; `terms` how many there are.
+    `near` is the best cosine, and `scale` how it is read; `coverage` the share of the message's terms, the rare ones
+    counting more, that the best of the first passages has; `missing` the share that no near passage has; `terms` how
+    many there are.
     """
 
     near: float
     coverage: float
     missing: float
     terms: int
+    scale: Scale = SHIPPED
+
+    @property
+    def nearness(self) -> float:
+        """The best cosine on the org's scale."""
+        return self.scale.nearness(self.near)
 
     @property
     def excess(self) -> float:
@@ -55,14 +64,26 @@ class Evidence:
     def confidence(self) -> float:
         """How sure it is that there is an answer, from 0 to 1."""
         words = COVERAGE * self.coverage + MISSING * self.missing + EXCESS * self.excess
-        return 1 / (1 + math.exp(-(NEAR * self.near + words + CONSTANT)))
+        return 1 / (1 + math.exp(-(NEAR * self.nearness + words + CONSTANT)))
+
+    def told(self) -> dict[str, float]:
+        """What of it a trace says."""
+        figures = {"near": self.near, "coverage": self.coverage, "missing": self.missing, "usual": self.scale.usual}
+        return {name: round(figure, 4) for name, figure in figures.items()}
 
 
 NOTHING = Evidence(near=-1.0, coverage=0.0, missing=1.0, terms=0)
 """Where no passage was found by meaning."""
 
 
-def weigh(near: float, terms: SparseVector, nearest: Sequence[SparseVector], *, is_same_language: bool) -> Evidence:
+def weigh(
+    near: float,
+    terms: SparseVector,
+    nearest: Sequence[SparseVector],
+    *,
+    is_same_language: bool,
+    scale: Scale = SHIPPED,
+) -> Evidence:
     """The evidence in the nearest passages.
 
     Args:
@@ -71,6 +92,7 @@ def weigh(near: float, terms: SparseVector, nearest: Sequence[SparseVector], *, 
             language and of no other, which would count as missing.
         nearest: The terms of the nearest passages, the best first; at least one.
         is_same_language: Whether the first is in the language of the message.
+        scale: How the cosine is read.
     """
     sought = frozenset(terms.indices)
     having = Counter(index for passage in nearest for index in sought.intersection(passage.indices))
@@ -81,11 +103,11 @@ def weigh(near: float, terms: SparseVector, nearest: Sequence[SparseVector], *, 
     total = sum(weights.values())
     if not is_same_language or not total:
         unknown = 0.0 if is_same_language else UNKNOWN_COVERAGE
-        return Evidence(near, unknown, 1 - unknown, len(weights))
+        return Evidence(near, unknown, 1 - unknown, len(weights), scale)
     first = (frozenset(passage.indices) for passage in nearest[:FIRST])
     coverage = max(sum(weight for index, weight in weights.items() if index in passage) for passage in first)
     missing = sum(weight for index, weight in weights.items() if not having[index])
-    return Evidence(near, coverage / total, missing / total, len(weights))
+    return Evidence(near, coverage / total, missing / total, len(weights), scale)
 
 
 def weigh_words(terms: SparseVector, best: SparseVector) -> Evidence:

@@ -37,11 +37,13 @@ from pipeline.retrieval.follow_up import Sought
 from pipeline.retrieval.instructions import are_instruction_like
 from pipeline.retrieval.languages import Weights
 from pipeline.retrieval.matcher import UNTAUGHT, Matcher
+from pipeline.retrieval.nearness import SHIPPED, Scale
 from pipeline.retrieval.reranking import Outcome, Reranking
 from pipeline.retrieval.trace import Contact, Search
 from pipeline.services.briefings import BriefingArchive
 from pipeline.services.clock import Clock
 from pipeline.services.generations import Generations, Knowledge
+from pipeline.services.nearness_scales import NearnessScales
 from pipeline.services.outages import Outage
 from pipeline.services.questions import Asked, Question, check, check_datasources
 from pipeline.services.said_before import SaidBefore
@@ -60,7 +62,6 @@ CHANGES = 3
 
 LOWERED = 0.5
 """What is left of the score of a passage that speaks to an assistant: behind any that both halves found as well."""
-
 
 JOINED_SHARE = 0.75
 """Of the prompt's tokens that passages may fill before neighbours are no longer taken in."""
@@ -87,6 +88,7 @@ class _Org:
     published: Sequence[ActiveScenario]
     drafts: Sequence[tuple[UUID, str, str]]
     matcher: Matcher
+    scale: Scale
     languages: Sequence[str]
 
 
@@ -112,6 +114,7 @@ class AnswerService:
         sparse: Callable[[], Bm25Encoder],
         reranker: Callable[[], SharedReranker | None],
         matchers: Matchers,
+        scales: NearnessScales,
         archive: BriefingArchive,
     ) -> None:
         """Use these parts; models and stores are opened at first use, the quick ones for who cannot wait."""
@@ -122,6 +125,7 @@ class AnswerService:
         self._sparse = sparse
         self._reranker = reranker
         self._matchers = matchers
+        self._scales = scales
         self._archive = archive
         self._said = SaidBefore()
         self._prepared: set[tuple[int, bool]] = set()
@@ -208,12 +212,13 @@ class AnswerService:
         with tracing.span("retrieve.choose"):
             weights = self._weigh(knowledge, asked, org.languages, embedder=embedder)
             search, tokens, halves, reranked = self._choose(asked, found, weights, lacking=lacking)
-            evidence = self._evidence(asked, halves, found.live, sought, weights)
+            evidence = self._evidence(asked, halves, found.live, sought, weights, scale=org.scale)
         read = reranked.confidence(self._settings.retrieve.rerank_calibration)
         confidence = evidence.confidence if read is None else read
+        threshold = self._settings.retrieve.answerable_threshold
         briefing = Briefing(
             id=uuid4(),
-            answerable=confidence >= self._settings.retrieve.answerable_threshold,
+            answerable=confidence >= threshold,
             profile=org.profile,
             behaviors=matching.behaviors(active),
             scenarios=matching.fired(verdicts, threshold=org.matcher.calibration.threshold),
@@ -241,13 +246,7 @@ class AnswerService:
                 "weights": {"dense": weights.dense, "sparse": weights.sparse},
                 "model": None if embedder is None else embedder.identity.fingerprint,
                 "rerank": reranked.told(),
-                "answerable": {
-                    "score": round(confidence, 4),
-                    "threshold": self._settings.retrieve.answerable_threshold,
-                    "near": round(evidence.near, 4),
-                    "coverage": round(evidence.coverage, 4),
-                    "missing": round(evidence.missing, 4),
-                },
+                "answerable": {"score": round(confidence, 4), "threshold": threshold, **evidence.told()},
                 "limits": {"top_k": asked.top_k, "max_tokens": asked.max_tokens}
                 | {
                     name: getattr(self._settings.retrieve, name)
@@ -288,14 +287,16 @@ class AnswerService:
                 check_datasources(asked.where, known)
             published = scenarios.published(session, org_id=scope.org_id)
             specific = [row for row in published if row.type == ScenarioType.SCENARIO_SPECIFIC]
-            matcher = UNTAUGHT
+            matcher, scale = UNTAUGHT, SHIPPED
             if embedder is not None:
+                scale = self._scales.current(session, scope=scope, model=embedder.identity.fingerprint)
                 matcher = self._matchers.current(session, specific, scope=scope, embedder=embedder)
             return _Org(
                 profile=profile,
                 published=published,
                 drafts=scenarios.drafts(session, org_id=scope.org_id),
                 matcher=matcher,
+                scale=scale,
                 languages=pages.languages(session, org_id=scope.org_id),
             )
 
@@ -446,7 +447,14 @@ class AnswerService:
         return reranking.reorder(ranked, scores, model=reranker.name)
 
     def _evidence(
-        self, asked: Asked, halves: Candidates, live: Mapping[UUID, LiveChunk], sought: Sought, weights: Weights
+        self,
+        asked: Asked,
+        halves: Candidates,
+        live: Mapping[UUID, LiveChunk],
+        sought: Sought,
+        weights: Weights,
+        *,
+        scale: Scale,
     ) -> Evidence:
         """What speaks for an answer, in the passages nearest in meaning; by words, where the model cannot read them."""
         encode = self._sparse().encode_document
@@ -467,6 +475,7 @@ class AnswerService:
             self._in_one_language(asked, sought.sparse, first),
             [terms(hit) for hit in nearest],
             is_same_language=language is None or first is None or weighing.base(first) == weighing.base(language),
+            scale=scale,
         )
 
     def _in_one_language(self, asked: Asked, terms: SparseVector, language: str | None) -> SparseVector:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from pipeline.adapters.qdrant.port import VectorStore
-from pipeline.db import chunks, generations, scenario_matchers, scenarios
+from pipeline.db import chunks, generations, nearness_scales, scenario_matchers, scenarios
 from pipeline.db.engine import Database
 from pipeline.db.generations import DROPPING, FILLING, GONE, KEPT, SERVING, Standing
 from pipeline.logs import get_logger
@@ -92,6 +92,7 @@ class GenerationChange:
     def _drop_learnt(self, row: generations.Generation) -> int:
         with self._database.write() as session:
             scenario_matchers.forget(session, model=row.model)
+            nearness_scales.forget(session, model=row.model)
             return scenarios.forget_trigger_vectors(session, model=row.model, limit=ROWS_AT_A_TIME)
 
     def _drop_notes(self, row: generations.Generation) -> int:

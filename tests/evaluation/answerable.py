@@ -2,6 +2,7 @@
 
 Run by `python -m tests.evaluation.answerable`. `--train` prints the weights that `pipeline/retrieval/answerability.py`
 has; without it they are judged. What is judged is out of sample: each subject by weights learnt on the other three.
+Cosines are read on the scale of each subject, which is measured without any of these questions.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from pipeline.adapters.qdrant.sparse import Bm25Encoder
 from pipeline.model import SparseVector, Vector
-from pipeline.retrieval import answerability, follow_up
+from pipeline.retrieval import answerability, follow_up, nearness
 from pipeline.retrieval.answerability import Evidence
 from pipeline.retrieval.background import QUESTIONS
 from pipeline.retrieval.follow_up import Sought, Turn
@@ -27,7 +28,7 @@ from tests.evaluation import datasets
 from tests.evaluation.baselines import Encoder
 from tests.evaluation.report import NOT_RUN, say, warn
 
-FLOOR = 0.84
+FLOOR = 0.843
 """The least AUROC over subjects that the weights were not learnt on. Lowering it needs a reason in the commit."""
 
 RIDGE = 1.0
@@ -46,7 +47,7 @@ class Case:
     @property
     def row(self) -> list[float]:
         """What the model sees, and a one."""
-        return [self.evidence.near, self.evidence.coverage, self.evidence.missing, self.evidence.excess, 1.0]
+        return [self.evidence.nearness, self.evidence.coverage, self.evidence.missing, self.evidence.excess, 1.0]
 
 
 class Subject:
@@ -57,6 +58,8 @@ class Subject:
         self._terms: list[SparseVector] = [sparse.encode_document(text, "en") for text in texts]
         self._encoder = encoder
         self._sparse = sparse
+        questions = encoder.queries(nearness.QUESTIONS)
+        self._scale = nearness.measure(questions, (questions @ self._vectors.T).max(axis=1).tolist())
 
     def evidence(self, message: str, turns: Sequence[Turn] = ()) -> Evidence:
         """What speaks for an answer to a message after these turns."""
@@ -65,7 +68,9 @@ class Subject:
         scores = self._vectors @ sought.dense
         nearest = np.argsort(-scores, kind="stable")[: answerability.LOOKED_AT]
         terms = [self._terms[place] for place in nearest]
-        return answerability.weigh(float(scores[nearest[0]]), sought.sparse, terms, is_same_language=True)
+        return answerability.weigh(
+            float(scores[nearest[0]]), sought.sparse, terms, is_same_language=True, scale=self._scale
+        )
 
     def _seek(self, message: str, turns: Sequence[Turn]) -> Sought:
         earlier = follow_up.before(turns, message)
@@ -102,9 +107,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         names = ("NEAR", "COVERAGE", "MISSING", "EXCESS", "CONSTANT")
         say(", ".join(f"{name} {weight:.2f}" for name, weight in zip(names, learn(rows, truth), strict=True)))
     reached = auroc(out_of_sample(cases), truth)
+    cosines = np.array([case.evidence.near for case in cases])
     shipped = np.array([case.evidence.confidence for case in cases])
     say(f"mtrag, {truth.sum()} answerable and {(~truth).sum()} not: AUROC {reached:.3f} on subjects not learnt from")
-    say(f"  best cosine alone {auroc(rows[:, 0], truth):.3f}; shipped weights {auroc(shipped, truth):.3f}")
+    say(f"  best cosine alone {auroc(cosines, truth):.3f}; shipped weights {auroc(shipped, truth):.3f}")
     for least in (0.3, 0.4, 0.5):
         said = shipped >= least
         say(f"  from {least}: {said[truth].mean():.0%} of answerable and {said[~truth].mean():.0%} of the others")
@@ -175,10 +181,11 @@ def _elsewhere(at: Path, encoder: Encoder, sparse: Bm25Encoder) -> None:
     ]
     site = Subject(texts, encoder, sparse)
     theirs = np.array([site.evidence(question.text).confidence for question in questions.questions])
-    nobodys = np.array([site.evidence(text).confidence for text in QUESTIONS])
+    others = [text for text in QUESTIONS if text not in nearness.QUESTIONS]
+    nobodys = np.array([site.evidence(text).confidence for text in others])
     both = np.concatenate([theirs, nobodys])
     value = auroc(both, np.arange(len(both)) < len(theirs))
-    say(f"vahelp against {len(QUESTIONS)} questions about other things: AUROC {value:.3f}")
+    say(f"vahelp against {len(others)} questions about other things: AUROC {value:.3f}")
     for least in (0.3, 0.4, 0.5):
         own, other = (theirs >= least).mean(), (nobodys >= least).mean()
         say(f"  from {least}: {own:.0%} of its own and {other:.0%} of the others")
