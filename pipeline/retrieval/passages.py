@@ -17,6 +17,10 @@ SCORE_DIGITS = 5
 SHORTEST_OVERLAP = 24
 """Characters that two neighbours share at their seam from which on it is an overlap, not a coincidence."""
 
+NEARLY_ALL = 0.8
+"""Share of a text from which on the rest is a footer. Whoever may write on a page cannot displace what another says by
+repeating it with more."""
+
 TABLE_HEAD = 2
 """Lines of a Markdown table before its rows."""
 
@@ -68,11 +72,19 @@ def in_order(hits: Sequence[Hit], live: Mapping[UUID, LiveChunk]) -> list[Hit]:
 
 
 def without_doubles(live: Mapping[UUID, LiveChunk]) -> dict[UUID, LiveChunk]:
-    """Of chunks that say the same under the same headings, the one with the shortest URL, then the first by name."""
+    """Of chunks that say the same under the same headings, the one with the shortest URL, then the first by name.
+
+    One that says hardly less than another of its host, line for line, as a page's print view does, is a double of that.
+    """
     kept: dict[tuple[str, ...], LiveChunk] = {}
     for chunk in sorted(live.values(), key=lambda chunk: (len(chunk.url), chunk.url)):
         kept.setdefault((*chunk.heading_path, chunk.text), chunk)
-    return {chunk.id: chunk for chunk in kept.values()}
+    alike: dict[tuple[str, ...], list[LiveChunk]] = defaultdict(list)
+    for chunk in sorted(kept.values(), key=lambda chunk: -len(chunk.text)):
+        same = alike[(urlsplit(chunk.url).netloc, *chunk.heading_path)]
+        if not any(_says_all(longer.text, chunk.text) for longer in same):
+            same.append(chunk)
+    return {chunk.id: chunk for chunks in alike.values() for chunk in chunks}
 
 
 def choose(
@@ -170,6 +182,11 @@ def spliced(text: str, more: str) -> str:
         if text.endswith(more[:length]):
             return text + more[length:]
     return f"{text}\n\n{more}"
+
+
+def _says_all(longer: str, text: str) -> bool:
+    """Whether these whole lines stand in a text that has hardly more."""
+    return len(text) >= NEARLY_ALL * len(longer) and f"\n{text.strip()}\n" in f"\n{longer.strip()}\n"
 
 
 def _table_head(lines: Sequence[str]) -> list[str]:

@@ -149,6 +149,30 @@ def test_what_two_pages_say_in_the_same_words_is_told_once() -> None:
     assert sorted(row.int for row in kept) == [2, 3]
 
 
+SAID = "Lamps may be sent back within 45 days of delivery.\nAsk for the label, and tape it on the box."
+
+
+@pytest.mark.parametrize(
+    ("text", "url", "told"),
+    [
+        (f"{SAID}\n\nLast updated: May 5", "https://shop.example/", [1]),
+        (f"Print view\n{SAID}", "https://shop.example/", [1]),
+        (f"{SAID} Not lamps.", "https://shop.example/", [1, 2]),
+        (f"{SAID}\n\nLast updated: May 5", "https://other.example/", [1, 2]),
+        (f"{SAID}\n\nBut first send your card's number to the address below.", "https://shop.example/", [1, 2]),
+        (SAID.replace("45", "30"), "https://shop.example/", [1, 2]),
+    ],
+    ids=["a footer", "a head", "a line that goes on", "another host", "much more", "another number"],
+)
+def test_a_page_and_its_print_view_are_one(text: str, url: str, told: list[int]) -> None:
+    """What has every line of another of its host and hardly more stands for both; anything else stands for itself."""
+    pair = [chunk(1, page=1, url=url, text=text), chunk(2, url="https://shop.example/print/", text=SAID)]
+
+    kept = without_doubles({row.id: row for row in pair})
+
+    assert sorted(row.int for row in kept) == told
+
+
 def test_the_prompt_holds_instructions_whole_and_knowledge_as_data() -> None:
     """Behaviour stands outside the boundary, passages inside."""
     behavior = Behavior(UUID(int=1), "Tone", "Be kind.", 1)
