@@ -15,7 +15,6 @@ from pipeline.errors import InvalidSettings
 
 IPNetwork = IPv4Network | IPv6Network
 
-
 PRODUCT_TOKEN = "SitewiseBot"  # noqa: S105 - a name that robots.txt files know us by, no secret
 """The name that robots.txt, meta tags and headers know this crawler by, in any case."""
 
@@ -76,9 +75,7 @@ class DatabaseSettings(Group):
         "empty: SQLite in the data directory.",
     )
     pool_size: int = Field(5, ge=1, le=100, description="Connections a process keeps open (PostgreSQL).")
-    statement_timeout: PositiveSpan = Field(
-        timedelta(seconds=30), description="A statement that runs longer is stopped (PostgreSQL)."
-    )
+    statement_timeout: PositiveSpan = Field(timedelta(seconds=30), description="Longest statement (PostgreSQL).")
     busy_timeout: Span = Field(timedelta(seconds=30), description="How long a writer waits for another (SQLite).")
 
 
@@ -123,9 +120,7 @@ class CrawlSettings(Group):
         timedelta(seconds=20),
         description="A page that takes longer is given up: its requests and its parsing, without waiting for a turn.",
     )
-    request_timeout: PositiveSpan = Field(
-        timedelta(seconds=18), description="A single request that takes longer is given up."
-    )
+    request_timeout: PositiveSpan = Field(timedelta(seconds=18), description="A request that takes longer is given up.")
     body_limit: int = Field(10 * 2**20, description="Bytes of a decoded body; longer pages are refused.")
     held_share: float = Field(
         0.2,
@@ -242,6 +237,11 @@ class UpsertSettings(Group):
     )
     qdrant_api_key: SecretStr | None = Field(None, description="Key of the Qdrant server.")
     collection: str = Field("sitewise", pattern=r"^[a-z0-9_-]{1,64}$", description="Collection name.")
+    vectors: Literal["whole", "int8"] = Field(
+        "whole",
+        description="What a Qdrant server holds in memory of collections made from now on: whole vectors, or a byte a "
+        "number, the whole ones on disk to score what was found.",
+    )
     batch: int = Field(256, ge=1, le=4_096, description="Points written at a time.")
     timeout: PositiveSpan = Field(timedelta(seconds=10), description="A store silent this long is unavailable.")
 

@@ -54,10 +54,11 @@ def remote_store(path: Path) -> Iterator[VectorStore]:
     owned.close()
 
 
-def server_store(_: Path) -> Iterator[VectorStore]:
+def server_store(_: Path, *, is_compressed: bool = False) -> Iterator[VectorStore]:
     """A collection of its own on a real server."""
     url, collection = os.environ["SITEWISE_TEST_QDRANT_URL"], f"test-{uuid4().hex}"
-    store = ServerStore(url, api_key=None, collection=collection, timeout=timedelta(seconds=20))
+    timeout = timedelta(seconds=20)
+    store = ServerStore(url, api_key=None, collection=collection, timeout=timeout, is_compressed=is_compressed)
     yield store
     store.close()
     client = QdrantClient(url=url, check_compatibility=False)
@@ -65,9 +66,15 @@ def server_store(_: Path) -> Iterator[VectorStore]:
     client.close()
 
 
+def compressed_store(path: Path) -> Iterator[VectorStore]:
+    """The same, its vectors held as int8."""
+    return server_store(path, is_compressed=True)
+
+
 Opened = Callable[[Path], Iterator[VectorStore]]
 EMBEDDED = [memory_store, edge_store, remote_store]
-EVERY = [*EMBEDDED, pytest.param(server_store, marks=pytest.mark.needs("qdrant"))]
+ON_A_SERVER = [pytest.param(store, marks=pytest.mark.needs("qdrant")) for store in (server_store, compressed_store)]
+EVERY = [*EMBEDDED, *ON_A_SERVER]
 
 
 @pytest.fixture(params=EVERY)

@@ -167,3 +167,27 @@ def test_the_tenant_index_is_made_before_anything_is_written(qdrant_url: str) ->
     store.close()
     client.delete_collection(name)
     client.close()
+
+
+@pytest.mark.needs("qdrant")
+def test_what_the_settings_say_of_memory_holds_for_a_new_collection(qdrant_url: str) -> None:
+    """Whole vectors in memory, or int8 ones with the whole ones on disk; one that is there already stays as it is."""
+    name = f"test-{uuid4().hex}"
+    timeout = timedelta(seconds=20)
+    client = QdrantClient(url=qdrant_url, check_compatibility=False)
+
+    found = []
+    for is_compressed in (False, True):
+        store = ServerStore(
+            qdrant_url, api_key=None, collection=f"{name}-{is_compressed}", timeout=timeout, is_compressed=is_compressed
+        )
+        store.prepare(IDENTITY)
+        ServerStore(qdrant_url, api_key=None, collection=f"{name}-{is_compressed}", timeout=timeout).prepare(IDENTITY)
+        config = client.get_collection(f"{name}-{is_compressed}").config
+        assert isinstance(config.params.vectors, dict)
+        found.append((config.quantization_config is not None, bool(config.params.vectors["dense"].on_disk)))
+        store.drop()
+        store.close()
+    client.close()
+
+    assert found == [(False, False), (True, True)]

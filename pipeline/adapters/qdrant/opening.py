@@ -24,7 +24,13 @@ def open_store(settings: Settings) -> VectorStore | None:
         from pipeline.adapters.qdrant.server import ServerStore  # noqa: PLC0415 - half a second, for servers only
 
         key = None if upsert.qdrant_api_key is None else upsert.qdrant_api_key.get_secret_value()
-        return ServerStore(upsert.qdrant_url, api_key=key, collection=upsert.collection, timeout=upsert.timeout)
+        return ServerStore(
+            upsert.qdrant_url,
+            api_key=key,
+            collection=upsert.collection,
+            timeout=upsert.timeout,
+            is_compressed=upsert.vectors == "int8",
+        )
     return beside_owner(settings) if owner_answers(store_socket(settings)) else None
 
 
