@@ -283,20 +283,27 @@ def _some_orgs_that_wait(session: Session, *, most: int) -> list[UUID]:
     return list(session.scalars(statement))
 
 
+ORPHANS_SHARE = 4
+"""Of a batch whose worker vanished, this part is taken together: one that kills is soon among few."""
+
+
 def claim(
     session: Session, org_id: UUID, *, limit: int, now: datetime, lease: timedelta, owner: str, attempts: int
 ) -> list[PageVersion]:
     """Take up to `limit` pages of this org that wait longest. Two workers never take the same one.
 
-    A page whose worker vanished comes first, alone: most likely it only was in the same hands, and so only every second
-    such worker counts as an attempt. One that failed is taken alone after the others: it must not drag them down. One
-    that was tried `attempts` times is not taken again; upkeep sets it aside.
+    Pages whose worker vanished come first: most likely they only were in its hands, and so only every second such
+    worker counts as an attempt. A few are taken together, and alone those that a second one vanished with. A page that
+    failed is taken alone after the others: it must not drag them down. One that was tried `attempts` times is not taken
+    again; upkeep sets it aside.
     """
     orphaned = PageVersion.attempts.between(1, attempts - 1) & PageVersion.lease_until.is_not(None)
-    if orphan := session.execute(_claimable(org_id, orphaned, now=now, limit=1)).one_or_none():
-        metrics.LEASES_EXPIRED.add(work="index")
-        counted = {"attempts": PageVersion.attempts + PageVersion.vanished % 2, "vanished": PageVersion.vanished + 1}
-        return _lease(session, [orphan.id], until=now + lease, owner=owner, **counted)
+    counted = {"attempts": PageVersion.attempts + PageVersion.vanished % 2, "vanished": PageVersion.vanished + 1}
+    for which, most in ((orphaned & (PageVersion.vanished > 0), 1), (orphaned, max(1, limit // ORPHANS_SHARE))):
+        orphans = _claimable(org_id, which, now=now, limit=most)
+        if taken := _lease(session, orphans, until=now + lease, owner=owner, **counted):
+            metrics.LEASES_EXPIRED.add_many(len(taken), work="index")
+            return taken
     fresh = _claimable(org_id, PageVersion.attempts == 0, now=now, limit=limit)
     taken = _lease(session, fresh, until=now + lease, owner=owner, attempts=1, vanished=0)
     if taken:

@@ -217,7 +217,7 @@ def test_a_url_that_spiders_die_with_is_asked_for_alone(knowledge: Knowledge) ->
 
 
 def test_pages_of_a_worker_that_vanished_come_before_new_ones(knowledge: Knowledge) -> None:
-    """They are taken up as soon as its lease is over, one by one, so that one that killed it is found out."""
+    """They are taken up as soon as its lease is over, few at a time, so that one that killed it is found out."""
     knowledge.crawl(SHOP, index=False)
     work = knowledge.settings.work
 

@@ -89,13 +89,35 @@ def test_a_worker_that_begins_frees_what_its_predecessor_held(knowledge: Knowled
 
 
 def test_pages_of_a_dead_worker_are_next(knowledge: Knowledge, dead: str) -> None:
-    """At once, one by one and before new ones."""
+    """At once, and before new ones."""
     knowledge.crawl(SHOP, index=False)
     lost = _take(knowledge, owner=dead)
 
     knowledge.services.upkeep.tick()
 
     assert _take(knowledge, owner="indexer") | _take(knowledge, owner="indexer") == lost
+
+
+def test_a_batch_of_a_dead_worker_is_taken_up_in_parts_and_those_in_turn_one_by_one(
+    knowledge: Knowledge, dead: str
+) -> None:
+    """One page that kills is found out after three workers; the others do not wait for each other one by one."""
+    knowledge.crawl(SHOP, index=False)
+    lost = _take(knowledge, owner=dead, limit=8)
+    knowledge.services.upkeep.tick()
+    part = _take(knowledge, owner=dead, limit=8)
+    knowledge.services.upkeep.tick()
+    knowledge.clock.forward(seconds=knowledge.settings.work.hint_delays[0].total_seconds() + 1)
+
+    alone = [_take(knowledge, owner="indexer", limit=8) for _ in part]
+    rest = _take(knowledge, owner="indexer", limit=8)
+
+    assert len(lost) == len(SHOP)
+    assert len(part) == 2
+    assert [len(one) for one in alone] == [1, 1]
+    assert set().union(*alone) == part
+    assert len(rest) == 2
+    assert rest < lost - part
 
 
 def test_a_page_that_costs_one_worker_after_the_other_lets_new_ones_pass(knowledge: Knowledge, dead: str) -> None:

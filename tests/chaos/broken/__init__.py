@@ -1,1 +1,1 @@
-"""A parser that dies of some pages: put this folder on PYTHONPATH, and every parsing child runs it."""
+"""A parser that dies of some pages: put this folder on PYTHONPATH, and whatever parses runs it."""

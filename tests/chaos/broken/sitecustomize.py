@@ -1,4 +1,4 @@
-"""Python reads this at its start: in a parsing child, pages that bear a mark do what it says.
+"""Python reads this at its start: in a parsing child, or what it is a copy of, pages that bear a mark do what it says.
 
 In every process, `CHAOS_CLOCK_SECONDS` is how far its clock is ahead.
 """
@@ -27,7 +27,7 @@ def _loop() -> None:
 
 
 def _break_extraction() -> None:
-    from pipeline.stages import extract  # noqa: PLC0415 - in a parsing child only
+    from pipeline.stages import extract  # noqa: PLC0415 - where pages are parsed only
     from tests.chaos.broken.marks import MARKS  # noqa: PLC0415 - as above
 
     whole = extract.extract
@@ -55,5 +55,5 @@ def _shift_clock(by: timedelta) -> None:
 
 if seconds := os.environ.get("CHAOS_CLOCK_SECONDS"):
     _shift_clock(timedelta(seconds=float(seconds)))
-if any("parser_child" in word for word in sys.orig_argv):
+if any(word == "spiders.template" or "parser_child" in word for word in sys.orig_argv):
     _break_extraction()
