@@ -17,7 +17,7 @@ from pipeline.adapters.celery import CRAWL_QUEUE, INDEX_QUEUE, UPKEEP_QUEUE
 from pipeline.adapters.opentelemetry import require_tracing, start_tracing
 from pipeline.errors import InvalidInput, SitewiseError
 from pipeline.logs import get_logger, set_up_logging
-from pipeline.owner.processes import Program, Supervisor
+from pipeline.owner.processes import Program, Supervisor, worker_template
 from pipeline.owner.told import Told
 from pipeline.settings import read_settings
 from workers.ending import end_with_parent
@@ -107,12 +107,19 @@ def _run(options: argparse.Namespace) -> int:
 
 def _supervise(processes: Sequence[tuple[str, list[str]]]) -> int:
     told = Told()
+    template = worker_template()
+    template.prepare()
     programs = [
-        Program(name=f"{queue}-{number}", command=worker_command(queue, *extra, f"--place={number - 1}"))
+        Program(
+            name=f"{queue}-{number}",
+            command=worker_command(queue, *extra, f"--place={number - 1}"),
+            template=template,
+        )
         for number, (queue, extra) in enumerate(processes, start=1)
     ]
     with Supervisor(programs):
         told.wait()
+    template.close()
     return 0
 
 

@@ -20,12 +20,13 @@ from typing import Protocol, Self
 from uuid import UUID
 
 from pipeline import metrics, tracing
+from pipeline.adapters.process_template import Copy
 from pipeline.errors import DatabaseUnavailable, DiskFull, LeaseLost
 from pipeline.logs import get_logger
 from pipeline.owner.processes import kill_group, wait_without_reaping
 from pipeline.services.crawls import CrawlClaim
 from pipeline.tracing import Facts
-from workers.spider_template import Forked, template
+from workers.spider_template import template
 
 FINISHED, TEMPORARY, LEASE_LOST = 0, os.EX_TEMPFAIL, os.EX_PROTOCOL
 """What a spider's exit status means; any other is a death."""
@@ -36,7 +37,7 @@ GRACE_SECONDS = 4.0
 FAREWELL_SECONDS = 5.0
 """A spider that finished has no lease either: it may end by itself. One that lost it writes nothing meanwhile."""
 
-Spider = subprocess.Popen[bytes] | Forked
+Spider = subprocess.Popen[bytes] | Copy
 
 log = get_logger(__name__)
 

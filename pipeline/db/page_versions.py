@@ -292,10 +292,9 @@ def claim(
 ) -> list[PageVersion]:
     """Take up to `limit` pages of this org that wait longest. Two workers never take the same one.
 
-    Pages whose worker vanished come first: most likely they only were in its hands, and so only every second such
-    worker counts as an attempt. A few are taken together, and alone those that a second one vanished with. A page that
-    failed is taken alone after the others: it must not drag them down. One that was tried `attempts` times is not taken
-    again; upkeep sets it aside.
+    Pages whose worker vanished come first: most likely they only were in its hands, so every second such worker counts
+    as an attempt. A few are taken together, and alone those that a second one vanished with. One that failed is taken
+    alone after all others. One that was tried `attempts` times is not taken again; upkeep sets it aside.
     """
     orphaned = PageVersion.attempts.between(1, attempts - 1) & PageVersion.lease_until.is_not(None)
     counted = {"attempts": PageVersion.attempts + PageVersion.vanished % 2, "vanished": PageVersion.vanished + 1}

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Protocol, Self
 
+from pipeline.adapters.process_template import ProcessTemplate
 from pipeline.logs import get_logger
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.2, 10.0
@@ -27,6 +28,9 @@ WANTED_EVERY_SECONDS = 0.25
 LARGEST_LOG = 5 * 2**20
 """Bytes of a child's log file above which it is set aside at the next start."""
 
+MODULE_ENDS = 3
+"""Words of a command up to its arguments: the interpreter, `-m` and a module."""
+
 log = get_logger(__name__)
 
 
@@ -36,7 +40,8 @@ class Program:
 
     `start_after_seconds` delays its first start, to leave the cores to others; it then waits until it is `wanted`,
     which is asked again and again. `prepare` runs before each.
-    `log_file` takes its stderr; without one it shares its parent's.
+    `log_file` takes its stderr; without one it shares its parent's. Where there is a `template`, it is a copy of that,
+    with the arguments after the command's module; else, and where none is to be had, it is started.
     """
 
     name: str
@@ -46,6 +51,7 @@ class Program:
     start_after_seconds: float = 0.0
     wanted: Callable[[], bool] | None = None
     prepare: Callable[[], None] | None = None
+    template: ProcessTemplate | None = None
 
 
 class Supervisor:
@@ -82,6 +88,9 @@ class Supervisor:
     def close(self) -> None:
         """End every child. A second Ctrl-C meanwhile kills them at once."""
         self._stopping.set()
+        for child in self._children:
+            if child.program.template is not None:
+                child.program.template.give_up()
         deadline = time.monotonic() + self._grace
         try:
             for child in self._children:
@@ -103,7 +112,7 @@ class _Child(threading.Thread):
         self.program = program
         self._stopping = stopping
         self._lock = threading.Lock()
-        self._running: subprocess.Popen[bytes] | None = None
+        self._running: Running | None = None
 
     @property
     def pid(self) -> int | None:
@@ -137,31 +146,46 @@ class _Child(threading.Thread):
             return error.strerror or type(error).__name__
         if started is None:
             return 0
-        with started:
+        try:
             wait_without_reaping(started)
             with self._lock:
                 kill_group(started)
                 self._running = None
             return started.wait()
+        finally:
+            if started.stdin is not None:
+                started.stdin.close()
 
-    def _start(self) -> subprocess.Popen[bytes] | None:
+    def _start(self) -> Running | None:
+        if self.program.template is not None:
+            self.program.template.loaded()
         with self._lock:
             if self._stopping.is_set():
                 return None
             errors = _log_file(self.program.log_file)
             try:
-                self._running = subprocess.Popen(  # noqa: S603 - our own programs
-                    self.program.command,
-                    env=dict(self.program.environment),
-                    stdin=subprocess.PIPE,
-                    stdout=errors or subprocess.DEVNULL,
-                    stderr=errors,
-                    start_new_session=True,
-                )
+                self._running = self._copied(errors) or self._launched(errors)
             finally:
                 if errors is not None:
                     errors.close()
             return self._running
+
+    def _copied(self, errors: IO[bytes] | None) -> Running | None:
+        if self.program.template is None:
+            return None
+        arguments = self.program.command[MODULE_ENDS:]
+        output = None if errors is None else errors.fileno()
+        return self.program.template.start(arguments, self.program.environment, output=output)
+
+    def _launched(self, errors: IO[bytes] | None) -> Running:
+        return subprocess.Popen(  # noqa: S603 - our own programs
+            self.program.command,
+            env=dict(self.program.environment),
+            stdin=subprocess.PIPE,
+            stdout=errors or subprocess.DEVNULL,
+            stderr=errors,
+            start_new_session=True,
+        )
 
     def ask_to_end(self) -> None:
         """SIGTERM. Not through Popen, which would reap a child that just ended."""
@@ -174,6 +198,17 @@ class _Child(threading.Thread):
         with self._lock:
             if self._running is not None:
                 kill_group(self._running)
+
+
+class Running(Protocol):
+    """A child of this process, with our end of its standard input."""
+
+    pid: int
+    stdin: IO[bytes] | None
+
+    def wait(self) -> int:
+        """Wait for its end; its exit status, negative for a signal."""
+        ...
 
 
 class Child(Protocol):
@@ -208,3 +243,8 @@ def _log_file(path: Path | None) -> IO[bytes] | None:
     if path.exists() and path.stat().st_size > LARGEST_LOG:
         path.replace(path.with_suffix(".log.1"))
     return path.open("ab", buffering=0)
+
+
+def worker_template() -> ProcessTemplate:
+    """What workers are copies of."""
+    return ProcessTemplate("workers.template")

@@ -17,13 +17,14 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from uuid import UUID
 
+from pipeline.adapters.process_template import ProcessTemplate
 from pipeline.adapters.qdrant.edge import EdgeStore
 from pipeline.adapters.qdrant.opening import edge_path
 from pipeline.bootstrap import Services
 from pipeline.errors import LeaseLost
 from pipeline.services.crawls import NewDatasource
 from pipeline.settings import Settings, read_settings
-from workers.spider_template import SpiderTemplate
+from workers.spider_template import template_of
 
 
 class NoHints:
@@ -75,9 +76,9 @@ def crawl(data_dir: Path, url: str, pages: int) -> dict[str, float]:
 
 
 @contextmanager
-def prepared(settings: Settings) -> Iterator[SpiderTemplate]:
+def prepared(settings: Settings) -> Iterator[ProcessTemplate]:
     """What spiders are copied from, loaded."""
-    template = SpiderTemplate(settings.extract)
+    template = template_of(settings.extract)
     template.prepare()
     if not template.loaded():
         raise RuntimeError(template)

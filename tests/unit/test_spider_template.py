@@ -13,10 +13,12 @@ from pathlib import Path
 import psutil
 import pytest
 
+from pipeline.adapters.process_template import Copy, ProcessTemplate
 from pipeline.settings import ExtractSettings
+from tests.lab.memory import memory_of
 from tests.lab.waiting import eventually
 from workers.spider_process import started
-from workers.spider_template import Forked, SpiderTemplate
+from workers.spider_template import template_of
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux has what copies need")
 
@@ -46,10 +48,10 @@ print(ready[0].poll())
 
 
 @pytest.fixture
-def template(monkeypatch: pytest.MonkeyPatch) -> Iterator[SpiderTemplate]:
+def template(monkeypatch: pytest.MonkeyPatch) -> Iterator[ProcessTemplate]:
     """A template that has loaded, of a worker that knows a secret."""
     monkeypatch.setenv(ADDRESS, "postgresql+psycopg://sitewise:hush@127.0.0.1:9/none")
-    loaded = SpiderTemplate(ExtractSettings(processes=2))
+    loaded = template_of(ExtractSettings(processes=2))
     loaded.prepare()
     assert loaded.loaded()
     yield loaded
@@ -63,7 +65,7 @@ def unreachable() -> Iterator[str]:
         yield f"postgresql+psycopg://sitewise:hush@127.0.0.1:{server.getsockname()[1]}/none"
 
 
-def _end(spider: Forked) -> int:
+def _end(spider: Copy) -> int:
     assert spider.stdin is not None
     spider.stdin.close()
     return spider.wait()
@@ -73,7 +75,7 @@ def _of(parent: psutil.Process, word: str) -> list[psutil.Process]:
     return [child for child in parent.children() if word in child.cmdline()]
 
 
-def _start(template: SpiderTemplate, database: str) -> tuple[Forked, psutil.Process]:
+def _start(template: ProcessTemplate, database: str) -> tuple[Copy, psutil.Process]:
     """A copy that says it is a spider."""
     spider = template.start([*IDS, "--watch-stdin"], os.environ | {ADDRESS: database})
     assert spider is not None
@@ -87,7 +89,7 @@ def _parsers(spider: psutil.Process) -> list[psutil.Process]:
     return eventually(lambda: found if len(found := _of(spider, "pipeline.adapters.parser_child")) == 2 else None) or []
 
 
-def test_a_copy_is_a_child_of_its_worker_and_a_spider(template: SpiderTemplate, unreachable: str) -> None:
+def test_a_copy_is_a_child_of_its_worker_and_a_spider(template: ProcessTemplate, unreachable: str) -> None:
     """It has a session, parsers and a command line of its own, reads its worker's end, and gives its exit status."""
     spider, process = _start(template, unreachable)
 
@@ -104,14 +106,14 @@ def test_a_copy_is_a_child_of_its_worker_and_a_spider(template: SpiderTemplate, 
     eventually(lambda: not any(parser.is_running() for parser in parsers), what="parsers gone")
 
 
-def test_only_the_spider_knows_the_settings(template: SpiderTemplate, unreachable: str) -> None:
+def test_only_the_spider_knows_the_settings(template: ProcessTemplate, unreachable: str) -> None:
     """Neither the template nor a parser has an address or a password in its memory."""
     spider, process = _start(template, unreachable)
     parsers = _parsers(process)
 
     unknowing = [*parsers, *_of(psutil.Process(), "spiders.template")]
-    readable = [_memory(one.pid) for one in unknowing]
-    told = eventually(lambda: b"hush" in _memory(spider.pid))
+    readable = [memory_of(one.pid) for one in unknowing]
+    told = eventually(lambda: b"hush" in memory_of(spider.pid))
     _end(spider)
 
     assert len(unknowing) == 3
@@ -119,7 +121,7 @@ def test_only_the_spider_knows_the_settings(template: SpiderTemplate, unreachabl
     assert not any(b"hush" in memory for memory in readable)
 
 
-def test_a_copy_ends_as_any_spider_does(template: SpiderTemplate) -> None:
+def test_a_copy_ends_as_any_spider_does(template: ProcessTemplate) -> None:
     """What it was told wrongly it says by its exit status."""
     spider = template.start(["--no-such-option"])
     assert spider is not None
@@ -127,7 +129,7 @@ def test_a_copy_ends_as_any_spider_does(template: SpiderTemplate) -> None:
     assert _end(spider) == 2
 
 
-def test_a_template_that_was_killed_costs_one_copy(template: SpiderTemplate) -> None:
+def test_a_template_that_was_killed_costs_one_copy(template: ProcessTemplate) -> None:
     """The next spider begins from nothing, and those after it are copies of another."""
     (first,) = _of(psutil.Process(), "spiders.template")
 
@@ -142,7 +144,7 @@ def test_a_template_that_was_killed_costs_one_copy(template: SpiderTemplate) -> 
     assert _end(copied) == 2
 
 
-def test_copies_outlive_their_template(template: SpiderTemplate, unreachable: str) -> None:
+def test_copies_outlive_their_template(template: ProcessTemplate, unreachable: str) -> None:
     """A spider at work does not depend on what it was copied from."""
     spider = template.start([*IDS, "--watch-stdin"], os.environ | {ADDRESS: unreachable})
     assert spider is not None
@@ -198,18 +200,3 @@ def test_a_spider_that_is_no_copy_has_a_session_of_its_own() -> None:
 
     assert spider.wait() == 0
     assert session == spider.pid
-
-
-def _memory(pid: int) -> bytes:
-    """All that a process has in writable memory of its own."""
-    found = bytearray()
-    with Path(f"/proc/{pid}/mem").open("rb", buffering=0) as memory:
-        for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
-            place, rights, *_ = line.split()
-            begin, end = (int(word, 16) for word in place.split("-"))
-            if rights.startswith("rw"):
-                memory.seek(begin)
-                while begin < end and (part := memory.read(end - begin)):
-                    found += part
-                    begin += len(part)
-    return bytes(found)
