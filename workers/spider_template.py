@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from functools import cache
 
 from pipeline.adapters.process_template import ProcessTemplate
@@ -17,5 +18,7 @@ def template_of(settings: ExtractSettings) -> ProcessTemplate:
 
 @cache
 def template() -> ProcessTemplate:
-    """The one of this process."""
-    return template_of(read_settings().extract)
+    """The one of this process, with which it ends."""
+    made = template_of(read_settings().extract)
+    atexit.register(made.close)
+    return made
