@@ -15,9 +15,10 @@ from collections.abc import Sequence
 
 from pipeline.adapters.celery import CRAWL_QUEUE, INDEX_QUEUE, UPKEEP_QUEUE
 from pipeline.adapters.opentelemetry import require_tracing, start_tracing
+from pipeline.adapters.process_template import ProcessTemplate
 from pipeline.errors import InvalidInput, SitewiseError
 from pipeline.logs import get_logger, set_up_logging
-from pipeline.owner.processes import Program, Supervisor, worker_template
+from pipeline.owner.processes import Program, Supervisor
 from pipeline.owner.told import Told
 from pipeline.settings import read_settings
 from workers.ending import end_with_parent
@@ -107,7 +108,7 @@ def _run(options: argparse.Namespace) -> int:
 
 def _supervise(processes: Sequence[tuple[str, list[str]]]) -> int:
     told = Told()
-    template = worker_template()
+    template = ProcessTemplate("workers.template")
     template.prepare()
     programs = [
         Program(

@@ -13,10 +13,7 @@ from pipeline.adapters.celery import load_celery
 from pipeline.adapters.parser_child import die_with_parent
 from pipeline.adapters.process_copies import parser_of_options, serve_copies, show
 from pipeline.bootstrap import load_tables
-from workers import run, tasks, worker
-
-LOADED = (tasks, worker)
-"""What every worker imports, and what it is made of."""
+from workers import run, tasks, worker  # noqa: F401 - what workers are made of is loaded before the first copy
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -9,10 +9,12 @@ from datetime import datetime
 from uuid import UUID
 
 from sqlalchemy import ColumnElement, CursorResult, ForeignKey, Index, Update, delete, func, or_, select, update
+from sqlalchemy.ext.hybrid import hybrid_property
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pipeline.db.base import ROWS_AT_A_TIME, Base, count_changed, insert_new
 from pipeline.db.crawls import Crawl
+from pipeline.db.leases import next_counts, uncounted
 from pipeline.model import CrawlProgress, Discovered, Reason
 
 WAITING, LEASED, DONE, REFUSED = "waiting", "leased", "done", "refused"
@@ -60,6 +62,11 @@ class FrontierEntry(Base):
     target: Mapped[str | None]
     """The URL this one folds into, for `duplicate_of` and `canonical_to`."""
     seen_at: Mapped[datetime]
+
+    @hybrid_property
+    def losses(self) -> int:
+        """How many spiders were lost with it in hand, however."""
+        return self.deaths + uncounted(self.vanished)
 
 
 def add(session: Session, crawl_id: UUID, found: Iterable[Discovered], *, now: datetime, is_new: bool = True) -> None:
@@ -181,7 +188,7 @@ def _died(*, vanished: bool) -> dict[str, ColumnElement[int]]:
     if not vanished:
         return {"deaths": FrontierEntry.deaths + 1}
     return {
-        "deaths": FrontierEntry.deaths + FrontierEntry.vanished % 2,
+        "deaths": FrontierEntry.deaths + next_counts(FrontierEntry.vanished),
         "vanished": FrontierEntry.vanished + 1,
     }
 
@@ -408,17 +415,12 @@ def count_kept(session: Session, crawl_id: UUID) -> int:
     return session.scalar(select(func.count()).where(FrontierEntry.crawl_id == crawl_id, *kept)) or 0
 
 
-def losses(entry: FrontierEntry) -> int:
-    """How many spiders were lost with this URL in hand, however."""
-    return entry.deaths + (entry.vanished + 1) // 2
-
-
 def leased(session: Session, crawl_id: UUID) -> tuple[int, int]:
     """How many URLs are in a spider's hands, and how many spiders were lost with the worst of them."""
-    worst = func.coalesce(func.max(FrontierEntry.deaths + (FrontierEntry.vanished + 1) // 2), 0)
+    worst = func.coalesce(func.max(FrontierEntry.losses), 0)
     statement = select(func.count(), worst).where(FrontierEntry.crawl_id == crawl_id, FrontierEntry.state == LEASED)
-    in_hand, deaths = session.execute(statement).one()
-    return int(in_hand), int(deaths)
+    in_hand, lost = session.execute(statement).one()
+    return int(in_hand), int(lost)
 
 
 def leave(session: Session, crawl_id: UUID, url_keys: Sequence[str]) -> None:

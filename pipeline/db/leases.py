@@ -28,6 +28,19 @@ class Leased:
     hint_at: Mapped[datetime | None] = mapped_column(default=None)
 
 
+def next_counts(vanished: Mapped[int]) -> ColumnElement[int]:
+    """Whether the next worker that vanishes with something in hand counts against it, 0 or 1: every second one does.
+
+    A machine that is restarted vanishes with all it has in hand, and most of that is innocent.
+    """
+    return vanished % 2
+
+
+def uncounted(vanished: int) -> int:
+    """How many workers vanished with something in hand, and did not count against it."""
+    return (vanished + 1) // 2
+
+
 def free(table: type[Leased], *, now: datetime) -> ColumnElement[bool]:
     """Rows nobody holds: never claimed, returned, or claimed by a worker that fell silent."""
     return or_(table.lease_until.is_(None), table.lease_until < now)

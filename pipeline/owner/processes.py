@@ -112,7 +112,7 @@ class _Child(threading.Thread):
         self.program = program
         self._stopping = stopping
         self._lock = threading.Lock()
-        self._running: Running | None = None
+        self._running: Listening | None = None
 
     @property
     def pid(self) -> int | None:
@@ -156,9 +156,9 @@ class _Child(threading.Thread):
             if started.stdin is not None:
                 started.stdin.close()
 
-    def _start(self) -> Running | None:
+    def _start(self) -> Listening | None:
         if self.program.template is not None:
-            self.program.template.loaded()
+            self.program.template.loaded()  # whoever ends this child waits for the lock, and not for that
         with self._lock:
             if self._stopping.is_set():
                 return None
@@ -170,14 +170,14 @@ class _Child(threading.Thread):
                     errors.close()
             return self._running
 
-    def _copied(self, errors: IO[bytes] | None) -> Running | None:
+    def _copied(self, errors: IO[bytes] | None) -> Listening | None:
         if self.program.template is None:
             return None
         arguments = self.program.command[MODULE_ENDS:]
         output = None if errors is None else errors.fileno()
         return self.program.template.start(arguments, self.program.environment, output=output)
 
-    def _launched(self, errors: IO[bytes] | None) -> Running:
+    def _launched(self, errors: IO[bytes] | None) -> Listening:
         return subprocess.Popen(  # noqa: S603 - our own programs
             self.program.command,
             env=dict(self.program.environment),
@@ -200,17 +200,6 @@ class _Child(threading.Thread):
                 kill_group(self._running)
 
 
-class Running(Protocol):
-    """A child of this process, with our end of its standard input."""
-
-    pid: int
-    stdin: IO[bytes] | None
-
-    def wait(self) -> int:
-        """Wait for its end; its exit status, negative for a signal."""
-        ...
-
-
 class Child(Protocol):
     """A process that this one waits for."""
 
@@ -219,6 +208,12 @@ class Child(Protocol):
     def wait(self) -> int:
         """Wait for its end; its exit status, negative for a signal."""
         ...
+
+
+class Listening(Child, Protocol):
+    """A child that reads what this process writes, and knows by that when it is gone."""
+
+    stdin: IO[bytes] | None
 
 
 def wait_without_reaping(child: Child) -> None:
@@ -243,8 +238,3 @@ def _log_file(path: Path | None) -> IO[bytes] | None:
     if path.exists() and path.stat().st_size > LARGEST_LOG:
         path.replace(path.with_suffix(".log.1"))
     return path.open("ab", buffering=0)
-
-
-def worker_template() -> ProcessTemplate:
-    """What workers are copies of."""
-    return ProcessTemplate("workers.template")

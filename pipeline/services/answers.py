@@ -14,7 +14,7 @@ from pipeline.adapters.embedder.port import Embedder, QuestionEmbedder
 from pipeline.adapters.qdrant.port import VectorStore
 from pipeline.adapters.qdrant.sparse import Bm25Encoder
 from pipeline.adapters.reranker.shared import SharedReranker
-from pipeline.db import chunks, datasources, pages, partners, scenarios
+from pipeline.db import datasources, pages, partners, scenarios
 from pipeline.db.chunks import LiveChunk
 from pipeline.db.engine import Database
 from pipeline.db.scenarios import ActiveScenario
@@ -41,6 +41,7 @@ from pipeline.retrieval.nearness import SHIPPED, Scale
 from pipeline.retrieval.reranking import Outcome, Reranking
 from pipeline.retrieval.trace import Contact, Search
 from pipeline.services.briefings import BriefingArchive
+from pipeline.services.candidates import CandidateSearch, Found
 from pipeline.services.clock import Clock
 from pipeline.services.generations import Generations, Knowledge
 from pipeline.services.nearness_scales import NearnessScales
@@ -53,9 +54,6 @@ from pipeline.settings import Settings
 __all__ = ["AnswerService", "Part", "Question"]
 
 log = get_logger(__name__)
-
-NARROW = 500, 5_000
-"""Hits asked of each half, and asked again if too few remain, where only rows know what a filter lets through."""
 
 CHANGES = 3
 """How often a briefing is begun anew because another model came to answer meanwhile."""
@@ -92,15 +90,6 @@ class _Org:
     languages: Sequence[str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """Candidates, the live ones among them, and why the others are not."""
-
-    candidates: Candidates
-    live: dict[UUID, LiveChunk]
-    absent: dict[UUID, tuple[str, str]]
-
-
 class AnswerService:
     """Combines behaviour, scenarios and live knowledge. What it says is kept by the archive, after it was said."""
 
@@ -128,7 +117,7 @@ class AnswerService:
         self._scales = scales
         self._archive = archive
         self._said = SaidBefore()
-        self._prepared: set[tuple[int, bool]] = set()
+        self._search = CandidateSearch(database, settings.retrieve, sparse=sparse)
         self._outages = {part: Outage() for part in Part}
 
     def brief(self, question: Question, *, scope: OrgScope, degrades: bool = False) -> Briefing:
@@ -197,13 +186,16 @@ class AnswerService:
         embedder = self._model(knowledge, lacking)
         computed = None if embedder is None else embedder.begin_message(asked.message)
         org = self._read(knowledge, asked, scope=scope, embedder=embedder)
-        by_words = self._by_words(knowledge, asked, org.languages, scope=scope, embedder=embedder, lacking=lacking)
+        store = self._store(knowledge, embedder, lacking)
+        by_words = None
+        if store is not None and embedder is not None:
+            by_words = self._search.by_words(store, asked, org.languages, scope=scope)
         self._archive.go_ahead()
         with tracing.span("retrieve.embed"):
             message = None if computed is None else computed()
         vector = None if message is None or embedder is None else message[: embedder.identity.dimension]
         sought = self._seek(asked, vector, org.languages, embedder=embedder)
-        found = self._find(knowledge, asked, sought, by_words, scope=scope, embedder=embedder, lacking=lacking)
+        found = self._search.find(store, asked, sought, by_words, scope=scope)
         contact = Contact(self._clock(), asked.channel, asked.segments)
         with tracing.span("retrieve.scenarios"):
             active = [row for row in org.published if explaining.bar(row, contact) is None]
@@ -265,7 +257,7 @@ class AnswerService:
         knowledge = self._generations.now()
         knowledge.embedder.encode_query("warm")
         for is_quick in (False, True):
-            self._opened(knowledge, knowledge.embedder, is_quick=is_quick)
+            self._search.store(knowledge, knowledge.embedder, is_quick=is_quick)
         if (reranker := self._reranker()) is not None:
             try:
                 reranker.open()
@@ -320,61 +312,13 @@ class AnswerService:
             answer=None if earlier.answer is None else encode(earlier.answer, *languages),
         )
 
-    def _by_words(
-        self,
-        knowledge: Knowledge,
-        asked: Asked,
-        languages: Sequence[str],
-        *,
-        scope: OrgScope,
-        embedder: Embedder | None,
-        lacking: frozenset[Part] | None,
-    ) -> tuple[Hit, ...] | None:
-        """The half of the search that needs no vector, while that is computed; nothing, where what is sought does."""
-        is_away = embedder is None or (lacking is not None and Part.VECTOR_STORE in lacking)
-        if is_away or len(limits := self._limits(asked)) > 1 or follow_up.before(asked.history, asked.message).said:
-            return None
-        store = self._opened(knowledge, embedder, is_quick=lacking is not None)
-        with tracing.span("retrieve.search"):
-            terms = self._sparse().encode_query(asked.message, *languages)
-            return store.search(None, terms, limit=limits[0], scope=scope, where=asked.where).sparse
-
-    def _limits(self, asked: Asked) -> list[int]:
-        """Hits asked of each half, and asked again if too few of them answer."""
-        if asked.where.url_prefix or asked.where.fetched_after:
-            return [*NARROW]
-        return [max(self._settings.retrieve.candidates, 2 * asked.top_k)]
-
-    def _find(
-        self,
-        knowledge: Knowledge,
-        asked: Asked,
-        sought: Sought,
-        by_words: tuple[Hit, ...] | None,
-        *,
-        scope: OrgScope,
-        embedder: Embedder | None,
-        lacking: frozenset[Part] | None,
-    ) -> _Found:
-        """Candidates of both halves, and the rows behind them; more, where rows refuse what the store cannot know."""
+    def _store(
+        self, knowledge: Knowledge, embedder: Embedder | None, lacking: frozenset[Part] | None
+    ) -> VectorStore | None:
+        """The store, if it is there; for who cannot wait, one that gives up in time."""
         if lacking is not None and Part.VECTOR_STORE in lacking:
-            return _Found(Candidates((), ()), {}, {})
-        store = self._opened(knowledge, embedder, is_quick=lacking is not None)
-        terms = sought.sparse if by_words is None else None
-        for limit in self._limits(asked):
-            with tracing.span("retrieve.search") as span:
-                candidates = store.search(sought.dense, terms, limit=limit, scope=scope, where=asked.where)
-                if by_words is not None:
-                    candidates = replace(candidates, sparse=by_words)
-                ids = {hit.id for half in (candidates.dense, candidates.sparse) for hit in half}
-                span.say(candidates=len(ids))
-            with tracing.span("retrieve.read"), self._database.read() as session:
-                live = chunks.live(session, ids, org_id=scope.org_id, where=asked.where)
-                missing = ids - live.keys()
-                absent = chunks.why_not_live(session, missing, org_id=scope.org_id) if missing else {}
-            if len(live) >= asked.top_k or max(len(candidates.dense), len(candidates.sparse)) < limit:
-                break
-        return _Found(candidates, live, absent)
+            return None
+        return self._search.store(knowledge, embedder, is_quick=lacking is not None)
 
     def _weigh(
         self, knowledge: Knowledge, asked: Asked, languages: Sequence[str], *, embedder: Embedder | None
@@ -388,7 +332,7 @@ class AnswerService:
         return weighing.weights(language, asked.message, read=read)
 
     def _choose(
-        self, asked: Asked, found: _Found, weights: Weights, *, lacking: frozenset[Part] | None
+        self, asked: Asked, found: Found, weights: Weights, *, lacking: frozenset[Part] | None
     ) -> tuple[Search, Sequence[int], Candidates, Reranking]:
         """The passages, their tokens, the live candidates of both halves, and what the reranker did to them."""
         retrieve = self._settings.retrieve
@@ -485,14 +429,6 @@ class AnswerService:
         forms = {index for text in said for index in self._sparse().encode_query(text, language).indices}
         kept = [pair for pair in zip(terms.indices, terms.values, strict=True) if pair[0] in forms]
         return SparseVector(tuple(index for index, _ in kept), tuple(weight for _, weight in kept))
-
-    def _opened(self, knowledge: Knowledge, embedder: Embedder | None, *, is_quick: bool) -> VectorStore:
-        """The store with the vectors of this model, which is checked once."""
-        store = knowledge.quick_store() if is_quick else knowledge.store()
-        if embedder is not None and (knowledge.number, is_quick) not in self._prepared:
-            store.prepare(embedder.identity)
-            self._prepared.add((knowledge.number, is_quick))
-        return store
 
 
 def _roughly(texts: Sequence[str]) -> list[int]:

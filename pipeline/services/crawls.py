@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from pipeline import metrics, tracing
-from pipeline.db import backlog, crawls, datasources, frontier, hosts, orgs, outbox, page_versions, pages
+from pipeline.db import backlog, crawls, datasources, frontier, hosts, index_queue, orgs, outbox, page_versions, pages
 from pipeline.db import leases as row_leases
 from pipeline.db.crawls import Crawl
 from pipeline.db.datasources import Datasource
@@ -318,7 +318,7 @@ class CrawlService:
         with self._database.read() as session:
             crawl = crawls.get(session, crawl_id, org_id=scope.org_id)
             chunks, embedded = page_versions.embedded_in(session, crawl_id)
-            pending = page_versions.count_waiting_of(session, [crawl_id]).get(crawl_id, 0)
+            pending = index_queue.count_waiting_of(session, [crawl_id]).get(crawl_id, 0)
             refusals = frontier.reasons(session, crawl_id)
             failed = frontier.failures(session, crawl_id, limit=FAILURES_SHOWN)
             failures = tuple(
@@ -334,7 +334,7 @@ class CrawlService:
         """The org's crawls, newest first, without refusals and failures."""
         with self._database.read() as session:
             found = crawls.listing(session, org_id=scope.org_id, limit=limit)
-            pending = page_versions.count_waiting_of(session, [crawl.id for crawl in found])
+            pending = index_queue.count_waiting_of(session, [crawl.id for crawl in found])
             return [job_view(crawl, pending=pending.get(crawl.id, 0)) for crawl in found]
 
     def page_through(
@@ -348,14 +348,14 @@ class CrawlService:
         with self._database.read() as session:
             datasources.get(session, datasource_id, org_id=scope.org_id)
             found = crawls.page_through(session, datasource_id, limit=limit, after=after)
-            pending = page_versions.count_waiting_of(session, [crawl.id for crawl in found.items])
+            pending = index_queue.count_waiting_of(session, [crawl.id for crawl in found.items])
             return found.each(lambda crawl: job_view(crawl, pending=pending.get(crawl.id, 0)))
 
     def page_through_org(self, *, scope: OrgScope, limit: int = 20, after: Place | None = None) -> Listed[CrawlJob]:
         """Some of the crawls of all the org's websites, newest first, without refusals and failures."""
         with self._database.read() as session:
             found = crawls.of_org(session, scope.org_id, limit=limit, after=after)
-            pending = page_versions.count_waiting_of(session, [crawl.id for crawl in found.items])
+            pending = index_queue.count_waiting_of(session, [crawl.id for crawl in found.items])
             return found.each(lambda crawl: job_view(crawl, pending=pending.get(crawl.id, 0)))
 
     def list_held(self, *, scope: OrgScope, limit: int = 20) -> list[CrawlJob]:
@@ -381,7 +381,7 @@ class CrawlService:
         """The org's crawls that have not ended, oldest first, without refusals and failures."""
         with self._database.read() as session:
             found = backlog.running_crawls(session, org_id=scope.org_id)
-            pending = page_versions.count_waiting_of(session, [crawl.id for crawl in found])
+            pending = index_queue.count_waiting_of(session, [crawl.id for crawl in found])
             return [self._unless_full(job_view(crawl, pending=pending.get(crawl.id, 0))) for crawl in found]
 
     def _unless_full(self, job: CrawlJob) -> CrawlJob:

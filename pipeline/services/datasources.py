@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from pipeline.db import crawls, datasources, dead_letters, orgs, outbox, page_versions, pages
+from pipeline.db import crawls, datasources, dead_letters, index_queue, orgs, outbox, page_versions, pages
 from pipeline.db.crawls import Crawl
 from pipeline.db.datasources import Datasource
 from pipeline.db.engine import Database, Session
@@ -222,7 +222,7 @@ def _views(session: Session, sources: Sequence[Datasource]) -> list[DatasourceVi
     ids = [source.id for source in sources]
     counts = pages.counts_of(session, ids)
     running = crawls.running_of(session, ids)
-    pending = page_versions.count_waiting_of(session, [crawl.id for crawl in running.values()])
+    pending = index_queue.count_waiting_of(session, [crawl.id for crawl in running.values()])
     return [_view(source, counts[source.id], running.get(source.id), pending) for source in sources]
 
 

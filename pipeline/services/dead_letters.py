@@ -132,7 +132,7 @@ def note_page(session: Session, version: PageVersion, *, now: datetime) -> None:
         "subject_id": page.id,
         "work_id": version.id,
         "url": page.url,
-        "attempts": version.attempts + (version.vanished + 1) // 2,
+        "attempts": version.taken,
     }
     dead_letters.note(session, letter | _diagnosis(PAGE, version.problem), now=now)
 

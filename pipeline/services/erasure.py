@@ -20,6 +20,7 @@ from pipeline.db import (
     erasing,
     generations,
     hosts,
+    index_queue,
     orgs,
     outbox,
     page_versions,
@@ -125,7 +126,7 @@ class ErasureService:
         """Delete rows of an org until `end`; whether none is left. One that somebody indexes just now waits."""
         with self._database.read() as session:
             now = self._clock()
-            if page_versions.is_held(session, org_id=org_id, now=now) or generations.is_held(
+            if index_queue.is_held(session, org_id=org_id, now=now) or generations.is_held(
                 session, org_id=org_id, now=now
             ):
                 return False

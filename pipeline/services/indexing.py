@@ -12,7 +12,7 @@ from uuid import UUID
 
 from pipeline import flow, metrics, tracing
 from pipeline.adapters.qdrant.sparse import Bm25Encoder
-from pipeline.db import chunks, crawls, datasources, generations, orgs, page_versions, pages
+from pipeline.db import chunks, crawls, datasources, generations, index_queue, orgs, page_versions, pages
 from pipeline.db import leases as row_leases
 from pipeline.db.engine import Database, Session
 from pipeline.db.page_versions import PageVersion
@@ -165,7 +165,7 @@ class IndexService:
             return self._in_turn(session, now=self._clock()) is not None
 
     def _in_turn(self, session: Session, *, now: datetime) -> UUID | None:
-        return page_versions.org_in_turn(session, now=now, attempts=self._settings.work.attempts)
+        return index_queue.org_in_turn(session, now=now, attempts=self._settings.work.attempts)
 
     def _claim(self, org_id: UUID | None, *, limit: int, owner: str) -> _Claim | None:
         now = self._clock()
@@ -174,7 +174,7 @@ class IndexService:
             if in_turn is None:
                 return None
             work = self._settings.work
-            taken = page_versions.claim(
+            taken = index_queue.claim(
                 session, in_turn, limit=limit, now=now, lease=work.index_lease, owner=owner, attempts=work.attempts
             )
             orgs.took_turn(session, in_turn, now=now)
@@ -211,7 +211,7 @@ class IndexService:
         with self._database.write() as session:
             row_leases.release(session, PageVersion, claim.ids, token=claim.token, burn=burn)
             again = row_leases.next_hint(0, now=now, delays=self._settings.work.hint_delays)
-            page_versions.put_off(session, claim.ids, until=now if burn else again, problem=problem)
+            index_queue.put_off(session, claim.ids, until=now if burn else again, problem=problem)
 
     def _index(self, claim: _Claim) -> tuple[int, int]:
         """Cut, embed and store the claimed texts, then flip their pages. Returns chunks and embeddings."""
@@ -286,7 +286,7 @@ class IndexService:
             LeaseLost: If none of them is held any more.
         """
         with self._database.read() as session:
-            if not page_versions.still_held(session, claim.ids, token=claim.token, now=self._clock()):
+            if not index_queue.still_held(session, claim.ids, token=claim.token, now=self._clock()):
                 raise LeaseLost(pages=len(claim.ids))
 
     def _note_stored(self, claim: _Claim, pieces: Sequence[Wanted]) -> None:
@@ -317,7 +317,7 @@ class IndexService:
         rows = rows_of(cut, model=model)
         org_id = claim.scope.org_id
         with self._database.write() as session:
-            if page_versions.held(session, claim.ids, token=claim.token) == set():
+            if index_queue.held(session, claim.ids, token=claim.token) == set():
                 raise LeaseLost(pages=len(claim.ids))
             orgs.hold(session, org_id)
             chunks.intend(session, list(rows.values()), now=now)
@@ -346,7 +346,7 @@ class IndexService:
                 raise GenerationChanged(serves=serving)
             others = [one.number for one in standing if one.number != serving]
             computed = flow.owners(stored[serving].pieces, stored[serving].computed)
-            held = page_versions.held(session, claim.ids, token=claim.token)
+            held = index_queue.held(session, claim.ids, token=claim.token)
             for place, page in enumerate(stored[serving].cut):
                 version = page_versions.get(session, page.page.version_id)
                 if version.id not in held or version.state != page_versions.WAITING:

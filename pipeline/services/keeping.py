@@ -7,7 +7,7 @@ from datetime import datetime
 from http import HTTPStatus
 from uuid import UUID, uuid4
 
-from pipeline.db import frontier, held_changes, page_versions, pages
+from pipeline.db import frontier, held_changes, index_queue, page_versions, pages
 from pipeline.db.crawls import Crawl
 from pipeline.db.datasources import Datasource
 from pipeline.db.engine import Session
@@ -439,7 +439,7 @@ def drop_waiting(session: Session, page: Page) -> None:
 
 def set_aside(session: Session, version: PageVersion) -> None:
     """Park a text that ended its worker too often. What the page served before it serves on."""
-    page_versions.park(session, version)
+    index_queue.park(session, version)
     page = pages.behind(session, version.page_id)
     _forget_text(page)
     if page.live_version is None:

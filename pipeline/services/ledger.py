@@ -27,7 +27,7 @@ log = get_logger(__name__)
 LARGE_FRONTIER = 5_000
 """URLs up to which a frontier is counted whole after every batch."""
 
-SUSPICIOUS_DEATHS = 2
+SUSPICIOUS_LOSSES = 2
 """A URL that so many spiders died with is asked for alone: whichever it is that ends them, the others are spared."""
 
 COUNT_EVERY = timedelta(seconds=2)
@@ -100,8 +100,8 @@ class DatabaseLedger:
         now = self._clock()
         with self._database.write() as session:
             crawl = self._fence(session, now)
-            in_hand, deaths = frontier.leased(session, self._crawl_id)
-            if deaths >= SUSPICIOUS_DEATHS:
+            in_hand, lost = frontier.leased(session, self._crawl_id)
+            if lost >= SUSPICIOUS_LOSSES:
                 return []
             room = self._limit(session, crawl) - frontier.count_kept(session, self._crawl_id) - in_hand
             if room <= 0:
@@ -304,7 +304,7 @@ def _one_by_one(
     session: Session, crawl_id: UUID, taken: list[frontier.FrontierEntry], *, in_hand: int
 ) -> list[frontier.FrontierEntry]:
     """The URLs to ask for now: while there are some of ill repute, one of those, once nothing else is in hand."""
-    suspects = [entry for entry in taken if frontier.losses(entry) >= SUSPICIOUS_DEATHS]
+    suspects = [entry for entry in taken if entry.losses >= SUSPICIOUS_LOSSES]
     if not suspects:
         return taken
     alone = [] if in_hand else suspects[:1]

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from pipeline.db import datasources, page_versions, pages
+from pipeline.db import datasources, index_queue, page_versions, pages
 from pipeline.db.engine import Database, Session
 from pipeline.db.pages import Page
 from pipeline.errors import InvalidInput, PageNotFound
@@ -145,7 +145,7 @@ class PageService:
     def count_waiting(self) -> int:
         """How many texts, of any org, wait to be indexed."""
         with self._database.read() as session:
-            return page_versions.count_waiting(session)
+            return index_queue.count_waiting(session)
 
     def show(self, url_or_id: str | UUID, *, scope: OrgScope) -> PageDetail:
         """A page with its text and versions, by its id or its URL in any spelling.

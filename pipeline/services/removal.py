@@ -11,7 +11,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from pipeline.adapters.qdrant.port import VectorStore
-from pipeline.db import bodies, chunks, crawls, datasources, frontier, page_versions, pages
+from pipeline.db import bodies, chunks, crawls, datasources, frontier, index_queue, page_versions, pages
 from pipeline.db.engine import Database
 from pipeline.model import OrgScope
 from pipeline.services.clock import Clock
@@ -53,7 +53,7 @@ class Removal:
         """One bounded step. Returns how much went; 0 when all is gone, or has to wait."""
         org_id = scope.org_id
         with self._database.read() as session:
-            if page_versions.is_held(session, org_id=org_id, now=self._clock(), datasource_id=datasource_id):
+            if index_queue.is_held(session, org_id=org_id, now=self._clock(), datasource_id=datasource_id):
                 return 0
             page_ids = pages.some(session, datasource_id, limit=PAGES_AT_A_TIME)
             chunk_ids = chunks.of_pages(session, page_ids, limit=CHUNKS_AT_A_TIME)

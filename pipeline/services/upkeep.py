@@ -18,9 +18,9 @@ from pipeline.db import (
     frontier,
     hosts,
     idempotent_answers,
+    index_queue,
     org_days,
     outbox,
-    page_versions,
     rate_buckets,
     robots,
     schedule_runs,
@@ -154,9 +154,9 @@ class UpkeepService:
         attempts = self._settings.work.attempts
         with self._database.write() as session:
             now = self._clock()
-            seen = page_versions.overworked(session, attempts=attempts, now=now)
+            seen = index_queue.overworked(session, attempts=attempts, now=now)
             datasources.hold(session, {version.datasource_id for version in seen})
-            spent = page_versions.overworked(session, attempts=attempts, now=now) if seen else []
+            spent = index_queue.overworked(session, attempts=attempts, now=now) if seen else []
             for version in spent:
                 set_aside(session, version)
                 note_page(session, version, now=now)
@@ -175,8 +175,8 @@ class UpkeepService:
             alone = crawls.orphans(session, now=now, limit=AT_A_TIME, most_of_org=most)
             idle = {crawl.id: crawl.hints for crawl in alone}
             traces = {crawl.id: crawl.traceparent for crawl in alone}
-            waiting = page_versions.orphans(session, now=now, limit=AT_A_TIME)
-            waiting_orgs = {org_id: page_versions.waiting_hints(session, org_id) for org_id in waiting}
+            waiting = index_queue.orphans(session, now=now, limit=AT_A_TIME)
+            waiting_orgs = {org_id: index_queue.waiting_hints(session, org_id) for org_id in waiting}
         told_crawls = self._tell(self._hints.crawl, traces)
         told_orgs = self._tell(self._hints.index, dict.fromkeys(waiting_orgs))
         metrics.REDELIVERIES.add_many(len(told_crawls), work="crawl")
@@ -188,7 +188,7 @@ class UpkeepService:
                     crawls.hinted(session, crawl_id, again=again)
                 for org_id in told_orgs:
                     again = row_leases.next_hint(waiting_orgs[org_id], now=now, delays=delays)
-                    page_versions.hinted(session, org_id, now=now, again=again)
+                    index_queue.hinted(session, org_id, now=now, again=again)
         return len(told_crawls) + len(told_orgs)
 
     def _report_unheard(self) -> None:

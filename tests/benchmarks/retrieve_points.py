@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 
 import httpx
@@ -13,6 +12,7 @@ from qdrant_client import models as rest
 from pipeline.adapters.qdrant.port import VectorStore
 from pipeline.model import Point, SparseVector
 from tests.benchmarks.retrieve_rows import Part, Shape, Terms, parts
+from tests.lab.waiting import eventually
 
 AT_A_TIME = 256
 DIGITS = 5
@@ -22,7 +22,6 @@ AS_JSON = TypeAdapter(dict[str, object])
 """Ten times as fast as the standard library's with a vector's numbers."""
 
 PATIENCE_SECONDS = 3_600
-LOOKS_SECONDS = 1.0
 
 
 def write_to(store: VectorStore, shape: Shape, *, dimension: int) -> None:
@@ -50,12 +49,11 @@ def write_to_server(url: str, collection: str, shape: Shape, *, dimension: int) 
 def settle(url: str, collection: str) -> None:
     """Wait until the server has nothing left to improve in a collection."""
     client = QdrantClient(url=url, check_compatibility=False, timeout=60)
-    until = time.monotonic() + PATIENCE_SECONDS
-    while client.get_collection(collection).status != rest.CollectionStatus.GREEN:
-        if time.monotonic() > until:
-            message = f"{collection} is not ready after {PATIENCE_SECONDS} s"
-            raise TimeoutError(message)
-        time.sleep(LOOKS_SECONDS)
+    eventually(
+        lambda: client.get_collection(collection).status == rest.CollectionStatus.GREEN,
+        seconds=PATIENCE_SECONDS,
+        what=f"{collection} is ready",
+    )
     client.close()
 
 

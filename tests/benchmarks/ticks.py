@@ -26,7 +26,7 @@ from pydantic import SecretStr
 from sqlalchemy import event
 
 from pipeline.bootstrap import Services
-from pipeline.db import orgs, page_versions
+from pipeline.db import index_queue, orgs
 from pipeline.db.engine import Database
 from pipeline.db.revision import upgrade
 from pipeline.services.clock import system_clock
@@ -118,9 +118,9 @@ def _claim_pages(services: Services) -> None:
     now, work = system_clock(), services.settings.work
     terms = {"limit": BATCH, "now": now, "lease": work.index_lease, "owner": "benchmark", "attempts": work.attempts}
     with suppress(Unwritten), services.database.write() as session:
-        org_id = page_versions.org_in_turn(session, now=now, attempts=work.attempts)
+        org_id = index_queue.org_in_turn(session, now=now, attempts=work.attempts)
         if org_id is not None:
-            page_versions.claim(session, org_id, **terms)  # type: ignore[arg-type] # each as it is named
+            index_queue.claim(session, org_id, **terms)  # type: ignore[arg-type] # each as it is named
             orgs.took_turn(session, org_id, now=now)
         raise Unwritten
 

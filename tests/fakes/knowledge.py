@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import Dialect, Engine
 
 from pipeline.bootstrap import Services
+from pipeline.db import index_queue
 from pipeline.db.engine import Database
 from pipeline.model import Briefing, Discovered, Document, FrontierUrl, OrgScope, Outcome, Reason
 from pipeline.services.answers import Question
@@ -146,6 +147,21 @@ class Knowledge:
             embedded += report.embedded
             if not report.more:
                 return embedded
+
+    def take_texts(self, *, owner: str = "indexer", limit: int = 2) -> set[UUID]:
+        """Take texts that wait, as an index worker does, and do nothing with them. Returns the versions' ids."""
+        work = self.settings.work
+        with self.services.database.write() as session:
+            taken = index_queue.claim(
+                session,
+                self.org.org_id,
+                limit=limit,
+                now=self.clock.now,
+                lease=work.index_lease,
+                owner=owner,
+                attempts=work.attempts,
+            )
+            return {version.id for version in taken}
 
     def ask(self, message: str, *, top_k: int | None = None) -> Briefing:
         """A briefing for the one org."""

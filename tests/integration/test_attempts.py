@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import pytest
 
-from pipeline.db import frontier, page_versions
+from pipeline.db import frontier
 from pipeline.model import CrawlStatus, Reason
 from pipeline.services import space
 from tests.fakes.knowledge import SITE, Knowledge, at, outcome, walk
-
-if TYPE_CHECKING:
-    from uuid import UUID
 
 SHOP = {f"/{place}": f"<p>Chair number {place} has its own words and price {place * 7}.</p>" for place in range(12)} | {
     "/": "<p>A shop that sells chairs to whoever likes to sit.</p>"
@@ -157,36 +153,21 @@ def test_a_url_that_two_workers_vanished_with_is_asked_for_alone(knowledge: Know
     with knowledge.services.database.read() as session:
         entry = frontier.get(session, claim.crawl_id, first.url_key)
     assert entry is not None
-    assert (entry.deaths, frontier.losses(entry)) == (1, 2)
+    assert (entry.deaths, entry.losses) == (1, 2)
     assert beside == []
 
 
 def test_a_page_whose_workers_vanish_is_set_aside_half_as_fast(knowledge: Knowledge) -> None:
     """Every second one counts as an attempt; its dead letter tells how often it was taken."""
     knowledge.crawl({"/": SHOP["/0"]}, index=False)
-    work = knowledge.settings.work
     taken = 0
-
-    def claim() -> int:
-        with knowledge.services.database.write() as session:
-            found = page_versions.claim(
-                session,
-                knowledge.org.org_id,
-                limit=2,
-                now=knowledge.clock.now,
-                lease=work.index_lease,
-                owner="indexer",
-                attempts=work.attempts,
-            )
-        return len(found)
-
-    while claim():
+    while knowledge.take_texts():
         taken += 1
         knowledge.clock.forward(seconds=61)
     knowledge.services.upkeep.tick()
     (letter,) = knowledge.services.dead_letters.list_letters(scope=knowledge.org)
 
-    assert taken == 2 * work.attempts - 1
+    assert taken == 2 * knowledge.settings.work.attempts - 1
     assert (letter.kind, letter.attempts) == ("page", taken)
 
 
@@ -219,24 +200,9 @@ def test_a_url_that_spiders_die_with_is_asked_for_alone(knowledge: Knowledge) ->
 def test_pages_of_a_worker_that_vanished_come_before_new_ones(knowledge: Knowledge) -> None:
     """They are taken up as soon as its lease is over, few at a time, so that one that killed it is found out."""
     knowledge.crawl(SHOP, index=False)
-    work = knowledge.settings.work
-
-    def claim() -> set[UUID]:
-        with knowledge.services.database.write() as session:
-            taken = page_versions.claim(
-                session,
-                knowledge.org.org_id,
-                limit=2,
-                now=knowledge.clock.now,
-                lease=work.index_lease,
-                owner="indexer",
-                attempts=work.attempts,
-            )
-            return {version.id for version in taken}
-
-    lost = claim()
+    lost = knowledge.take_texts()
     knowledge.clock.forward(seconds=61)
-    first, second, third = claim(), claim(), claim()
+    first, second, third = (knowledge.take_texts() for _ in range(3))
 
     assert first | second == lost
     assert [len(lost), len(first), len(second), len(third)] == [2, 1, 1, 2]

@@ -11,7 +11,7 @@ import structlog
 from sqlalchemy import func, select
 from structlog.testing import LogCapture
 
-from pipeline.db import datasources, orgs, page_versions
+from pipeline.db import datasources, index_queue, orgs
 from pipeline.db.leases import free
 from pipeline.db.page_versions import PageVersion
 from pipeline.db.pages import Page
@@ -226,10 +226,10 @@ def _claim_one(knowledge: Knowledge, *, limit: int) -> UUID | None:
     """What a worker does, without the indexing: the org whose turn it was."""
     now = knowledge.clock.now
     with knowledge.services.database.write() as session:
-        served = page_versions.org_in_turn(session, now=now, attempts=5)
+        served = index_queue.org_in_turn(session, now=now, attempts=5)
         if served is not None:
             lease = timedelta(minutes=1)
-            page_versions.claim(session, served, limit=limit, now=now, lease=lease, owner="worker", attempts=5)
+            index_queue.claim(session, served, limit=limit, now=now, lease=lease, owner="worker", attempts=5)
             orgs.took_turn(session, served, now=now)
         return served
 

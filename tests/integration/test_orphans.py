@@ -42,14 +42,6 @@ def _start(knowledge: Knowledge, *, owner: str) -> CrawlClaim:
     return claim
 
 
-def _take(knowledge: Knowledge, *, owner: str, limit: int = 2) -> set[UUID]:
-    work = knowledge.settings.work
-    facts = {"lease": work.index_lease, "attempts": work.attempts, "now": knowledge.clock.now}
-    with knowledge.services.database.write() as session:
-        taken = page_versions.claim(session, knowledge.org.org_id, limit=limit, owner=owner, **facts)  # type: ignore[arg-type] # three kinds of fact
-        return {version.id for version in taken}
-
-
 def test_a_crawl_of_a_dead_worker_is_taken_up_at_the_next_tick(knowledge: Knowledge, dead: str) -> None:
     """Its lease has most of its time left, and nobody waits for that; the death counts as one of a worker."""
     claim = _start(knowledge, owner=dead)
@@ -91,11 +83,11 @@ def test_a_worker_that_begins_frees_what_its_predecessor_held(knowledge: Knowled
 def test_pages_of_a_dead_worker_are_next(knowledge: Knowledge, dead: str) -> None:
     """At once, and before new ones."""
     knowledge.crawl(SHOP, index=False)
-    lost = _take(knowledge, owner=dead)
+    lost = knowledge.take_texts(owner=dead)
 
     knowledge.services.upkeep.tick()
 
-    assert _take(knowledge, owner="indexer") | _take(knowledge, owner="indexer") == lost
+    assert knowledge.take_texts(owner="indexer") | knowledge.take_texts(owner="indexer") == lost
 
 
 def test_a_batch_of_a_dead_worker_is_taken_up_in_parts_and_those_in_turn_one_by_one(
@@ -103,14 +95,14 @@ def test_a_batch_of_a_dead_worker_is_taken_up_in_parts_and_those_in_turn_one_by_
 ) -> None:
     """One page that kills is found out after three workers; the others do not wait for each other one by one."""
     knowledge.crawl(SHOP, index=False)
-    lost = _take(knowledge, owner=dead, limit=8)
+    lost = knowledge.take_texts(owner=dead, limit=8)
     knowledge.services.upkeep.tick()
-    part = _take(knowledge, owner=dead, limit=8)
+    part = knowledge.take_texts(owner=dead, limit=8)
     knowledge.services.upkeep.tick()
     knowledge.clock.forward(seconds=knowledge.settings.work.hint_delays[0].total_seconds() + 1)
 
-    alone = [_take(knowledge, owner="indexer", limit=8) for _ in part]
-    rest = _take(knowledge, owner="indexer", limit=8)
+    alone = [knowledge.take_texts(owner="indexer", limit=8) for _ in part]
+    rest = knowledge.take_texts(owner="indexer", limit=8)
 
     assert len(lost) == len(SHOP)
     assert len(part) == 2
@@ -123,17 +115,17 @@ def test_a_batch_of_a_dead_worker_is_taken_up_in_parts_and_those_in_turn_one_by_
 def test_a_page_that_costs_one_worker_after_the_other_lets_new_ones_pass(knowledge: Knowledge, dead: str) -> None:
     """From its second death on it is free a little later each time, and then it is next again."""
     knowledge.crawl(SHOP, index=False)
-    (lost,) = _take(knowledge, owner=dead, limit=1)
+    (lost,) = knowledge.take_texts(owner=dead, limit=1)
     knowledge.services.upkeep.tick()
-    assert _take(knowledge, owner=dead) == {lost}
+    assert knowledge.take_texts(owner=dead) == {lost}
     delay = knowledge.settings.work.hint_delays[0]
 
     knowledge.services.upkeep.tick()
     knowledge.clock.forward(seconds=(delay - timedelta(seconds=1)).total_seconds())
     knowledge.services.upkeep.tick()
-    meanwhile = _take(knowledge, owner="indexer")
+    meanwhile = knowledge.take_texts(owner="indexer")
     knowledge.clock.forward(seconds=2)
-    after = _take(knowledge, owner="indexer")
+    after = knowledge.take_texts(owner="indexer")
 
     assert lost not in meanwhile
     assert len(meanwhile) == 2
@@ -143,10 +135,10 @@ def test_a_page_that_costs_one_worker_after_the_other_lets_new_ones_pass(knowled
 def test_nobody_waits_for_vectors_that_a_dead_worker_was_computing(knowledge: Knowledge, dead: str) -> None:
     """Its page may be held back for a while; others with the same text are embedded meanwhile."""
     knowledge.crawl(SHOP, index=False)
-    (lost,) = _take(knowledge, owner=dead, limit=1)
+    (lost,) = knowledge.take_texts(owner=dead, limit=1)
     _intend(knowledge, lost, "the same text")
     knowledge.services.upkeep.tick()
-    assert _take(knowledge, owner=dead) == {lost}
+    assert knowledge.take_texts(owner=dead) == {lost}
     before = _busy(knowledge, "the same text")
 
     knowledge.services.upkeep.tick()

