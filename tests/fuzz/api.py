@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 import schemathesis
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis.errors import Unsatisfiable
 from schemathesis.checks import not_a_server_error
 from schemathesis.core.failures import Failure, FailureGroup
@@ -51,6 +51,13 @@ class Findings:
     slowest: float = 0.0
     problems: dict[str, str] = field(default_factory=dict)
 
+    def add(self, more: Findings) -> None:
+        """Take in what another turn found; of a problem that both met, what the first said."""
+        self.asked += more.asked
+        self.statuses += more.statuses
+        self.slowest = max(self.slowest, more.slowest)
+        self.problems = more.problems | self.problems
+
 
 class NoPreviews:
     """Looks at no website: a guess at an address must not be a request to it."""
@@ -60,13 +67,14 @@ class NoPreviews:
         raise InvalidInput(field="url")
 
 
-def ask_everything(lab: ApiLab, *, examples: int, thoroughly: bool = True) -> Findings:
+def ask_everything(lab: ApiLab, *, examples: int, thoroughly: bool = True, turn: int = 0) -> Findings:
     """Ask so many things of every operation: half as the document allows, half as it forbids; half of what is there.
 
-    Not thoroughly, of every second operation only what is allowed, of the others what is forbidden, of what is there.
+    Of some there are fewer to ask; each `turn` asks others. Not thoroughly, of every second operation only what is
+    allowed, of the others what is forbidden, of what is there.
     """
     lab.services.__dict__["previews"] = NoPreviews()
-    org = lab.org("Fuzzed")
+    org = lab.org(f"Fuzzed {turn}")
     ids = _ids(lab, org)
     schema = schemathesis.openapi.from_dict(lab.anyone.get("/openapi.json").json())
     findings = Findings()
@@ -79,7 +87,7 @@ def ask_everything(lab: ApiLab, *, examples: int, thoroughly: bool = True) -> Fi
         for mode in MODES if thoroughly else MODES[place % 2 :][:1]:
             for given_ids in [known, None] if known and thoroughly else [known or None]:
                 part = -(-examples // (4 if known else 2))
-                _ask(operation, mode, given_ids, part, findings, call=(lab.url, key))
+                _ask(operation, mode, given_ids, part, findings, call=(lab.url, key), turn=turn)
     return findings
 
 
@@ -91,15 +99,16 @@ def _ask(
     findings: Findings,
     *,
     call: tuple[str, str],
+    turn: int,
 ) -> None:
     url, key = call
     strategy = operation.as_strategy(generation_mode=mode, path_parameters=dict(ids) if ids else None)
 
+    @seed(turn)
     @settings(
         max_examples=examples,
         database=None,
         deadline=None,
-        derandomize=True,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
@@ -164,11 +173,14 @@ def fresh_lab() -> Iterator[ApiLab]:
 def main() -> int:
     """Ask, and tell what was found. The exit status: 0 nothing, 1 something."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz.api", description="Fuzz the HTTP API.")
-    parser.add_argument("--examples", type=int, default=EXAMPLES, help=f"requests in all, about [{EXAMPLES}]")
+    parser.add_argument("--examples", type=int, default=EXAMPLES, help=f"requests in all, at least [{EXAMPLES}]")
     options = parser.parse_args()
     with fresh_lab() as lab:
         operations = sum(len(methods) for methods in lab.anyone.get("/openapi.json").json()["paths"].values())
-        findings = ask_everything(lab, examples=max(4, -(-options.examples // operations)))
+        findings, turn = Findings(), 0
+        while (left := options.examples - findings.asked) > 0:
+            findings.add(ask_everything(lab, examples=max(4, -(-left // operations)), turn=turn))
+            turn += 1
     by_status = ", ".join(f"{status}: {count}" for status, count in sorted(findings.statuses.items()))
     sys.stdout.write(f"{findings.asked} requests, slowest {findings.slowest:.2f} s; {by_status}\n")
     for label, problem in findings.problems.items():
