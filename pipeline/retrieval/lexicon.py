@@ -8,6 +8,7 @@ import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 import numpy as np
@@ -20,6 +21,10 @@ PIECES = (3, 4, 5)
 
 UNKNOWN = 0.3
 """What a piece that no trigger has takes from the likeness, beside the same piece known."""
+
+WORDS_KEPT = 16_384
+LONGEST_KEPT = 40
+"""Words whose pieces are kept in memory, some 10 MB in all, and characters of the longest of them."""
 
 _WORD = re.compile(r"\w+")
 
@@ -79,10 +84,20 @@ def learn_words(texts: Sequence[str]) -> Lexicon:
 def hashes(text: str) -> list[int]:
     """The pieces of a text: every word, every two neighbours, every piece of a word; 32 bits each."""
     words = _WORD.findall(unicodedata.normalize("NFKC", text).casefold())
-    pieces = [f"{first} {second}" for first, second in pairwise(words)]
+    found = [_hash(f"{first} {second}") for first, second in pairwise(words)]
     for word in words:
-        edged = f"^{word}$"
-        pieces.append(edged)
-        for length in PIECES:
-            pieces += [edged[at : at + length] for at in range(len(edged) - length + 1) if length < len(edged)]
-    return [zlib.crc32(piece.encode("utf-8", "replace")) for piece in pieces]
+        found += _of_word(word) if len(word) <= LONGEST_KEPT else _of_word.__wrapped__(word)
+    return found
+
+
+@lru_cache(maxsize=WORDS_KEPT)
+def _of_word(word: str) -> tuple[int, ...]:
+    """A word and its pieces. The same words come again in every text, and cutting them up is what takes time."""
+    edged = f"^{word}$"
+    lengths = (length for length in PIECES if length < len(edged))
+    pieces = [edged[at : at + length] for length in lengths for at in range(len(edged) - length + 1)]
+    return (_hash(edged), *map(_hash, pieces))
+
+
+def _hash(piece: str) -> int:
+    return zlib.crc32(piece.encode("utf-8", "replace"))

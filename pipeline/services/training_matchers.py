@@ -8,6 +8,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from threading import Lock
 from uuid import UUID
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -33,8 +34,16 @@ TITLES_HELD = 6_400
 HELD = 64
 """Matchers kept in memory, of the orgs that asked last: 3 MB for 50 scenarios of ten triggers."""
 
-
 log = get_logger(__name__)
+
+
+class _Turn:
+    """Held by the one that learns; forgotten when nobody learns or waits."""
+
+    __slots__ = ("__weakref__", "lock")
+
+    def __init__(self) -> None:
+        self.lock = Lock()
 
 
 class Matchers:
@@ -46,6 +55,7 @@ class Matchers:
         self._clock = clock
         self._held: OrderedDict[tuple[UUID, str], tuple[str, Matcher]] = OrderedDict()
         self._lock = Lock()
+        self._learning: WeakValueDictionary[tuple[UUID, str, str], _Turn] = WeakValueDictionary()
         self.aside = Aside()
         self._titles: OrderedDict[tuple[str, str], Vector] = OrderedDict()
 
@@ -63,19 +73,17 @@ class Matchers:
         model = embedder.identity.fingerprint
         digest = _digest(published, embedder)
         key = (scope.org_id, model)
+        if (matcher := self._at_hand(key, digest)) is not None:
+            return matcher
         with self._lock:
-            held = self._held.get(key)
-            if held is not None and held[0] == digest:
-                self._held.move_to_end(key)
-                return held[1]
-        state = scenario_matchers.state(session, org_id=scope.org_id, model=model, digest=digest)
-        matcher = load(state) if state is not None else self._learn(session, published, scope=scope, embedder=embedder)
-        with self._lock:
-            self._held[key] = (digest, matcher)
-            self._held.move_to_end(key)
-            while len(self._held) > HELD:
-                self._held.popitem(last=False)
-        return matcher
+            turn = self._learning.setdefault((*key, digest), _Turn())
+        with turn.lock:  # whoever comes while one learns waits for it, and need not learn the same
+            if (matcher := self._at_hand(key, digest)) is not None:
+                return matcher
+            state = scenario_matchers.state(session, org_id=scope.org_id, model=model, digest=digest)
+            matcher = load(state) if state else self._learn(session, published, scope=scope, embedder=embedder)
+            self._hold(key, digest, matcher)
+            return matcher
 
     def refresh(self, *, scope: OrgScope, embedder: Embedder) -> None:
         """Learn from what is published now and store it, so that no question has to wait for it."""
@@ -114,6 +122,21 @@ class Matchers:
     def close(self) -> None:
         """Learn no more aside; what is being learnt is finished."""
         self.aside.close()
+
+    def _at_hand(self, key: tuple[UUID, str], digest: str) -> Matcher | None:
+        with self._lock:
+            held = self._held.get(key)
+            if held is None or held[0] != digest:
+                return None
+            self._held.move_to_end(key)
+            return held[1]
+
+    def _hold(self, key: tuple[UUID, str], digest: str, matcher: Matcher) -> None:
+        with self._lock:
+            self._held[key] = (digest, matcher)
+            self._held.move_to_end(key)
+            while len(self._held) > HELD:
+                self._held.popitem(last=False)
 
     def _learn(
         self, session: Session, published: Sequence[ActiveScenario], *, scope: OrgScope, embedder: Embedder

@@ -25,6 +25,7 @@ PARTS = {
     "pipeline.cli": "owner",
 }
 EVERY_SECONDS = 0.1
+OTHER = "other"
 
 
 @dataclass
@@ -70,11 +71,13 @@ def _watch(pid: int, costs: dict[str, Cost], stop: threading.Event) -> None:
 
 def _look(process: psutil.Process, seen: dict[int, tuple[str, float]], now: dict[str, float]) -> None:
     with suppress(psutil.Error):
-        part = seen[process.pid][0] if process.pid in seen else _part(" ".join(process.cmdline()))
+        part = seen[process.pid][0] if process.pid in seen else OTHER
+        if part == OTHER:  # a fork is seen before it has become what it will be
+            part = _part(" ".join(process.cmdline()))
         times = process.cpu_times()
         seen[process.pid] = (part, times.user + times.system)
         now[part] = max(now.get(part, 0.0), process.memory_info().rss / 2**20)
 
 
 def _part(command: str) -> str:
-    return next((part for sign, part in PARTS.items() if sign in command), "other")
+    return next((part for sign, part in PARTS.items() if sign in command), OTHER)

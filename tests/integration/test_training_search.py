@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from threading import Barrier
 from uuid import UUID
 
 import pytest
@@ -11,6 +13,8 @@ import pytest
 from pipeline.db.paging import Listed, Place
 from pipeline.errors import InvalidQuestion, InvalidScenario, ScenarioNotFound, VectorStoreUnavailable
 from pipeline.model import ScenarioType
+from pipeline.retrieval.matcher import learn
+from pipeline.services import training_matchers
 from pipeline.services.searching import Kind
 from pipeline.services.training import NewScenario, ScenarioView
 from tests.fakes.knowledge import Answer, Knowledge
@@ -117,6 +121,31 @@ def test_what_is_computed_ahead_is_not_computed_inside(knowledge: Knowledge) -> 
     assert inside == []
     assert [added.current_version, published.current_version] == [1, 1]
     assert [row.title for row in knowledge.ask("I want my money back").scenarios]
+
+
+def test_whoever_asks_while_one_learns_waits_for_that_one(
+    knowledge: Knowledge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Four questions at once after a publication: it is learnt once, and all four fire what was published."""
+    services, org = knowledge.services, knowledge.org
+    services.training.add(REFUND, scope=org, learns=False)
+    at_once, learnt = Barrier(4), []
+
+    def learning(*taught: object, **how: object) -> object:
+        learnt.append(taught)
+        return learn(*taught, **how)  # type: ignore[arg-type] # as it was called
+
+    monkeypatch.setattr(training_matchers, "learn", learning)
+
+    def ask() -> list[str]:
+        at_once.wait(60)
+        return [row.title for row in knowledge.ask("I want my money back").scenarios]
+
+    with ThreadPoolExecutor(4) as callers:
+        fired = [asked.result() for asked in [callers.submit(ask) for _ in range(4)]]
+
+    assert len(learnt) == 1
+    assert fired == [["Refund"]] * 4
 
 
 def test_a_wrong_scenario_is_refused_before_anything_is_computed(knowledge: Knowledge) -> None:

@@ -68,6 +68,19 @@ def test_a_message_fires_the_scenario_it_means() -> None:
     assert Why.FIRED not in strange.values()
 
 
+def test_many_messages_are_scored_as_each_would_be() -> None:
+    """More than fit into one comparison, and words too long to be remembered."""
+    learnt = matcher()
+    texts = [*FAR, *TEXTS["parcel"], "pass" * 30] * 12
+    seen = np.stack([learnt.see(EMBEDDER.encode_query(text)) for text in texts])
+
+    best = learnt.best_scores(seen, texts)
+
+    one_by_one = [learnt.scores(row, text).max() for row, text in zip(seen, texts, strict=True)]
+    assert best == pytest.approx(one_by_one, abs=1e-6)
+    assert np.ptp(best) > 0.1
+
+
 def test_a_matcher_comes_back_from_storage_as_it_was() -> None:
     """The same scores and the same threshold, without learning anew."""
     learnt = matcher()
