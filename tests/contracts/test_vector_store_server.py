@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from uuid import UUID, uuid4
 
 import numpy as np
@@ -81,6 +82,66 @@ def test_whatever_answers_that_is_no_working_server_is_unavailable(reply: bytes)
         store.close()
 
     assert time.monotonic() - began < 60
+
+
+class Keeping(ThreadingHTTPServer):
+    """Answers every call with a count on connections that it leaves open, but for the third answer's."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Counting)
+        self.connections = self.calls = 0
+        self.has_closed = threading.Event()
+
+    def shutdown_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
+        """Close a connection, and say so."""
+        super().shutdown_request(request)
+        self.has_closed.set()
+
+
+class Counting(BaseHTTPRequestHandler):
+    """One connection to it."""
+
+    protocol_version = "HTTP/1.1"
+    server: Keeping
+
+    def setup(self) -> None:
+        """Begin."""
+        super().setup()
+        self.server.connections += 1
+
+    def do_POST(self) -> None:
+        """Answer a call."""
+        self.rfile.read(int(self.headers["Content-Length"]))
+        body = b'{"result": {"count": 3}, "status": "ok", "time": 0.1}'
+        self.server.calls += 1
+        self.close_connection = self.server.calls == 3
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *said: object) -> None:
+        """Say nothing."""
+
+
+def test_calls_share_a_connection_and_one_that_was_closed_is_made_again() -> None:
+    """A connection for every call costs more than the call; a server closes those that were idle, as it may."""
+    with Keeping() as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        store = store_at(f"http://127.0.0.1:{server.server_port}")
+        counts = [store.count(scope=SCOPE) for _ in range(3)]
+        shared = server.connections
+        has_closed = server.has_closed.wait(60)
+        counts += [store.count(scope=SCOPE) for _ in range(2)]
+        store.close()
+        server.shutdown()
+        thread.join()
+
+    assert has_closed
+    assert counts == [3] * 5
+    assert (shared, server.connections) == (1, 2)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://no-such-host.invalid:6333"])

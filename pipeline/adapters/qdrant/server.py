@@ -14,6 +14,7 @@ from datetime import timedelta
 from functools import partial
 from uuid import UUID
 
+import httpx
 import numpy as np
 from qdrant_client import QdrantClient
 from qdrant_client import models as rest
@@ -37,6 +38,14 @@ from pipeline.model import (
 
 DENSE = "dense"
 SPARSE = "sparse"
+CONNECTIONS = httpx.Limits(max_keepalive_connections=32, keepalive_expiry=3)
+"""The client's own opens a connection for every request where the server is on the same machine. A server closes one
+that was idle for five seconds, and must not do so just as it is used.
+"""
+
+PLAIN = {"accept-encoding": "identity"}
+"""Answers are small, and packing and unpacking them took both sides longer than sending them."""
+
 SLICE = 256
 """Points in one request: about a megabyte of JSON."""
 
@@ -90,7 +99,12 @@ class ServerStore:
         self._family = {1: self}
         try:
             self._client = QdrantClient(
-                url=url, api_key=api_key, timeout=math.ceil(timeout.total_seconds()), check_compatibility=False
+                url=url,
+                api_key=api_key,
+                timeout=math.ceil(timeout.total_seconds()),
+                check_compatibility=False,
+                limits=CONNECTIONS,
+                headers=PLAIN,
             )
         except ValueError as error:
             raise InvalidSettings(setting="SITEWISE_UPSERT__QDRANT_URL", problem=str(error)) from error
