@@ -60,6 +60,8 @@ class Variant:
     search: Body | None = None
     sparse: Body | None = None
     on_disk_payload: bool = True
+    is_parted: bool = False
+    """Whether the largest org has a shard of its own, which only a server that is a cluster can give it."""
 
 
 INT8: Body = {"scalar": {"type": "int8", "quantile": 0.99, "always_ram": True}}
@@ -82,6 +84,7 @@ VARIANTS = (
     Variant("vectors on disk", TENANTS, ON_DISK, search=WIDE),
     Variant("vectors and words on disk", TENANTS, ON_DISK, search=WIDE, sparse={"on_disk": True}),
     Variant("payload in memory", TENANTS, {}, search=WIDE, on_disk_payload=False),
+    Variant("a shard of its own for the largest", TENANTS, {}, search=WIDE, is_parted=True),
     Variant("int8 not rescored", TENANTS, ON_DISK, INT8, _rescored(None, rescore=False)),
     Variant("int8 rescored", TENANTS, ON_DISK, INT8, _rescored(None)),
     Variant("int8 rescored of twice", TENANTS, ON_DISK, INT8, _rescored(2.0)),
@@ -137,7 +140,12 @@ def _unit(vectors: Vector) -> Vector:
     return found
 
 
-def write(url: str, variant: Variant, stock: Stock, bodies: Sequence[bytes]) -> None:
+def shard_of(org: int) -> Body:
+    """What names an org's shard in a request."""
+    return {"shard_key": "largest" if org == 0 else "others"}
+
+
+def write(url: str, variant: Variant, stock: Stock, requests: Sequence[tuple[int, bytes]]) -> None:
     """Make the collection with its indexes, and write every point."""
     made: Body = {
         "vectors": {"dense": {"size": stock.dense.shape[1], "distance": "Cosine", **variant.vectors}},
@@ -146,22 +154,27 @@ def write(url: str, variant: Variant, stock: Stock, bodies: Sequence[bytes]) -> 
         "optimizers_config": {"indexing_threshold": 10},
         "on_disk_payload": variant.on_disk_payload,
         "quantization_config": variant.quantisation,
+        **({"sharding_method": "custom", "shard_number": 1} if variant.is_parted else {}),
     }
     with httpx.Client(base_url=f"{url}/collections/{COLLECTION}", timeout=600) as client:
         client.put("", json=made).raise_for_status()
         tenant = {"field_name": "org_id", "field_schema": {"type": "keyword", "is_tenant": True}}
         client.put("/index?wait=true", json=tenant).raise_for_status()
-        for body in bodies:
-            client.put("/points?wait=true", content=body).raise_for_status()
+        for org in range(2 if variant.is_parted else 0):
+            client.put("/shards", json=shard_of(org)).raise_for_status()
+        for org, points in requests:
+            shard = AS_JSON.dump_json(shard_of(org))[1:-1] + b", " if variant.is_parted else b""
+            client.put("/points?wait=true", content=b"{" + shard + points[1:]).raise_for_status()
     settle(url, COLLECTION)
 
 
-def bodies_of(stock: Stock) -> list[bytes]:
-    """The requests that write every point."""
+def requests_of(stock: Stock) -> list[tuple[int, bytes]]:
+    """The requests that write every point, each with the number of its first org; the largest shares none."""
     rng, terms = np.random.default_rng(5), Terms()
     requests = []
-    for first in range(0, len(stock.dense), AT_A_TIME):
-        part = stock.dense[first : first + AT_A_TIME]
+    largest = stock.begins[1]
+    for first in (*range(0, largest, AT_A_TIME), *range(largest, len(stock.dense), AT_A_TIME)):
+        part = stock.dense[first : min(first + AT_A_TIME, largest if first < largest else len(stock.dense))]
         orgs = np.searchsorted(stock.begins, np.arange(first, first + len(part)), side="right") - 1
         sparse = terms.of(words_of((len(part), WORDS), rng))
         points = [
@@ -174,7 +187,7 @@ def bodies_of(stock: Stock) -> list[bytes]:
                 zip(part.astype(float).round(6).tolist(), orgs.tolist(), sparse, strict=True)
             )
         ]
-        requests.append(AS_JSON.dump_json({"points": points}))
+        requests.append((int(orgs[0]), AS_JSON.dump_json({"points": points})))
     return requests
 
 
@@ -187,7 +200,7 @@ class Asked:
     cpu: float
 
 
-def ask(url: str, server: psutil.Process, stock: Stock, org: int, params: Body | None) -> Asked:
+def ask(url: str, server: psutil.Process, stock: Stock, org: int, variant: Variant) -> Asked:
     """Ask every question of one org."""
     dense = stock.of(org)
     first, every = [], []
@@ -199,7 +212,8 @@ def ask(url: str, server: psutil.Process, stock: Stock, org: int, params: Body |
                 "using": "dense",
                 "limit": ALL + 1,
                 "filter": {"must": [{"key": "org_id", "match": {"value": str(UUID(int=org))}}]},
-                "params": params,
+                "params": variant.search,
+                **(shard_of(org) if variant.is_parted else {}),
             }
             said = client.post("/points/query", json=body).json()["result"]["points"]
             best = (np.argsort(-(dense @ question))[:ALL] + stock.begins[org]).tolist()
@@ -216,12 +230,9 @@ def _cpu(process: psutil.Process) -> float:
 
 
 @contextmanager
-def server(program: Path, folder: Path) -> Iterator[tuple[str, psutil.Process]]:
-    """A server of its own over a folder: its address and process."""
-    with socket.socket() as http, socket.socket() as grpc:
-        http.bind(("127.0.0.1", 0))
-        grpc.bind(("127.0.0.1", 0))
-        ports = http.getsockname()[1], grpc.getsockname()[1]
+def server(program: Path, folder: Path, *, peer: int | None) -> Iterator[tuple[str, psutil.Process]]:
+    """A server of its own over a folder: its address and process; a cluster of one where it has a port for peers."""
+    ports = free_port(), free_port()
     variables = {
         "QDRANT__SERVICE__HOST": "127.0.0.1",
         "QDRANT__SERVICE__HTTP_PORT": str(ports[0]),
@@ -230,9 +241,13 @@ def server(program: Path, folder: Path) -> Iterator[tuple[str, psutil.Process]]:
         "QDRANT__STORAGE__SNAPSHOTS_PATH": str(folder / "snapshots"),
         "QDRANT__TELEMETRY_DISABLED": "true",
     }
+    command = [str(program)]
+    if peer is not None:
+        variables |= {"QDRANT__CLUSTER__ENABLED": "true", "QDRANT__CLUSTER__P2P__PORT": str(peer)}
+        command += ["--uri", f"http://127.0.0.1:{peer}"]
     url = f"http://127.0.0.1:{ports[0]}"
     quiet = subprocess.DEVNULL
-    with subprocess.Popen([str(program)], cwd=folder, stdout=quiet, stderr=quiet, env=variables) as process:  # noqa: S603 - the program that was named
+    with subprocess.Popen(command, cwd=folder, stdout=quiet, stderr=quiet, env=variables) as process:  # noqa: S603 - the program that was named
         transport = httpx.HTTPTransport(retries=READY_SECONDS)
         with httpx.Client(transport=transport, timeout=READY_SECONDS) as client:
             client.get(f"{url}/readyz")
@@ -240,17 +255,25 @@ def server(program: Path, folder: Path) -> Iterator[tuple[str, psutil.Process]]:
         process.terminate()
 
 
-def measure(program: Path, variant: Variant, stock: Stock, bodies: Sequence[bytes]) -> None:
+def free_port() -> int:
+    """A port of this machine's own that nobody has."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return int(found.getsockname()[1])
+
+
+def measure(program: Path, variant: Variant, stock: Stock, requests: Sequence[tuple[int, bytes]]) -> None:
     """One line of the table."""
+    peer = free_port() if variant.is_parted else None
     with tempfile.TemporaryDirectory(prefix="sitewise-") as name:
         folder = Path(name)
-        with server(program, folder) as (url, process):
-            write(url, variant, stock, bodies)
+        with server(program, folder, peer=peer) as (url, process):
+            write(url, variant, stock, requests)
             building = _cpu(process)
         disk = sum(file.stat().st_blocks * 512 for file in folder.rglob("*") if file.is_file())
-        with server(program, folder) as (url, process):
+        with server(program, folder, peer=peer) as (url, process):
             settle(url, COLLECTION)
-            asked = [ask(url, process, stock, org, variant.search) for org in (0, 1, len(stock.begins) - 2)]
+            asked = [ask(url, process, stock, org, variant) for org in (0, 1, len(stock.begins) - 2)]
             held = _held(process)
     figures = [f"{one.first:.3f} / {one.every:.3f} / {one.cpu:.1f}" for one in asked]
     memory = [f"{amount / 2**20:.0f}" for amount in (*held, disk)]
@@ -272,14 +295,14 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", help="names of variants")
     options = parser.parse_args()
     stock = draw(options.points)
-    bodies = bodies_of(stock)
+    requests = requests_of(stock)
     sizes = [stock.begins[org + 1] - stock.begins[org] for org in (0, 1, len(stock.begins) - 2)]
     heads = [f"org of {size:,}: @10 / @60 / CPU ms" for size in sizes]
     say("| " + " | ".join(["variant", *heads, "memory MB", "mapped MB", "disk MB", "building CPU s"]) + " |")
     say("|" + "---|" * 8)
     for variant in VARIANTS:
         if not options.only or variant.name in options.only:
-            measure(options.qdrant.resolve(), variant, stock, bodies)
+            measure(options.qdrant.resolve(), variant, stock, requests)
 
 
 if __name__ == "__main__":
