@@ -201,9 +201,18 @@ class AnswerService:
             active = [row for row in org.published if explaining.bar(row, contact) is None]
             seen = None if message is None else org.matcher.see(message)
             verdicts = () if seen is None else matching.judge(active, org.matcher, seen, asked.message)
+        behaviors = matching.behaviors(active)
+        fired = matching.fired(verdicts, threshold=org.matcher.calibration.threshold)
         with tracing.span("retrieve.choose"):
+            frame = prompt.Frame(
+                profile=org.profile,
+                behaviors=behaviors,
+                scenarios=fired,
+                max_tokens=asked.max_tokens,
+                count=_roughly if embedder is None else embedder.tokenizer.count,
+            )
             weights = self._weigh(knowledge, asked, org.languages, embedder=embedder)
-            search, tokens, halves, reranked = self._choose(asked, found, weights, lacking=lacking)
+            search, tokens, halves, reranked = self._choose(asked, found, weights, room=frame.room, lacking=lacking)
             evidence = self._evidence(asked, halves, found.live, sought, weights, scale=org.scale)
         read = reranked.confidence(self._settings.retrieve.rerank_calibration)
         confidence = evidence.confidence if read is None else read
@@ -212,22 +221,14 @@ class AnswerService:
             id=uuid4(),
             answerable=confidence >= threshold,
             profile=org.profile,
-            behaviors=matching.behaviors(active),
-            scenarios=matching.fired(verdicts, threshold=org.matcher.calibration.threshold),
+            behaviors=behaviors,
+            scenarios=fired,
             passages=tuple(search.passages),
             prompt="",
             degraded=tuple(sorted(part.value for part in lacking or ())),
         )
         with tracing.span("retrieve.prompt"):
-            rendered = prompt.render(
-                profile=briefing.profile,
-                behaviors=briefing.behaviors,
-                scenarios=briefing.scenarios,
-                passages=briefing.passages,
-                max_tokens=asked.max_tokens,
-                count=_roughly if embedder is None else embedder.tokenizer.count,
-                known=tokens,
-            )
+            rendered = frame.render(briefing.passages, known=tokens)
         briefing = replace(briefing, prompt=rendered.text)
         search = replace(search, shown=rendered.shown)
 
@@ -332,7 +333,7 @@ class AnswerService:
         return weighing.weights(language, asked.message, read=read)
 
     def _choose(
-        self, asked: Asked, found: Found, weights: Weights, *, lacking: frozenset[Part] | None
+        self, asked: Asked, found: Found, weights: Weights, *, room: int, lacking: frozenset[Part] | None
     ) -> tuple[Search, Sequence[int], Candidates, Reranking]:
         """The passages, their tokens, the live candidates of both halves, and what the reranker did to them."""
         retrieve = self._settings.retrieve
@@ -354,7 +355,7 @@ class AnswerService:
             per_host=retrieve.per_host,
             suspect=suspect,
             join_tokens=retrieve.join_tokens,
-            room=int(asked.max_tokens * JOINED_SHARE),
+            room=int(room * JOINED_SHARE),
         )
         search = Search(
             candidates=found.candidates,

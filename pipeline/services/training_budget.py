@@ -76,9 +76,7 @@ def _counted(profile: str, together: Sequence[ActiveScenario], *, max_tokens: in
         asked.extend(texts)
         return [0] * len(texts)
 
-    prompt.render(
-        profile=profile, behaviors=behaviors(together), scenarios=(), passages=(), max_tokens=max_tokens, count=note
-    )
+    prompt.Frame(profile=profile, behaviors=behaviors(together), scenarios=(), max_tokens=max_tokens, count=note)
     return "\n\n".join(asked)
 
 

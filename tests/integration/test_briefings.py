@@ -17,6 +17,7 @@ from pipeline.db.pages import Page
 from pipeline.errors import BriefingNotFound, InvalidQuestion
 from pipeline.model import OrgScope, ScenarioType, SearchFilter
 from pipeline.retrieval.follow_up import Role, Turn
+from pipeline.retrieval.prompt import NO_ROOM
 from pipeline.services import briefings as archive
 from pipeline.services.answers import Question
 from pipeline.services.training import NewScenario
@@ -183,6 +184,28 @@ def test_a_passage_past_the_budget_says_so(knowledge: Knowledge) -> None:
     assert len(chosen) == len(briefing.passages)
     assert {row["why"] for row in chosen if not row["in_prompt"]} == {"budget"}
     assert sum(row["in_prompt"] for row in chosen) == sum(one.text in briefing.prompt for one in briefing.passages)
+
+
+def test_neighbours_take_no_room_that_instructions_need(knowledge: Knowledge) -> None:
+    """Beside long behaviours the best passage stays as short as it was cut, and is in the prompt.
+
+    Where even that has no room, the prompt does not say that nothing was found.
+    """
+    filler = " ".join(f"word{number}" for number in range(140))
+    answer = f"<p>Shipping a chair costs nine euros. What does shipping a chair cost? {filler}.</p>"
+    beside = f"<p>Shipping a chair takes days. {filler}</p>"
+    knowledge.crawl({"/": f"<h1>Shipping</h1><p>Of chairs. {filler}</p>{answer}{beside}"})
+    behavior = NewScenario("Tone", " ".join(["kind"] * 2_650), type=ScenarioType.BEHAVIORAL)
+    knowledge.services.training.add(behavior, scope=knowledge.org)
+
+    roomy = knowledge.services.answers.brief(Question(QUESTION, max_tokens=6_000), scope=knowledge.org)
+    narrow = knowledge.services.answers.brief(Question(QUESTION), scope=knowledge.org)
+    full = knowledge.services.answers.brief(Question(QUESTION, max_tokens=2_700), scope=knowledge.org)
+
+    lengths = [len(briefing.passages[0].text.split()) for briefing in (roomy, narrow)]
+    assert lengths[0] > 250 > lengths[1]
+    assert "nine euros" in narrow.prompt
+    assert NO_ROOM in full.prompt
 
 
 def test_every_scenario_has_its_reason(knowledge: Knowledge) -> None:
