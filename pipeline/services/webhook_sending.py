@@ -161,7 +161,11 @@ class WebhookSender:
             delivery = webhook_deliveries.claim(session, endpoint_id, now=now, lease=lease)
         if delivery is None or delivery.lease_token is None:
             return False
-        attempt = self._call(endpoint.url, delivery, secrets)
+        try:
+            attempt = self._call(endpoint.url, delivery, secrets)
+        except Exception as error:  # noqa: BLE001 - a message that is never settled would be sent again for ever
+            log.error("webhook call failed", webhook=str(endpoint_id), problem=type(error).__name__)  # noqa: TRY400 - it may quote what the receiver sent
+            attempt = Attempt(now, 0.0, problem=type(error).__name__)
         self._settle(endpoint_id, delivery.id, delivery.lease_token, attempt)
         return attempt.went_well
 
@@ -243,14 +247,14 @@ def _note(delivery: WebhookDelivery, attempt: Attempt) -> None:
 
 
 def _wait(given: str | None, *, now: datetime) -> timedelta | None:
-    """What a Retry-After asks for, as far as it is sensible."""
+    """What a Retry-After asks for, as far as it is sensible; none where it cannot be read."""
     if given is None:
         return None
-    if given.strip().isdecimal():
-        return min(timedelta(seconds=min(int(given), 10**6)), LONGEST_RETRY_AFTER)
     try:
+        if given.strip().isdecimal():
+            return min(timedelta(seconds=min(int(given), 10**6)), LONGEST_RETRY_AFTER)
         until = parsedate_to_datetime(given)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     until = until if until.tzinfo else until.replace(tzinfo=UTC)
     return min(max(until - now, timedelta(0)), LONGEST_RETRY_AFTER)

@@ -7,16 +7,17 @@ import threading
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import NoReturn
 
 import pytest
 from standardwebhooks.webhooks import Webhook
 
 from pipeline.adapters.webhook_key import FILE_NAME
+from pipeline.db.webhook_deliveries import claim
 from pipeline.db.webhook_endpoints import by_id
 from pipeline.errors import (
     AddressRefused,
-    DatabaseUnavailable,
     DeliveryNotFound,
     InvalidWebhook,
     ReceiverUnavailable,
@@ -234,6 +235,45 @@ def test_retry_after_is_obeyed(keyed: Knowledge) -> None:
     assert (delivery.next_attempt_at - keyed.clock.now).total_seconds() == 600
 
 
+@pytest.mark.parametrize(
+    "given",
+    [
+        pytest.param("Mon, 01 Jan 2026 00:00:00 +99999999999999999999", id="a zone that no time has"),
+        pytest.param("9" * 5_000, id="a number of 5,000 digits"),
+        pytest.param("Mon, 01 Jan 0000 00:00:00 GMT", id="a year that no calendar has"),
+        pytest.param("later", id="a word"),
+    ],
+)
+def test_a_retry_after_that_cannot_be_read_asks_for_nothing(keyed: Knowledge, given: str) -> None:
+    """The attempt counts as any other that failed: the next comes after the usual delay."""
+    webhook = add(keyed, "crawl.started")
+    keyed.crawl(SITE)
+
+    deliver(keyed, Receiver(Reply(503, {"retry-after": given})))
+
+    (delivery,) = told(keyed, webhook)
+    assert [attempt.http_status for attempt in delivery.attempts] == [503]
+    assert delivery.next_attempt_at == keyed.clock.now + keyed.settings.webhooks.retry_delays[0]
+
+
+def test_a_call_that_fails_in_a_way_nobody_foresaw_is_a_failed_attempt(keyed: Knowledge) -> None:
+    """It comes later and ends some day, as every message that is not taken; the log names the kind of failure only."""
+    webhook = add(keyed, "crawl.started")
+    keyed.crawl(SITE)
+
+    class Broken(Receiver):
+        def post(self, url: str, body: bytes, *, headers: Mapping[str, str] | None = None) -> NoReturn:
+            """Fail as a library might that read what a receiver sent."""
+            super().post(url, body, headers=headers)
+            raise RecursionError("what the receiver sent")
+
+    deliver(keyed, Broken())
+
+    (delivery,) = told(keyed, webhook)
+    assert [attempt.problem for attempt in delivery.attempts] == ["RecursionError"]
+    assert delivery.next_attempt_at == keyed.clock.now + keyed.settings.webhooks.retry_delays[0]
+
+
 def test_a_receiver_that_is_gone_is_told_no_more(keyed: Knowledge) -> None:
     """410 disables at once: what waits is given up, what happens later is not written."""
     webhook = add(keyed)
@@ -339,16 +379,11 @@ def test_another_key_signs_nothing(keyed: Knowledge) -> None:
 
 def test_a_message_of_a_dead_sender_is_sent_by_the_next(keyed: Knowledge) -> None:
     """Its lease runs out; while that lasts nobody else sends it."""
-    add(keyed, "crawl.started")
+    webhook = add(keyed, "crawl.started")
     keyed.crawl(SITE)
+    with keyed.services.database.write() as session:
+        claim(session, webhook.id, now=keyed.clock.now, lease=timedelta(seconds=30))
 
-    class Died(Receiver):
-        def post(self, url: str, body: bytes, *, headers: Mapping[str, str] | None = None) -> NoReturn:
-            """End as a killed process would: nothing is written any more."""
-            super().post(url, body, headers=headers)
-            raise DatabaseUnavailable
-
-    sender(keyed, Died()).deliver_due()
     receiver = Receiver()
     deliver(keyed, receiver)
     sent_while_held = len(receiver.messages)
