@@ -5,7 +5,7 @@ Plain values only, so that it is stored and shown as it is.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -33,6 +33,9 @@ class Barred(StrEnum):
     CHANNEL = "other_channel"
     SEGMENT = "other_segment"
 
+
+FILTERED_TOLD = 200
+"""Candidates that a filter kept out and that a trace names; all of them are counted."""
 
 ALWAYS, BUDGET, DRAFT = "always", "budget", "draft"
 
@@ -112,7 +115,7 @@ class Search:
 
 
 def of_knowledge(search: Search) -> list[Entry]:
-    """Every candidate: in the order of fusion, then those that took no part in it.
+    """Every candidate: in the order of fusion, then those that took no part in it, the first of those filtered out.
 
     Ranks count from 1 in each half as the store gave it. A passage past the token budget is a passage, but not in
     the prompt: its reason says so.
@@ -123,9 +126,8 @@ def of_knowledge(search: Search) -> list[Entry]:
     }
     fused = {hit.id: hit.score for hit in search.ranked}
     cut = {passage.id for passage in search.passages[search.shown :]}
-    everything = dict.fromkeys([*fused, *halves["dense"], *halves["sparse"]])
     entries = []
-    for chunk_id in everything:
+    for chunk_id in _told(search, dict.fromkeys([*fused, *halves["dense"], *halves["sparse"]])):
         entry: Entry = {"id": str(chunk_id)} | _page(chunk_id, search)
         for name, hits in halves.items():
             rank, score = hits.get(chunk_id, (None, None))
@@ -146,6 +148,22 @@ def of_knowledge(search: Search) -> list[Entry]:
             entry["joined_to"] = str(host)
         entries.append(entry)
     return entries
+
+
+def filtered(search: Search) -> int:
+    """How many candidates a filter of the question kept out."""
+    return sum(why == Fate.FILTERED for _, why in search.absent.values())
+
+
+def _told(search: Search, everything: Iterable[UUID]) -> list[UUID]:
+    """All of these but what a filter kept out beyond the first so many: a search by URL looks through thousands."""
+    left, told = FILTERED_TOLD, []
+    for chunk_id in everything:
+        is_filtered = chunk_id in search.absent and search.absent[chunk_id][1] == Fate.FILTERED
+        left -= is_filtered
+        if not is_filtered or left >= 0:
+            told.append(chunk_id)
+    return told
 
 
 def _page(chunk_id: UUID, search: Search) -> Entry:

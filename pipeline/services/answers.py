@@ -247,6 +247,7 @@ class AnswerService:
                 },
                 "training": explaining.of_training(org.published, verdicts, org.drafts, contact=contact, limits=limits),
                 "knowledge": explaining.of_knowledge(search),
+                "filtered": explaining.filtered(search),
             }
             return replace(briefing, trace=told)
 

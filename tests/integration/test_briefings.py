@@ -16,6 +16,7 @@ from pipeline.db.chunks import ChunkRow, VersionChunk
 from pipeline.db.pages import Page
 from pipeline.errors import BriefingNotFound, InvalidQuestion
 from pipeline.model import OrgScope, ScenarioType, SearchFilter
+from pipeline.retrieval import trace as explaining
 from pipeline.retrieval.follow_up import Role, Turn
 from pipeline.retrieval.prompt import NO_ROOM
 from pipeline.services import briefings as archive
@@ -264,6 +265,21 @@ def test_filters_leave_only_what_they_allow(knowledge: Knowledge) -> None:
     assert {row["why"] for row in under if not row["in"]} == {"filtered"}
     assert {row["why"] for row in fresh} == {"filtered"}
     assert any(row["in"] for row in known)
+
+
+def test_a_trace_names_some_of_what_a_filter_kept_out_and_counts_all(
+    knowledge: Knowledge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A search by URL looks through thousands: nobody reads, and nobody should store, all of them."""
+    knowledge.crawl(SHOP)
+    monkeypatch.setattr(explaining, "FILTERED_TOLD", 2)
+
+    told = ask(knowledge, where=SearchFilter(url_prefix=at("/ship")))
+
+    whys = [row["why"] for row in told["knowledge"]]
+    assert whys.count("filtered") == 2
+    assert whys.count("chosen") == 1
+    assert told["filtered"] == 3
 
 
 def test_a_filter_for_a_website_of_another_org_is_refused(knowledge: Knowledge) -> None:
