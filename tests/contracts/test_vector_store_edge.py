@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import multiprocessing
 import shutil
 import subprocess
@@ -132,6 +133,56 @@ def test_a_store_half_made_is_made_again(path: Path) -> None:
     store.close()
 
 
+@pytest.mark.parametrize("after", ["prepare", "erase"])
+def test_a_store_that_could_not_be_opened_again_is_opened_and_not_made_anew(
+    store: EdgeStore, monkeypatch: pytest.MonkeyPatch, after: str
+) -> None:
+    """After an erasure whose end failed once, the other orgs' points are where they were."""
+    other = OrgScope(UUID(int=0xB))
+    store.upsert([make_point(number, SCOPE) for number in (1, 2, 3)], scope=SCOPE)
+    store.upsert([make_point(4, other)], scope=other)
+    with monkeypatch.context() as broken:
+        broken.setattr(edge_files, "load", _too_many_open)
+        with pytest.raises(VectorStoreUnavailable):
+            store.erase(scope=other)
+
+    if after == "prepare":
+        store.prepare(IDENTITY)
+    else:
+        store.erase(scope=other)
+
+    assert store.count(scope=SCOPE) == 3
+    assert store.count(scope=other) == 0
+
+
+@pytest.mark.parametrize("after", ["prepare", "erase"])
+def test_a_replacement_that_fails_half_way_is_undone(
+    store: EdgeStore, path: Path, monkeypatch: pytest.MonkeyPatch, after: str
+) -> None:
+    """With the old store out of its place and the new one not in it, the old one is put back."""
+    store.upsert([make_point(number, SCOPE) for number in (1, 2, 3)], scope=SCOPE)
+    real = Path.rename
+
+    def rename(source: Path, target: Path) -> Path:
+        if source.name.endswith(".new"):
+            raise OSError(errno.EMFILE, "Too many open files")
+        return real(source, target)
+
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "rename", rename)
+        with pytest.raises(DataDirectoryUnusable):
+            store.erase(scope=OrgScope(UUID(int=0xB)))
+    assert not path.exists()
+
+    if after == "prepare":
+        store.prepare(IDENTITY)
+    else:
+        store.erase(scope=OrgScope(UUID(int=0xB)))
+
+    assert store.count(scope=SCOPE) == 3
+    assert not path.with_name("vectors.old").exists()
+
+
 def test_a_child_forked_from_the_owner_is_refused(store: EdgeStore) -> None:
     """The engine would hang for ever in a forked child; the child is told instead."""
     context = multiprocessing.get_context("fork")
@@ -257,3 +308,7 @@ def _count_into(store: EdgeStore, answers: multiprocessing.queues.SimpleQueue[st
         answers.put(type(error).__name__)
     else:
         answers.put("answered")
+
+
+def _too_many_open(path: Path) -> None:
+    raise VectorStoreUnavailable(directory=path, problem="Too many open files")

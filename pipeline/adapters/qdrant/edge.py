@@ -76,8 +76,7 @@ class EdgeStore:
         self._identity: ModelIdentity | None = None
         self._unflushed = 0
         self._family = _Family(path, threading.Lock(), {FIRST: self})
-        if edge_files.mend(path):
-            self._open()
+        self._is_there()
 
     @property
     def identity(self) -> ModelIdentity | None:
@@ -96,7 +95,7 @@ class EdgeStore:
     def prepare(self, identity: ModelIdentity) -> None:
         """Make the store and its indexes for this model, or check that it was made for it."""
         with self._lock:
-            if self._identity is None:
+            if not self._is_there():
                 edge_files.build_aside(self._path, identity)
                 edge_files.put_in_place(self._path)
                 self._open()
@@ -182,7 +181,7 @@ class EdgeStore:
         Keeps all others waiting meanwhile, about a second per 10,000 points that are left. A store that was
         never made has nothing to forget.
         """
-        if self._identity is None and not self._path.exists():
+        if not self._is_there() and not self._path.exists():
             return
         self._remove(only(scope), at_most=0)
         self._rebuild()
@@ -222,12 +221,22 @@ class EdgeStore:
             self._shard = None
             self._identity = None
 
+    def _is_there(self) -> bool:
+        """Whether there is a store. One that is on disk and could not be opened again the last time is opened."""
+        with self._lock:
+            if self._identity is None and edge_files.mend(self._path):
+                self._open()
+            return self._identity is not None
+
     def _open(self) -> None:
         self._shard, self._identity = edge_files.load(self._path)
         self.compact()
 
     def _rebuild(self) -> None:
-        """Copy what is left into new files and drop the old ones, their log included."""
+        """Copy what is left into new files and drop the old ones, their log included.
+
+        Where these cannot be opened the store is not there until `prepare` or `erase` opens it.
+        """
         identity = self._stored()
         with self._lock:
             edge_files.check_space(self._path, for_copy=True)

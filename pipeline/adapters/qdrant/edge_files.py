@@ -35,7 +35,8 @@ def mend(path: Path) -> bool:
     """Finish, or undo, a replacement that a crash interrupted; whether there is a store."""
     old = beside(path, "old")
     if old.exists() and not path.exists():
-        old.rename(path)
+        with written_to(path):
+            old.rename(path)
     for leftover in (old, beside(path, "new")):
         shutil.rmtree(leftover, ignore_errors=True)
     return (path / "identity.json").exists()
@@ -65,7 +66,7 @@ def build_aside(path: Path, identity: ModelIdentity, *, points_of: edge.EdgeShar
 
 
 def put_in_place(path: Path) -> None:
-    """Replace the store, which must be closed, by the one made aside. A crash on the way is mended at opening."""
+    """Replace the store, which must be closed, by the one made aside. What stops on the way is mended at opening."""
     old = beside(path, "old")
     with written_to(path):
         if path.exists():
@@ -91,8 +92,11 @@ def load(path: Path) -> tuple[edge.EdgeShard, ModelIdentity]:
     Raises:
         DataDirectoryBusy: If another process has it open.
         VectorStoreUnavailable: If it is damaged.
+        DataDirectoryUnusable: If it cannot be read.
     """
-    identity = from_record(json.loads((path / "identity.json").read_text()))
+    with written_to(path):
+        record = (path / "identity.json").read_text()
+    identity = from_record(json.loads(record))
     with told(path):
         return edge.EdgeShard.load(str(path / "shard"), config(identity.dimension)), identity
 
