@@ -149,17 +149,28 @@ class Watchdog:
         self._neglect.over()
 
     def _run(self) -> None:
+        """Look again and again. A look that fails says nothing of the worker, and the next one follows."""
         while not self._stop.wait(self._look_every):
-            has_room = len(state.reserved_requests) < self._worker.concurrency
-            waiting = self._waiting() if has_room else 0
-            if self._stall.look(time.monotonic(), waiting=waiting, has_room=has_room):
-                log.error("worker stalled: ending it", queue=self._queue)
+            try:
+                is_over = self._look()
+            except Exception as error:  # noqa: BLE001 - a worker would be watched by nobody for the rest of its life
+                log.warning("worker could not be looked at", queue=self._queue, problem=type(error).__name__)
+                continue
+            if is_over:
                 self._ends()
                 return
-            if self._is_deaf(has_room=has_room):
-                log.error("worker takes nothing while work is due: ending it", queue=self._queue)
-                self._ends()
-                return
+
+    def _look(self) -> bool:
+        """Whether the worker has to end."""
+        has_room = len(state.reserved_requests) < self._worker.concurrency
+        waiting = self._waiting() if has_room else 0
+        if self._stall.look(time.monotonic(), waiting=waiting, has_room=has_room):
+            log.error("worker stalled: ending it", queue=self._queue)
+            return True
+        if self._is_deaf(has_room=has_room):
+            log.error("worker takes nothing while work is due: ending it", queue=self._queue)
+            return True
+        return False
 
     def _is_deaf(self, *, has_room: bool) -> bool:
         """Whether rows are due, and this worker misses even its own hints."""
@@ -178,9 +189,10 @@ class Watchdog:
 
     def _waiting(self) -> int:
         """Hints in the queue; none when the broker cannot be asked: then the worker is not at fault."""
+        connection = app.connection_for_write(transport_options={"max_retries": 0, "socket_timeout": 2})
         try:
-            with app.connection_for_write(transport_options={"max_retries": 0, "socket_timeout": 2}) as connection:
+            with connection:
                 declared = connection.default_channel.queue_declare(self._queue, passive=True)
                 return int(declared.message_count)
-        except (OperationalError, OSError, *app.connection_for_read().channel_errors):
+        except (OperationalError, OSError, *connection.connection_errors, *connection.channel_errors):
             return 0

@@ -112,15 +112,16 @@ def hints_waiting(url: str, timeout: timedelta) -> dict[str, int]:
     from kombu.exceptions import KombuError, OperationalError  # noqa: PLC0415 - Celery is slow to import
 
     found = {}
+    connection = _sender(url, timeout.total_seconds()).connection_for_write()
     try:
-        with _sender(url, timeout.total_seconds()).connection_for_write() as connection:
+        with connection:
             for queue in (CRAWL_QUEUE, INDEX_QUEUE, UPKEEP_QUEUE):
                 try:
                     declared = connection.default_channel.queue_declare(queue, passive=True)
                     found[queue] = int(declared.message_count)
                 except connection.channel_errors:
                     found[queue] = 0
-    except (OperationalError, KombuError, OSError) as error:
+    except (OperationalError, KombuError, OSError, *connection.connection_errors) as error:
         raise BrokerUnavailable(problem=str(error) or type(error).__name__) from error
     return found
 

@@ -15,12 +15,13 @@ import psutil
 import pytest
 from redis import Redis
 
-from pipeline.adapters.celery import INDEX_QUEUE, CeleryHints, broker_url
+from pipeline.adapters.celery import INDEX_QUEUE, CeleryHints, broker_url, hints_waiting
 from pipeline.adapters.sockets import make_socket_directory, socket_path
 from pipeline.errors import BrokerUnavailable, DataDirectoryUnusable
 from pipeline.owner.broker import broker_program, wait_until_ready
 from pipeline.owner.processes import Supervisor
 from pipeline.settings import Settings, read_settings
+from tests.fakes.broken_broker import broken_broker
 from tests.lab.waiting import eventually
 
 TIMEOUT, LONGER = timedelta(seconds=1), timedelta(seconds=4)
@@ -148,3 +149,9 @@ def _is_taken(hints: CeleryHints) -> bool:
     except BrokerUnavailable:
         return False
     return True
+
+
+def test_a_broker_that_breaks_off_while_it_is_asked_what_waits_is_away() -> None:
+    """Whoever asks is told so, whatever the client calls it."""
+    with broken_broker() as url, pytest.raises(BrokerUnavailable):
+        hints_waiting(url, TIMEOUT)

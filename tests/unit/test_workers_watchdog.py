@@ -9,6 +9,8 @@ from uuid import UUID, uuid4
 import pytest
 
 from pipeline.errors import BrokerUnavailable
+from tests.fakes.broken_broker import broken_broker
+from workers.app import app
 from workers.watchdog import NEGLECT_SECONDS, STALLED_SECONDS, Neglect, Stall, Step, Watchdog
 
 
@@ -139,3 +141,36 @@ def test_a_broker_that_is_away_is_not_the_workers_fault() -> None:
         tried = rows.asked.wait(60)
 
     assert (tried, ended.is_set()) == (True, False)
+
+
+def test_a_broker_that_breaks_off_while_it_is_asked_ends_no_watch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it did not say counts as nothing waiting; rows are looked at all the same, and the next look follows."""
+    rows, ended = Waiting(), Event()
+
+    with broken_broker() as url:
+        monkeypatch.setattr(app.conf, "broker_write_url", url)
+        with _watch(rows, ended):
+            is_ended = ended.wait(60)
+
+    assert (is_ended, rows.hints) == (True, 2)
+
+
+def test_a_look_that_fails_ends_no_watch() -> None:
+    """Whatever it failed of: a worker without a watchdog would never be known to be deaf."""
+
+    class Failing(Waiting):
+        looks = 0
+
+        def oldest(self) -> UUID:
+            """Fail the first time, as a defect might."""
+            self.looks += 1
+            if self.looks == 1:
+                raise RuntimeError
+            return super().oldest()
+
+    rows, ended = Failing(), Event()
+
+    with _watch(rows, ended):
+        is_ended = ended.wait(60)
+
+    assert (is_ended, rows.hints) == (True, 2)
