@@ -158,10 +158,10 @@ def write(url: str, variant: Variant, stock: Stock, requests: Sequence[tuple[int
     }
     with httpx.Client(base_url=f"{url}/collections/{COLLECTION}", timeout=600) as client:
         client.put("", json=made).raise_for_status()
-        tenant = {"field_name": "org_id", "field_schema": {"type": "keyword", "is_tenant": True}}
-        client.put("/index?wait=true", json=tenant).raise_for_status()
         for org in range(2 if variant.is_parted else 0):
             client.put("/shards", json=shard_of(org)).raise_for_status()
+        tenant = {"field_name": "org_id", "field_schema": {"type": "keyword", "is_tenant": True}}
+        client.put("/index?wait=true", json=tenant).raise_for_status()
         for org, points in requests:
             shard = AS_JSON.dump_json(shard_of(org))[1:-1] + b", " if variant.is_parted else b""
             client.put("/points?wait=true", content=b"{" + shard + points[1:]).raise_for_status()
