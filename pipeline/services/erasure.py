@@ -64,7 +64,8 @@ class ErasureService:
     def request(self, scope: OrgScope) -> None:
         """Refuse an org from this commit on: its keys, its crawls, every answer. The rest follows by itself.
 
-        What names it is gone at once, so that another org may have its name.
+        What names it is gone at once, so that another org may have its name. Whoever writes for it just now is waited
+        for, and its own row is changed last: what they write refers to it.
 
         Raises:
             OrgNotFound: If there is none, or its erasure was asked for before.
@@ -74,13 +75,16 @@ class ErasureService:
             orgs.hold(session, scope.org_id)
             org = orgs.get(session, scope.org_id)
             session.refresh(org)
+            sources = datasources.listing(session, org_id=org.id)
+            datasources.hold(session, [source.id for source in sources])
+            crawls.cancel_all(session, org_id=org.id, now=now)
+            page_versions.supersede_all(session, org_id=org.id)
+            for source in sources:
+                source.deleted_at, source.next_crawl_at, source.updated_at = now, None, now
+            session.flush()
             org.erased_at = org.updated_at = now
             org.name, org.external_id, org.website = f"erased {org.id}", None, None
             org.ai_instructions, org.draft_instructions, org.integrations = "", None, {}
-            crawls.cancel_all(session, org_id=org.id, now=now)
-            page_versions.supersede_all(session, org_id=org.id)
-            for source in datasources.listing(session, org_id=org.id):
-                source.deleted_at, source.next_crawl_at, source.updated_at = now, None, now
         log.info("org refused, to be erased", org=str(scope.org_id))
 
     def waiting(self) -> list[UUID]:

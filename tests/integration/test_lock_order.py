@@ -1,0 +1,48 @@
+"""On PostgreSQL, transactions that meet wait for each other in one order: none is ended as a deadlock."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline.db import orgs
+from pipeline.errors import LeaseLost
+from tests.fakes.knowledge import Answer, Knowledge, outcome, walk
+from tests.lab.locks import meeting
+
+pytestmark = pytest.mark.needs("postgres")
+
+SITE: dict[str, Answer] = {
+    "/": "<p>Welcome to the shop that sells lamps and chairs.</p>",
+    "/shipping": "<p>Shipping a chair costs nine euros and takes four days.</p>",
+}
+
+
+@pytest.fixture
+def named(migrated_postgres_url: str, tmp_path: Path) -> Iterator[Knowledge]:
+    """A knowledge base of an org that its partner calls by an id. Erasing takes it away: a key, as the database sees it.
+
+    While a key changes, no row that refers to its row is written.
+    """
+    knowledge = Knowledge(tmp_path, database_url=migrated_postgres_url)
+    with knowledge.services.database.write() as session:
+        orgs.get(session, knowledge.org.org_id).external_id = "customer-7"
+    yield knowledge
+    knowledge.services.close()
+
+
+def test_an_org_is_erased_while_its_spider_writes(named: Knowledge) -> None:
+    """What the spider was writing is kept first; its next write is refused."""
+    ledger, _ = named.start(named.add_site())
+    walk(ledger, SITE, named.clock, most=1)
+    taken = ledger.take(1)
+
+    database, erasure = named.services.database, named.services.erasure
+    with meeting(database, lambda: erasure.request(named.org), before="INSERT INTO pages") as erased:
+        ledger.record([outcome(url, SITE, named.clock) for url in taken])
+
+    assert erased.exception() is None
+    with pytest.raises(LeaseLost):
+        ledger.record([])
