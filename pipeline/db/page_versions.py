@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -273,22 +273,14 @@ def finish(
     session.flush()
 
 
-def retire(session: Session, version_id: UUID, *, now: datetime) -> None:
-    """Note that a version is live no more; should it wait to be cut anew, it need not be."""
-    session.execute(update(PageVersion).where(PageVersion.id == version_id).values(retired_at=now))
-    waits = (PageVersion.id == version_id, PageVersion.state == WAITING)
-    session.execute(update(PageVersion).where(*waits).values(state=INDEXED, lease_token=None, lease_until=None))
-
-
-def retire_all(session: Session, ids: Sequence[UUID], *, now: datetime) -> None:
-    """Note that versions are live no more; those that wait to be cut anew need not be."""
-    for first in range(0, len(ids), IDS_AT_A_TIME):
-        part = PageVersion.id.in_(ids[first : first + IDS_AT_A_TIME])
-        retired = update(PageVersion).where(part).values(retired_at=now)
+def leave_as_cut(session: Session, ids: Iterable[UUID | None]) -> None:
+    """Of versions that are to serve no more: those that wait to be cut anew need not be."""
+    known = [one for one in ids if one is not None]
+    for first in range(0, len(known), IDS_AT_A_TIME):
+        part = PageVersion.id.in_(known[first : first + IDS_AT_A_TIME])
         undone = update(PageVersion).where(part, PageVersion.state == WAITING)
         undone = undone.values(state=INDEXED, lease_token=None, lease_until=None)
-        for statement in (retired, undone):
-            session.execute(statement.execution_options(synchronize_session="fetch"))
+        session.execute(undone.execution_options(synchronize_session="fetch"))
 
 
 def any_indexed(session: Session) -> bool:

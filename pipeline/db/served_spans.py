@@ -1,4 +1,7 @@
-"""Served spans: which text of a page answered from when to when. Written with every flip, whoever flips."""
+"""Served spans: which text of a page answered from when to when. Written with every flip, whoever flips.
+
+So is when a version stopped (`PageVersion.retired_at`): what is kept of a text is counted from there.
+"""
 
 from __future__ import annotations
 
@@ -37,10 +40,14 @@ def _note_flip(mapper: Mapper[Any], connection: Connection, page: Page) -> None:
         return
     if list(history.deleted) != [None]:
         is_open = (ServedSpan.page_id == page.id, ServedSpan.until.is_(None))
+        served = PageVersion.id.in_(select(ServedSpan.version_id).where(*is_open))
+        connection.execute(update(PageVersion).where(served).values(retired_at=page.updated_at))
         connection.execute(update(ServedSpan).where(*is_open).values(until=page.updated_at))
     if page.live_version is not None:
         row = {"id": uuid4(), "page_id": page.id, "version_id": page.live_version, "since": page.updated_at}
         connection.execute(insert(ServedSpan).values(**row))
+        serves = (PageVersion.id == page.live_version, PageVersion.retired_at.is_not(None))
+        connection.execute(update(PageVersion).where(*serves).values(retired_at=None))
 
 
 def of_page(session: Session, page_id: UUID) -> list[ServedSpan]:

@@ -125,7 +125,7 @@ def _hold(
     held_changes.put(session, _change(crawl, page, new, now=now))
     page_versions.supersede_waiting(session, page.id)
     if new is not None:
-        page_versions.retire(session, new.id, now=now)
+        page_versions.leave_as_cut(session, [new.id])
         session.refresh(new)
         new.state = page_versions.HELD
     page.live_version, page.updated_at, page.reason = (old.id if old else None), now, Reason.HELD
@@ -133,7 +133,6 @@ def _hold(
     page.etag = page.last_modified = page.next_fetch_at = page.target = page.detail = page.body_hash = None
     if old is not None:
         session.refresh(old)
-        old.retired_at = None
         page.title, page.language = old.title, old.language
         page.text_hash, page.fact_hash = old.text_hash, old.fact_hash
         site_blocks.note_all(session, [(page, repeatable(old.markdown))])

@@ -288,8 +288,7 @@ def _keep_as_told(session: Session, page: Page, version: PageVersion, *, now: da
 
 def _take_away(session: Session, page: Page, *, crawl_id: UUID, now: datetime) -> None:
     page_versions.supersede_waiting(session, page.id)
-    if page.live_version is not None:
-        page_versions.retire(session, page.live_version, now=now)
+    page_versions.leave_as_cut(session, [page.live_version])
     page.live_version, page.updated_at = None, now
     page.status, page.reason, page.detail = PageStatus.EXCLUDED, Reason.HELD, "taken back with a roll-back"
     digest = page.text_hash or ""

@@ -435,8 +435,8 @@ def _make_live(
     page = pages.behind(session, version.page_id)
     version.left_out = sorted(cut.page.left_out)
     page_versions.finish(session, version, generation=generation, now=now, chunks=len(cut.chunks), embedded=embedded)
-    if page.live_version not in {None, version.id}:
-        page_versions.retire(session, page.live_version, now=now)
+    if page.live_version != version.id:
+        page_versions.leave_as_cut(session, [page.live_version])
     page.live_version = version.id
     page.status, page.reason, page.target, page.updated_at = PageStatus.SYNCED, Reason.SYNCED, None, now
     if page.excluded:

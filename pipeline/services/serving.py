@@ -34,7 +34,7 @@ def apply_rules(session: Session, source: Datasource, settings: Settings, *, now
     waiting = page_versions.waiting_pages(session, source.id, org_id=source.org_id)
     verdicts = {page.id: rules.excluded_by(split(page.url)) for page in known}
     out = [page for page in known if verdicts[page.id] and not page.excluded and page.reason != Reason.EXCLUDED_RULE]
-    page_versions.retire_all(session, [page.live_version for page in out if page.live_version], now=now)
+    page_versions.leave_as_cut(session, [page.live_version for page in out])
     for page in out:
         _rule_out(session, page, now=now, detail=verdicts[page.id], has_waiting=page.id in waiting)
     back = [page for page in known if page.reason == Reason.EXCLUDED_RULE and not verdicts[page.id]]
@@ -47,8 +47,7 @@ def apply_rules(session: Session, source: Datasource, settings: Settings, *, now
 
 def rule_out(session: Session, page: Page, *, now: datetime, detail: str) -> None:
     """Stop answering from a page that a rule leaves out; `detail` names the rule."""
-    if page.live_version is not None:
-        page_versions.retire(session, page.live_version, now=now)
+    page_versions.leave_as_cut(session, [page.live_version])
     _rule_out(session, page, now=now, detail=detail, has_waiting=True)
 
 
@@ -92,9 +91,7 @@ def _bring_back(session: Session, page: Page, version: PageVersion | None, *, no
 
 def make_live(session: Session, page: Page, version: PageVersion, *, now: datetime) -> None:
     """Answer with this version, whose points are there, from this commit on."""
-    if page.live_version is not None:
-        page_versions.retire(session, page.live_version, now=now)
-    version.retired_at = None
+    page_versions.leave_as_cut(session, [page.live_version])
     page.live_version, page.updated_at, page.target, page.detail = version.id, now, None, None
     if not page.excluded:
         page.status, page.reason = PageStatus.SYNCED, Reason.SYNCED
