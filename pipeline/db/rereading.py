@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import ColumnElement, exists, func, select, update
 from sqlalchemy.orm import Session, aliased
 
+from pipeline.db import datasources
 from pipeline.db.leases import free
 from pipeline.db.orgs import Org
 from pipeline.db.page_versions import HELD, INDEXED, LATER, WAITING, PageVersion
@@ -79,10 +80,13 @@ def claim(
     return sorted(session.scalars(statement), key=lambda version: version.id)
 
 
-def in_work(session: Session, org_id: UUID, *, extractor: str, attempts: int) -> bool:
-    """Whether a text is left to be read again, by whoever holds it now or later."""
+def in_work(session: Session, org_id: UUID, *, extractor: str, attempts: int, now: datetime) -> bool:
+    """Whether a text is left to be read again, by whoever holds it now or later.
+
+    One whose last holder fell silent over the last attempt is not: it stays as it is.
+    """
     left = select(PageVersion.id).where(*_outdated(org_id, extractor), PageVersion.attempts < attempts).limit(1)
-    held = select(PageVersion.id).where(*_outdated(org_id, extractor), PageVersion.lease_until.is_not(None)).limit(1)
+    held = select(PageVersion.id).where(*_outdated(org_id, extractor), PageVersion.lease_until >= now).limit(1)
     return session.scalar(left) is not None or session.scalar(held) is not None
 
 
@@ -98,7 +102,8 @@ def let_go(version: PageVersion) -> None:
 
 def standing(session: Session, org_id: UUID, *, extractor: str, attempts: int) -> Standing:
     """How far it is."""
-    live = select(func.count()).select_from(Page).where(Page.org_id == org_id, Page.live_version.is_not(None))
+    serving = (Page.live_version.is_not(None), Page.datasource_id.in_(datasources.kept(org_id)))
+    live = select(func.count()).select_from(Page).where(Page.org_id == org_id, *serving)
     outdated = select(func.count()).select_from(PageVersion).where(*_outdated(org_id, extractor))
     derived = select(func.count()).select_from(PageVersion)
     mine = (PageVersion.org_id == org_id, PageVersion.derived_from.is_not(None), PageVersion.extractor == extractor)
@@ -111,12 +116,12 @@ def standing(session: Session, org_id: UUID, *, extractor: str, attempts: int) -
 
 
 def _outdated(org_id: UUID, extractor: str) -> tuple[ColumnElement[bool], ...]:
-    """Texts that serve, made by another extractor, with nothing newer to come for their page."""
+    """Texts that serve, of websites that are kept, by another extractor, with nothing newer to come for their page."""
     newer = aliased(PageVersion)
     to_come = exists().where(newer.page_id == PageVersion.page_id, newer.state.in_((WAITING, LATER, HELD)))
     serves = exists().where(Page.live_version == PageVersion.id)
     is_old = (PageVersion.org_id == org_id, PageVersion.state == INDEXED, PageVersion.extractor != extractor)
-    return (*is_old, serves, ~to_come)
+    return (*is_old, PageVersion.datasource_id.in_(datasources.kept(org_id)), serves, ~to_come)
 
 
 def fenced(session: Session, ids: Sequence[UUID], *, token: UUID) -> list[PageVersion]:

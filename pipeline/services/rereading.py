@@ -16,6 +16,7 @@ from uuid import UUID, uuid4
 
 from pipeline.db import bodies, datasources, orgs, outbox, page_versions, pages, rereading, site_blocks
 from pipeline.db import leases as row_leases
+from pipeline.db.datasources import Datasource
 from pipeline.db.engine import Database, Session
 from pipeline.db.page_versions import PageVersion
 from pipeline.errors import BrokerUnavailable, ExtractionFailed, TemporaryError
@@ -163,7 +164,8 @@ class RereadingService:
             )
             orgs.took_turn(session, org_id, now=self._clock())
             if not taken:
-                if not rereading.in_work(session, org_id, extractor=self._extractor(), attempts=work.attempts):
+                known, now = self._extractor(), self._clock()
+                if not rereading.in_work(session, org_id, extractor=known, attempts=work.attempts, now=now):
                     rereading.end(session, org_id)
                     log.info("pages read again", org=str(org_id))
                 return False
@@ -172,8 +174,12 @@ class RereadingService:
         if token is None:
             return False
         ids = [one.version_id for one in stored]
-        with Heartbeat(lambda: self._renew(ids, token), every=work.index_lease / 3):
-            self._keep(ids, token, dict(self._documents(stored, parser)), org_id=org_id)
+        try:
+            with Heartbeat(lambda: self._renew(ids, token), every=work.index_lease / 3):
+                self._keep(ids, token, dict(self._documents(stored, parser)), org_id=org_id)
+        except Exception as error:
+            self._give_back(ids, token, burn=not isinstance(error, TemporaryError))
+            raise
         relay(self._database, self._hints)
         return True
 
@@ -181,6 +187,10 @@ class RereadingService:
         with self._database.write() as session:
             until = self._clock() + self._settings.work.index_lease
             row_leases.renew(session, PageVersion, ids, token=token, until=until)
+
+    def _give_back(self, ids: Sequence[UUID], token: UUID, *, burn: bool) -> None:
+        with self._database.write() as session:
+            row_leases.release(session, PageVersion, ids, token=token, burn=burn)
 
     @staticmethod
     def _documents(stored: Iterable[_Stored], parser: Parser) -> Iterable[tuple[UUID, Document | str]]:
@@ -230,14 +240,16 @@ class RereadingService:
 
 
 def _stored(session: Session, version: PageVersion) -> _Stored:
-    page = pages.get(session, version.page_id, org_id=version.org_id)
+    page = pages.behind(session, version.page_id)
     return _Stored(version.id, page.url, bodies.read(session, version.body_sha256, org_id=version.org_id))
 
 
 def _replace(session: Session, version: PageVersion, document: Document, *, now: datetime) -> None:
-    """Let the new text wait to be indexed, unless it is the old one."""
+    """Let the new text wait to be indexed, unless it is the old one, or its website was deleted meanwhile."""
     version.attempts, version.problem = 0, None
-    page = pages.get(session, version.page_id, org_id=version.org_id)
+    page = pages.behind(session, version.page_id)
+    if session.get_one(Datasource, version.datasource_id, populate_existing=True).deleted_at is not None:
+        return
     if page.live_version != version.id or page_versions.is_waiting(session, page.id):
         return
     same = (version.text_hash, version.fact_hash, version.title) == (

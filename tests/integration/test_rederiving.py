@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.db import bodies, rereading
 from pipeline.db.page_versions import PageVersion
-from pipeline.errors import PageTooSlow
+from pipeline.errors import DiskFull, PageTooSlow
 from pipeline.model import Document, Verification
 from pipeline.services.rereading import RereadingService
 from pipeline.stages.extract import EXTRACTOR, extract
@@ -19,7 +19,7 @@ from pipeline.stages.extract.fingerprints import text_hash
 from tests.fakes.knowledge import Knowledge, at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 NEWER = "an extractor to come"
 SHOP = {
@@ -36,10 +36,12 @@ class NewerParser:
         self.read: list[str] = []
         self.is_broken = False
         self.is_blind = False
+        self.meanwhile: Callable[[], None] = lambda: None
 
     def extract(self, html: bytes, *, url: str) -> Document:
         """The document of a page."""
         self.read.append(url)
+        self.meanwhile()
         if self.is_broken:
             raise PageTooSlow(url=url, seconds=15)
         document = replace(extract(html, url=url), extractor=NEWER)
@@ -74,6 +76,23 @@ def newer(knowledge: Knowledge, parser: NewerParser) -> RereadingService:
         parsers=parsers,
         extractor=lambda: NEWER,
     )
+
+
+def take_all(knowledge: Knowledge, *, owner: str) -> int:
+    """Take the org's texts to read them again, as a worker does that then vanishes. Returns how many there were."""
+    work = knowledge.settings.work
+    with knowledge.services.database.write() as session:
+        held = rereading.claim(
+            session,
+            knowledge.org.org_id,
+            extractor=NEWER,
+            limit=len(SHOP),
+            attempts=work.attempts,
+            now=knowledge.clock.now,
+            lease=work.index_lease,
+            owner=owner,
+        )
+    return len(held)
 
 
 def test_stored_pages_are_read_again_and_answer_anew(
@@ -185,26 +204,94 @@ def test_a_reader_that_was_killed_loses_its_pages_to_another(knowledge: Knowledg
     """Its lease runs out; until then the work is not over."""
     knowledge.crawl(SHOP)
     newer.start(scope=knowledge.org)
-    with knowledge.services.database.write() as session:
-        held = rereading.claim(
-            session,
-            knowledge.org.org_id,
-            extractor=NEWER,
-            limit=3,
-            attempts=5,
-            now=knowledge.clock.now,
-            lease=knowledge.settings.work.index_lease,
-            owner="killed",
-        )
+    held = take_all(knowledge, owner="killed")
     newer.work(owner="second")
     meanwhile = newer.status(scope=knowledge.org)
     knowledge.clock.forward(seconds=61)
     newer.work(owner="second")
 
-    assert len(held) == 3
+    assert held == 3
     assert (meanwhile.is_running, meanwhile.outdated) == (True, 3)
     ended = newer.status(scope=knowledge.org)
     assert (ended.is_running, ended.outdated, ended.derived) == (False, 0, 1)
+
+
+def test_a_website_that_is_being_removed_is_in_nobodys_way(
+    knowledge: Knowledge, newer: RereadingService, parser: NewerParser
+) -> None:
+    """Its pages are not read again, and those of other orgs are."""
+    knowledge.crawl(SHOP)
+    other = knowledge.services.orgs.ensure("another")
+    knowledge.crawl({"/": SHOP["/"]}, scope=other)
+    for scope in (knowledge.org, other):
+        newer.start(scope=scope)
+    source = knowledge.services.datasources.page_through(scope=knowledge.org).items[0].id
+    knowledge.services.datasources.delete(source, scope=knowledge.org)
+
+    newer.work(owner="indexer")
+
+    mine, others = (newer.status(scope=scope) for scope in (knowledge.org, other))
+    assert (mine.is_running, mine.live, mine.outdated) == (False, 0, 0)
+    assert (others.is_running, others.outdated) == (False, 0)
+    assert parser.read == [at("/")]
+
+
+def test_a_website_deleted_while_its_pages_are_read_gets_no_new_text(
+    knowledge: Knowledge, newer: RereadingService, parser: NewerParser
+) -> None:
+    """What was read is dropped, and the work ends."""
+    knowledge.crawl(SHOP)
+    newer.start(scope=knowledge.org)
+    source = knowledge.services.datasources.page_through(scope=knowledge.org).items[0].id
+
+    def deletes() -> None:
+        if len(parser.read) == 1:
+            knowledge.services.datasources.delete(source, scope=knowledge.org)
+
+    parser.meanwhile = deletes
+
+    newer.work(owner="indexer")
+
+    with knowledge.services.database.read() as session:
+        derived = session.query(PageVersion).where(PageVersion.derived_from.is_not(None)).count()
+    assert len(parser.read) == len(SHOP)
+    assert derived == 0
+    assert not newer.status(scope=knowledge.org).is_running
+
+
+def test_a_reader_that_fails_lets_go_of_its_pages(
+    knowledge: Knowledge, newer: RereadingService, parser: NewerParser
+) -> None:
+    """Whoever comes next need not wait until a lease runs out; a parser that is away counts against no page."""
+    knowledge.crawl(SHOP)
+    newer.start(scope=knowledge.org)
+
+    def fails() -> None:
+        raise DiskFull(directory="where parsers work")
+
+    parser.meanwhile = fails
+    for _ in range(knowledge.settings.work.attempts + 1):
+        with pytest.raises(DiskFull):
+            newer.work(owner="first")
+    parser.meanwhile = lambda: None
+    newer.work(owner="second")
+
+    ended = newer.status(scope=knowledge.org)
+    assert (ended.is_running, ended.outdated, ended.left) == (False, 0, 0)
+
+
+def test_pages_that_every_reader_vanished_over_end_the_work(knowledge: Knowledge, newer: RereadingService) -> None:
+    """After the last attempt nobody takes them any more: they stay as they are, and are counted."""
+    knowledge.crawl(SHOP)
+    newer.start(scope=knowledge.org)
+    for attempt in range(knowledge.settings.work.attempts):
+        assert take_all(knowledge, owner=f"dead{attempt}") == len(SHOP)
+        knowledge.clock.forward(seconds=knowledge.settings.work.index_lease.total_seconds() + 1)
+
+    newer.work(owner="indexer")
+
+    ended = newer.status(scope=knowledge.org)
+    assert (ended.is_running, ended.outdated, ended.left) == (False, 3, 3)
 
 
 def test_what_a_crawl_brought_meanwhile_stands(knowledge: Knowledge, newer: RereadingService) -> None:
