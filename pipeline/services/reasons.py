@@ -38,7 +38,7 @@ MEANINGS = {
     Reason.NOT_HTML: "It is not an HTML page.",
     Reason.TOO_LARGE: "It is larger than a page may be.",
     Reason.TOO_SLOW: "It took longer than a page may take.",
-    Reason.TOO_COMPLEX: "It is too deeply nested to be read safely.",
+    Reason.TOO_COMPLEX: "It is nested too deep, or too long, to be read safely.",
     Reason.HTTP_ERROR: "The site did not deliver it.",
     Reason.SOFT_404: "The site says it does not exist, though with a success status.",
     Reason.LOGIN_WALL: "It asks for a login.",

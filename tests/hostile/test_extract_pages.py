@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pipeline.errors import ExtractionFailed, PageTooComplex
+from pipeline.errors import DocumentTooLong, ExtractionFailed, PageTooComplex
 from pipeline.stages.extract import extract
 from pipeline.stages.extract.decoding import decode
 from pipeline.stages.extract.guard import check_complexity
@@ -176,3 +176,24 @@ def test_any_mix_of_tags_keeps_its_words_sane(parts: list[tuple[str, str, str]])
 def test_an_ordinary_page_passes_the_guard() -> None:
     """Unclosed paragraphs, rows and items are no nesting."""
     check_complexity(b"<p>x<li>y<tr><td>z<br><img src=a>" * 20_000)
+
+
+@pytest.mark.parametrize("cells", ["<th colspan=50>a</th>" * 400, "<th>a</th>" * 2_000], ids=["spanned", "single"])
+def test_one_wide_row_does_not_widen_all_others(cells: str) -> None:
+    """A table's Markdown is about as long as the table: what is wide is not what every other row is padded to."""
+    rows = "<tr><td>A kettle costs 5 EUR and holds two litres.</td></tr>" * 200
+    html = f"<main>{TEXT}<table><tr>{cells}</tr>{rows}</table></main>"
+
+    document = extract(html.encode(), url=URL)
+
+    assert document.markdown.count("two litres") > 150
+    assert len(document.markdown) < 10 * len(html)
+
+
+def test_a_page_with_more_text_than_anybody_writes_is_refused() -> None:
+    """Cells repeated over many rows may say more than the page's bytes: the text is bounded like a document's."""
+    row = "<tr>" + f"<th rowspan=50>{'The pump is delivered with a hose. ' * 60}</th>" * 50 + "<td>a</td></tr>"
+    html = f"<main>{TEXT}<table>{row}{'<tr><td>b</td></tr>' * 49}</table></main>"
+
+    with pytest.raises(DocumentTooLong):
+        extract(html.encode(), url=URL)

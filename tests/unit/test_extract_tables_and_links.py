@@ -125,6 +125,16 @@ def test_a_cell_covers_fifty_columns_at_most() -> None:
     assert straightened("<tr><td colspan=9999>a<td>b") == [["a", *[""] * 49, "b"]]
 
 
+def test_cells_over_many_columns_make_no_row_of_thousands() -> None:
+    """Blanks end at a width no table of facts has; cells with a text of their own are all kept."""
+    first, second = straightened("<tr>" + "<td colspan=50 rowspan=2>a" * 300 + "<tr><td>b")
+
+    assert len(first) < 600
+    assert first.count("a") == 300
+    assert len(second) < 600
+    assert "b" in second
+
+
 # --- addresses -----------------------------------------------------------------------------
 
 

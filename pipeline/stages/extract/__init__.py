@@ -9,11 +9,11 @@ from pathlib import Path
 from lxml import etree
 from lxml import html as html_parser
 
-from pipeline.errors import ExtractionFailed
+from pipeline.errors import DocumentTooLong, ExtractionFailed
 from pipeline.model import Document
 from pipeline.stages.extract.claims import Claims
 from pipeline.stages.extract.decoding import decode
-from pipeline.stages.extract.documents import MAGIC, extract_document
+from pipeline.stages.extract.documents import MAGIC, MAX_CHARACTERS, extract_document
 from pipeline.stages.extract.fingerprints import fact_hash, own_pieces, text_hash
 from pipeline.stages.extract.guard import check_complexity
 from pipeline.stages.extract.language import language_of
@@ -35,7 +35,7 @@ from pipeline.stages.extract.reading import Reading
 from pipeline.stages.extract.selection import judge, keep
 from pipeline.stages.extract.structured import facts_markdown, read_structured
 
-EXTRACTOR = f"sitewise-extract/3 (trafilatura {version('trafilatura')}, lxml {version('lxml')})"
+EXTRACTOR = f"sitewise-extract/4 (trafilatura {version('trafilatura')}, lxml {version('lxml')})"
 """What made a text. It is kept with every version, so that a better extractor is not taken for a changed site."""
 
 __all__ = ["EXTRACTOR", "extract", "parse", "second_opinion"]
@@ -52,6 +52,7 @@ def extract(html: bytes, *, url: str, content_type: str | None = None, weights: 
 
     Raises:
         PageTooComplex: If parsing it could take minutes.
+        DocumentTooLong: If it has more text than anybody writes.
         ExtractionFailed: If there is nothing to parse.
     """
     if html.startswith(MAGIC):
@@ -79,6 +80,8 @@ def extract(html: bytes, *, url: str, content_type: str | None = None, weights: 
     own = markdown if len(own_kept) == len(kept) else to_markdown(own_kept)
     if facts:
         markdown, own = f"{markdown}\n\n{facts}".strip(), f"{own}\n\n{facts}"
+    if len(markdown) > MAX_CHARACTERS:
+        raise DocumentTooLong(characters=f"more than {MAX_CHARACTERS}")
     return Document(
         url=url,
         title=title,

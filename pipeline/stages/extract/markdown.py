@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 
 from pipeline.stages.extract.pieces import Piece
+from pipeline.stages.extract.tables import MAX_BLANKS
 
 _SPECIAL = re.compile(r"#{1,6}(?=\s)|>|[-+*](?=\s)|\d{1,9}[.)](?=\s)|```|~~~|\||={3,}\Z|-{3,}\Z")
 _INDENT = "    "
@@ -65,17 +66,21 @@ def _lines(piece: Piece) -> list[str]:
 
 
 def _table(pieces: Sequence[Piece], start: int) -> list[str]:
-    """The whole table that begins at `start`, with the header row that Markdown asks for."""
+    """The whole table that begins at `start`, with the header row that Markdown asks for.
+
+    Columns without any text are left out.
+    """
     group = pieces[start].group
     rows: list[Piece] = []
     for piece in pieces[start:]:
         if piece.kind != "row" or piece.group != group:
             break
         rows.append(piece)
-    width = max(len(row.cells) for row in rows)
-    header = rows[0].cells if rows[0].is_header else ()
-    body = rows[1:] if header else rows
-    return [_row(header, width), "|" + " --- |" * width, *(_row(row.cells, width) for row in body)]
+    told = sorted({column for row in rows for column, cell in enumerate(row.cells) if cell})
+    straight = [[row.cells[column] for column in told if column < len(row.cells)] for row in rows]
+    width = min(len(told), MAX_BLANKS)
+    header, body = (straight[0], straight[1:]) if rows[0].is_header else ([], straight)
+    return [_row(header, width), "|" + " --- |" * max(width, len(header)), *(_row(cells, width) for cells in body)]
 
 
 def _row(cells: Sequence[str], width: int) -> str:

@@ -10,6 +10,9 @@ _BLOCKS = ("table", "h1", "h2", "h3", "pre", "form", "nav", "article", "section"
 _LONG_CELL = 600
 _MAX_SPAN = 50
 
+MAX_BLANKS = 200
+"""Columns up to which cells over several columns or rows leave their blanks, and short rows are padded."""
+
 
 def is_layout(table: Element) -> bool:
     """Whether a table only arranges the page: it holds blocks, or has no second row or column."""
@@ -54,7 +57,8 @@ def is_header_row(row: Element) -> bool:
 def spanned(cells: Sequence[tuple[Element, str]], carried: dict[int, tuple[int, str]]) -> list[str]:
     """The row's texts by column: a cell over many rows is repeated, one over many columns leaves blanks.
 
-    `carried` holds, by column, how many rows a text still covers; it is brought up to date.
+    `carried` holds, by column, how many rows a text still covers; it is brought up to date. A row is
+    no wider than it has cells of its own, or `MAX_BLANKS`.
     """
     texts: list[str] = []
 
@@ -70,9 +74,10 @@ def spanned(cells: Sequence[tuple[Element, str]], carried: dict[int, tuple[int, 
 
     for cell, text in cells:
         fill_carried()
-        width, height = _span(cell, "colspan"), _span(cell, "rowspan")
+        width = min(_span(cell, "colspan"), max(1, MAX_BLANKS - len(texts)))
+        height = _span(cell, "rowspan")
         for offset in range(width):
-            if height > 1:
+            if height > 1 and len(texts) < MAX_BLANKS:
                 carried[len(texts)] = (height - 1, text if offset == 0 else "")
             texts.append(text if offset == 0 else "")
     fill_carried()
