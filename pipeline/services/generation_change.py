@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from pipeline.adapters.qdrant.port import VectorStore
 from pipeline.db import chunks, generations, nearness_scales, scenario_matchers, scenarios
@@ -40,13 +40,18 @@ class GenerationChange:
         self.carry_out()
         now = self._clock()
         with self._database.write() as session:
-            for one in generations.standing(session):
-                if one.state == KEPT and now - one.changed_at >= self._settings.work.keep_generation:
-                    generations.set_state(session, one.number, DROPPING, now=now)
+            if any(self._is_over(one, now=now) for one in generations.standing(session)):
+                for one in generations.hold(session, to_change=True):
+                    if self._is_over(one, now=now):
+                        generations.set_state(session, one.number, DROPPING, now=now)
             dropping = [one for one in generations.every(session) if one.state == DROPPING]
         end = time.monotonic() + lasting.total_seconds()
         for row in dropping:
             self._drop(row, end=end)
+
+    def _is_over(self, one: Standing, *, now: datetime) -> bool:
+        """Whether the time is over in which somebody may go back to it."""
+        return one.state == KEPT and now - one.changed_at >= self._settings.work.keep_generation
 
     def carry_out(self) -> bool:
         """Let the filled generation answer, in every process at once, if nothing of anybody is missing in it."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from pipeline.db import orgs
+from pipeline.db.generations import KEPT, SERVING
 from pipeline.errors import LeaseLost
 from tests.fakes.knowledge import Answer, Knowledge, outcome, walk
+from tests.fakes.two_models import Changing, change, model_of, states
 from tests.lab.locks import meeting
 
 pytestmark = pytest.mark.needs("postgres")
@@ -22,9 +25,9 @@ SITE: dict[str, Answer] = {
 
 @pytest.fixture
 def named(migrated_postgres_url: str, tmp_path: Path) -> Iterator[Knowledge]:
-    """A knowledge base of an org that its partner calls by an id. Erasing takes it away: a key, as the database sees it.
+    """A knowledge base of an org that its partner calls by an id, which goes when the org is erased.
 
-    While a key changes, no row that refers to its row is written.
+    The database sees a key in it: while that changes, no row that refers to the org is written.
     """
     knowledge = Knowledge(tmp_path, database_url=migrated_postgres_url)
     with knowledge.services.database.write() as session:
@@ -46,3 +49,18 @@ def test_an_org_is_erased_while_its_spider_writes(named: Knowledge) -> None:
     assert erased.exception() is None
     with pytest.raises(LeaseLost):
         ledger.record([])
+
+
+@pytest.mark.parametrize("changing", ["postgres"], indirect=True)
+def test_what_is_gone_back_to_is_not_dropped(changing: Changing) -> None:
+    """Not even in the moment when the time for going back is over: whoever drops it looks again."""
+    change(changing)
+    changing.clock.forward(seconds=changing.settings.work.keep_generation.total_seconds())
+
+    database, drop = changing.services.database, changing.process().reembedding.settle
+    with meeting(database, lambda: drop(lasting=timedelta(0)), before="UPDATE generations") as settled:
+        changing.services.reembedding.roll_back()
+
+    assert settled.exception() is None
+    assert states(changing) == {1: SERVING, 2: KEPT}
+    assert model_of(changing) == "old"
