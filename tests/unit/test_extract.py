@@ -164,6 +164,15 @@ def test_robots_meta(content: str, noindex: bool, nofollow: bool) -> None:  # no
     assert (document.noindex, document.nofollow) == (noindex, nofollow)
 
 
+def test_what_a_page_says_in_noscript_is_not_said_of_it() -> None:
+    """A browser that runs scripts never sees it, nested or not: neither robots' wishes nor a description."""
+    metas = '<meta name="robots" content="noindex"><meta name="description" content="Switch scripts on.">'
+    document = read(PROSE, f"<noscript><noscript>{metas}</noscript></noscript>")
+
+    assert not document.noindex
+    assert document.description is None
+
+
 @pytest.mark.parametrize(
     ("head", "title"),
     [

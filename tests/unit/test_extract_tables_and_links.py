@@ -265,3 +265,11 @@ def test_a_refresh_that_comes_too_late_does_not_hide_another() -> None:
     page = head('<meta http-equiv="refresh" content="900;url=/late"><meta http-equiv="refresh" content="1;url=/soon">')
 
     assert find_refresh(page, URL, URL) == "https://www.example.com/soon"
+
+
+@pytest.mark.parametrize("box", ["noscript", "template"])
+def test_what_only_browsers_without_scripts_are_told_leads_nowhere(box: str) -> None:
+    """Sites send those browsers to a page that asks for scripts: no page is lost for that."""
+    page = head(f'<{box}><meta http-equiv="refresh" content="0;url=/enable-scripts"></{box}>')
+
+    assert find_refresh(page, URL, URL) is None

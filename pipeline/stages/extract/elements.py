@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
+from lxml.etree import _Element as Element
+
 UNSEEN = frozenset(
     """
     script style template noscript svg math iframe object embed canvas audio video head title meta link base input
@@ -33,3 +37,12 @@ PARAGRAPHS = {
 
 HEADINGS = {"h1": 1, "h2": 2, "h3": 3, "h4": 4, "h5": 5, "h6": 6}
 """Headings and their levels."""
+
+
+def live_metas(root: Element) -> Iterator[Element]:
+    """The `<meta>` elements that count for a visitor whose browser runs scripts: none in `<noscript>` or `<template>`."""
+    inert: set[Element] = set()
+    for box in root.iter("noscript", "template"):
+        if box not in inert:
+            inert.update(box.iter("noscript", "template", "meta"))
+    return (meta for meta in root.iter("meta") if meta not in inert)

@@ -9,6 +9,7 @@ from urllib.parse import urljoin
 from lxml.etree import _Element as Element
 
 from pipeline.model import Link
+from pipeline.stages.extract.elements import live_metas
 
 MAX_LINKS = 20_000
 """Links kept of one page; a page with more is a trap or a site map for machines."""
@@ -104,7 +105,7 @@ def find_relations(root: Element, base: str) -> tuple[str | None, tuple[tuple[st
 
 def find_refresh(root: Element, base: str, url: str) -> str | None:
     """Where `<meta http-equiv="refresh">` sends a visitor of `url` within a minute, if to another page."""
-    for element in root.iter("meta"):
+    for element in live_metas(root):
         if element.get("http-equiv", "").lower() == "refresh":
             match = _REFRESH.match(element.get("content", ""))
             if match and match.group(2) and _seconds(match.group(1)) <= _MAX_REFRESH_SECONDS:

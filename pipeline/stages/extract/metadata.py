@@ -9,6 +9,8 @@ from urllib.parse import urlsplit
 
 from lxml.etree import _Element as Element
 
+from pipeline.stages.extract.elements import live_metas
+
 _SEPARATOR = re.compile(r"\s+[|\-\u2013\u2014\u00b7\u2022\u00bb\u00ab:]{1,2}\s+|\s*[|\u00bb]\s*")
 _DATE = re.compile(r"(\d{4})-(\d{2})-(\d{2})(?:[T ](\d{2}:\d{2}(?::\d{2})?)(?:\.\d{1,9})?\s?(Z|[+-]\d{2}:?\d{2})?)?")
 _LANGUAGE = re.compile(r"[a-z]{2,3}(?![a-z])", re.IGNORECASE)
@@ -31,7 +33,7 @@ _MODIFIED = ("article:modified_time", "og:updated_time", "datemodified", "last-m
 def read_meta(root: Element) -> dict[str, str]:
     """`<meta>` values by name, property, itemprop or http-equiv in lower case; the first one counts."""
     values: dict[str, str] = {}
-    for element in root.iter("meta"):
+    for element in live_metas(root):
         name = element.get("name") or element.get("property") or element.get("itemprop") or element.get("http-equiv")
         content = element.get("content")
         if name and content:
@@ -42,7 +44,7 @@ def read_meta(root: Element) -> dict[str, str]:
 def read_robots(root: Element) -> tuple[bool, bool]:
     """Whether robots are asked not to index this page, and not to follow its links."""
     wishes: set[str] = set()
-    for element in root.iter("meta"):
+    for element in live_metas(root):
         if element.get("name", "").strip().lower() in {"robots", "sitewisebot"}:
             wishes.update(part.strip().lower() for part in element.get("content", "").split(","))
     return not wishes.isdisjoint(("noindex", "none")), not wishes.isdisjoint(("nofollow", "none"))
