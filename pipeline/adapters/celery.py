@@ -66,6 +66,19 @@ class CeleryHints:
         """
         self._send(INDEX_TASK, INDEX_QUEUE, {"org_id": str(org_id)})
 
+    def index_waits(self) -> bool:
+        """Whether a hint to index lies in its queue, which no worker took yet.
+
+        Raises:
+            BrokerUnavailable: If the broker does not say so in time, or did not answer a moment ago.
+        """
+        self._check_heard()
+        try:
+            return bool(_waiting(self._app())[INDEX_QUEUE])
+        except BrokerUnavailable:
+            self._fall_silent()
+            raise
+
     def close(self) -> None:
         """Let go of the connection."""
         with self._lock:
@@ -77,8 +90,7 @@ class CeleryHints:
         """Publish once. After a failure none is tried for a while: a hundred hints do not wait a hundred times."""
         from kombu.exceptions import KombuError, OperationalError  # noqa: PLC0415 - Celery is slow to import
 
-        if time.monotonic() < self._silent_until:
-            raise BrokerUnavailable(problem="it did not answer a moment ago")
+        self._check_heard()
         try:
             with tracing.span_inside("hint", queue=queue):
                 self._app().send_task(
@@ -86,9 +98,16 @@ class CeleryHints:
                 )
             HINTS.add(queue=queue, result="sent")
         except (OperationalError, KombuError, OSError) as error:
-            self._silent_until = time.monotonic() + self._timeout.total_seconds()
+            self._fall_silent()
             HINTS.add(queue=queue, result="not_sent")
             raise BrokerUnavailable(problem=str(error) or type(error).__name__) from error
+
+    def _check_heard(self) -> None:
+        if time.monotonic() < self._silent_until:
+            raise BrokerUnavailable(problem="it did not answer a moment ago")
+
+    def _fall_silent(self) -> None:
+        self._silent_until = time.monotonic() + self._timeout.total_seconds()
 
     def _app(self) -> Celery:
         with self._lock:
@@ -109,10 +128,14 @@ def hints_waiting(url: str, timeout: timedelta) -> dict[str, int]:
     Raises:
         BrokerUnavailable: If the broker does not say so in time.
     """
+    return _waiting(_sender(url, timeout.total_seconds()))
+
+
+def _waiting(celery: Celery) -> dict[str, int]:
     from kombu.exceptions import KombuError, OperationalError  # noqa: PLC0415 - Celery is slow to import
 
     found = {}
-    connection = _sender(url, timeout.total_seconds()).connection_for_write()
+    connection = celery.connection_for_write()
     try:
         with connection:
             for queue in (CRAWL_QUEUE, INDEX_QUEUE, UPKEEP_QUEUE):

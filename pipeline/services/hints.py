@@ -10,12 +10,15 @@ from pipeline import tracing
 from pipeline.db import outbox
 from pipeline.db.engine import Database
 from pipeline.errors import BrokerUnavailable
+from pipeline.logs import get_logger
 
 RELAY_AT_A_TIME = 100
 
+log = get_logger(__name__)
+
 
 class Hints(Protocol):
-    """Somewhere to send hints. Both raise `BrokerUnavailable` when they cannot be sent soon."""
+    """Somewhere to send hints. All raise `BrokerUnavailable` when that cannot be done soon."""
 
     def crawl(self, crawl_id: UUID) -> None:
         """A crawl may need a spider."""
@@ -24,6 +27,25 @@ class Hints(Protocol):
     def index(self, org_id: UUID) -> None:
         """Pages of this org may wait to be indexed."""
         ...
+
+    def index_waits(self) -> bool:
+        """Whether a hint to index lies in its queue, which no worker took yet."""
+        ...
+
+
+def nudge(hints: Hints, org_ids: Sequence[UUID]) -> None:
+    """Say once that there is something to do for these orgs when nothing waits to be indexed.
+
+    Not while a hint to index lies there: whoever takes it does this, too, and says it again while more is left. So each
+    worker that waits is woken in its turn, and no queue grows however many orgs there are.
+    """
+    if not org_ids:
+        return
+    try:
+        if not hints.index_waits():
+            hints.index(org_ids[0])
+    except BrokerUnavailable:
+        log.warning("broker away: hints wait")
 
 
 def relay(database: Database, hints: Hints) -> int:

@@ -21,7 +21,6 @@ from pipeline.db import leases as row_leases
 from pipeline.db.engine import Database, Session
 from pipeline.db.generations import DROPPING, FILLING, GONE, KEPT, SERVING, Claimed, Standing, VersionEmbedding
 from pipeline.errors import (
-    BrokerUnavailable,
     LeaseLost,
     NothingToReembed,
     ReembeddingUnderWay,
@@ -35,7 +34,7 @@ from pipeline.services.clock import Clock
 from pipeline.services.generation_change import GenerationChange, in_state
 from pipeline.services.generations import Generations, Target, choice_of, name_of
 from pipeline.services.heartbeat import Heartbeat
-from pipeline.services.hints import Hints
+from pipeline.services.hints import Hints, nudge
 from pipeline.services.indexing import compose, rows_of, text_of
 from pipeline.services.space import shortage
 from pipeline.services.training_vectors import vectors_of
@@ -259,12 +258,7 @@ class ReembeddingService:
         """Say that there is something to fill, to whoever listens."""
         with self._database.read() as session:
             waiting = [generations.org_in_turn(session, one.number) for one in _to_fill(session)]
-        try:
-            for org_id in waiting:
-                if org_id is not None:
-                    self._hints.index(org_id)
-        except BrokerUnavailable:
-            log.warning("broker away: hints wait")
+        nudge(self._hints, [org_id for org_id in waiting if org_id is not None])
 
     def work(self, *, owner: str, until: Callable[[], bool] = lambda: False) -> bool:
         """Fill for some seconds, org by org in turn; change over when nothing is missing. Whether more is left.

@@ -19,13 +19,13 @@ from pipeline.db import leases as row_leases
 from pipeline.db.datasources import Datasource
 from pipeline.db.engine import Database, Session
 from pipeline.db.page_versions import PageVersion
-from pipeline.errors import BrokerUnavailable, ExtractionFailed, TemporaryError
+from pipeline.errors import ExtractionFailed, TemporaryError
 from pipeline.logs import get_logger
 from pipeline.model import Document, OrgScope
 from pipeline.services.clock import Clock
 from pipeline.services.harm import Replaced
 from pipeline.services.heartbeat import Heartbeat
-from pipeline.services.hints import Hints, relay
+from pipeline.services.hints import Hints, nudge, relay
 from pipeline.services.space import shortage
 from pipeline.settings import Settings
 from pipeline.stages.chunk.repeats import repeatable
@@ -142,11 +142,7 @@ class RereadingService:
         """Say that there is something to read, to whoever listens."""
         with self._database.read() as session:
             waiting = rereading.orgs(session)
-        try:
-            for org_id in waiting:
-                self._hints.index(org_id)
-        except BrokerUnavailable:
-            log.warning("broker away: hints wait")
+        nudge(self._hints, waiting)
 
     def _read_some(self, org_id: UUID, parser: Parser, *, owner: str) -> bool:
         """Read a batch of one org. Whether there was one; the last one ends it."""

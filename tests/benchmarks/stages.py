@@ -36,6 +36,10 @@ class NoHints:
     def index(self, org_id: UUID) -> None:
         """Say nothing."""
 
+    def index_waits(self) -> bool:
+        """Nothing was said."""
+        return False
+
 
 def crawl(data_dir: Path, url: str, pages: int) -> dict[str, float]:
     """Run the real spider over a site, and nothing else.

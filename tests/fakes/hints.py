@@ -13,6 +13,8 @@ class RecordedHints:
     def __init__(self) -> None:
         self.sent: list[tuple[str, UUID]] = []
         self.is_away = False
+        self.waits = False
+        """Whether a hint to index lies there that no worker took."""
         self.goes_away_after: int | None = None
         """How many more hints it takes; all of them when None."""
 
@@ -23,6 +25,12 @@ class RecordedHints:
     def index(self, org_id: UUID) -> None:
         """Pages of an org may wait."""
         self._send("index", org_id)
+
+    def index_waits(self) -> bool:
+        """As it was told."""
+        if self.is_away:
+            raise BrokerUnavailable
+        return self.waits
 
     def _send(self, kind: str, target: UUID) -> None:
         if self.is_away or self.goes_away_after == 0:

@@ -294,6 +294,24 @@ def test_pages_that_every_reader_vanished_over_end_the_work(knowledge: Knowledge
     assert (ended.is_running, ended.outdated, ended.left) == (False, 3, 3)
 
 
+def test_one_hint_goes_out_a_tick_however_many_orgs_wait(knowledge: Knowledge, newer: RereadingService) -> None:
+    """It is about the org whose turn it is, and there is none while a hint lies there that no worker took."""
+    for name in ("a", "b", "c"):
+        newer.start(scope=knowledge.services.orgs.ensure(name))
+    with knowledge.services.database.read() as session:
+        first = rereading.orgs(session)[0]
+    knowledge.hints.sent.clear()
+
+    newer.hint()
+    once = list(knowledge.hints.sent)
+    knowledge.hints.waits = True
+    newer.hint()
+    knowledge.hints.waits, knowledge.hints.is_away = False, True
+    newer.hint()
+
+    assert once == knowledge.hints.sent == [("index", first)]
+
+
 def test_what_a_crawl_brought_meanwhile_stands(knowledge: Knowledge, newer: RereadingService) -> None:
     """A text that waits, fresh from its website, is not replaced by one of a page as it was."""
     knowledge.crawl(SHOP)

@@ -65,6 +65,26 @@ def test_a_hint_survives_its_broker(settings: Settings) -> None:
         assert client.llen(INDEX_QUEUE) == 1
 
 
+def test_a_hint_lies_there_until_it_is_taken(settings: Settings) -> None:
+    """Who would only say the same again can ask first, of a queue that was never used too."""
+    with _broker(settings) as (_, client), _hints(settings) as hints:
+        unused = hints.index_waits()
+        hints.index(uuid4())
+        sent = hints.index_waits()
+        client.delete(INDEX_QUEUE)
+
+        assert (unused, sent, hints.index_waits()) == (False, True, False)
+
+
+def test_a_broker_that_is_away_is_not_asked_what_lies_there(settings: Settings) -> None:
+    """It is told as for a hint, and the next hint does not wait anew."""
+    with _hints(settings, LONGER) as hints:
+        with pytest.raises(BrokerUnavailable):
+            hints.index_waits()
+        with pytest.raises(BrokerUnavailable, match="a moment ago"):
+            hints.index(uuid4())
+
+
 def test_the_broker_listens_to_this_user_alone(settings: Settings) -> None:
     """No TCP port, a private socket, and nothing is ever evicted."""
     with _broker(settings) as (supervisor, client):

@@ -34,6 +34,10 @@ class LosingHints:
     def index(self, org_id: UUID) -> None:
         """Lose it."""
 
+    def index_waits(self) -> bool:
+        """None is kept."""
+        return False
+
 
 @pytest.fixture(scope="module")
 def sitewise(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedded]:
