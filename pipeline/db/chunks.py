@@ -373,7 +373,7 @@ def of_pages(session: Session, page_ids: Sequence[UUID], *, limit: int) -> list[
 
 
 def by_generation(session: Session, ids: Iterable[UUID]) -> dict[int, list[UUID]]:
-    """Where the points of these chunks are; what is left of a generation that is gone has none."""
+    """Where the points of these chunks are; what is left of a generation that is gone, or being dropped, has none."""
     numbers = generations.by_model(session)
     found: dict[int, list[UUID]] = {}
     for part in _parts(ids):

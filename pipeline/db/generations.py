@@ -179,10 +179,13 @@ def stored(session: Session) -> list[int]:
     return list(session.scalars(statement)) or [FIRST]
 
 
-def by_model(session: Session) -> dict[str, int]:
-    """The generation of each model that may have points; none where nobody noted any yet."""
-    statement = select(Generation.model, Generation.number).where(Generation.state != GONE)
-    return {row.model: row.number for row in session.execute(statement)}
+def by_model(session: Session) -> dict[str, int | None]:
+    """The generation of each model whose points are removed one by one; none where nobody noted any yet.
+
+    One that is being dropped has number None: its points go whole, or are gone.
+    """
+    statement = select(Generation.model, Generation.number, Generation.state).where(Generation.state != GONE)
+    return {row.model: row.number if row.state != DROPPING else None for row in session.execute(statement)}
 
 
 def add(

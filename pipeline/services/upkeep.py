@@ -218,11 +218,13 @@ class UpkeepService:
     def _remove(self) -> int:
         """Remove some of what was deleted, for no longer than the time between two ticks: work goes on beside it."""
         lasting = self._settings.work.tick / 4
-        try:
-            return self._removal.go_on(lasting=lasting) + self._erasure.go_on(lasting=lasting)
-        except TemporaryError as error:
-            log.warning("removal waits", problem=type(error).__name__)
-            return 0
+        removed = 0
+        for work, go_on in (("removal", self._removal.go_on), ("erasure", self._erasure.go_on)):
+            try:
+                removed += go_on(lasting=lasting)
+            except TemporaryError as error:
+                log.warning("removal waits", work=work, problem=type(error).__name__)
+        return removed
 
     def _sweep(self) -> int:
         """Remove points that no version of a page needs any more, then their rows.

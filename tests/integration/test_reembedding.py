@@ -7,12 +7,15 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from sqlalchemy import func, select
 
 from pipeline.db import chunks
-from pipeline.db.generations import KEPT, SERVING
+from pipeline.db.chunks import ChunkRow
+from pipeline.db.generations import DROPPING, KEPT, SERVING, Generation
 from pipeline.db.page_versions import PageVersion
-from pipeline.errors import GenerationChanged, NothingToReembed
-from pipeline.model import Verification
+from pipeline.errors import GenerationChanged, NothingToReembed, VectorStoreUnavailable
+from pipeline.model import OrgScope, Verification
+from pipeline.services import generation_change
 from pipeline.services.answers import Question
 from tests.fakes.knowledge import SITE
 from tests.fakes.two_models import (
@@ -30,8 +33,20 @@ from tests.fakes.two_models import (
     said,
     states,
 )
+from tests.fakes.vector_store import MemoryStore
 
 AT_ONCE = timedelta(minutes=1)
+
+
+class KeepsPoints(MemoryStore):
+    """A store that removes nothing, while it can forget an org of which it has nothing."""
+
+    def delete(self, ids: object, *, scope: OrgScope) -> None:
+        """Refuse."""
+        raise VectorStoreUnavailable(problem="away", org=scope.org_id, points=ids)
+
+    def erase(self, *, scope: OrgScope) -> None:
+        """There is none."""
 
 
 def expire(changing: Changing) -> None:
@@ -263,6 +278,59 @@ def test_what_is_kept_can_be_dropped_now(changing: Changing) -> None:
     changing.services.reembedding.settle(lasting=AT_ONCE)
 
     assert states(changing) == {2: SERVING}
+
+
+def test_what_is_deleted_goes_while_old_vectors_are_dropped(
+    changing: Changing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A collection that is gone before its rows is in the way of no website, no org and no sweep."""
+    monkeypatch.setattr(generation_change, "ROWS_AT_A_TIME", 1)
+    other = changing.services.orgs.ensure("another")
+    changing.crawl(SHOP, scope=other)
+    change(changing)
+    changing.crawl(DEARER)
+    old_rows = _chunks_of_generation(changing, 1)
+    work = changing.settings.work
+    for wait in (work.keep_generation, work.sweep_after):
+        changing.clock.forward(seconds=wait.total_seconds() + 1)
+        changing.services.reembedding.settle(lasting=timedelta(0))
+    left = _chunks_of_generation(changing, 1), states(changing)[1]
+    with pytest.raises(VectorStoreUnavailable):
+        changing.store.at(1).count(scope=changing.org)
+
+    swept = changing.services.upkeep.tick(schedules=False).swept
+    for scope in (changing.org, other):
+        source = changing.services.datasources.page_through(scope=scope).items[0].id
+        changing.services.datasources.delete(source, scope=scope)
+    changing.services.erasure.request(other)
+    changing.services.upkeep.tick(schedules=False)
+
+    assert left == (old_rows - 1, DROPPING)
+    assert swept > 0
+    assert changing.services.datasources.page_through(scope=changing.org).items == ()
+    assert changing.services.erasure.waiting() == []
+    assert _chunks_of_generation(changing, 1) == 0
+
+
+def test_an_erasure_is_tried_while_removal_waits(changing: Changing) -> None:
+    """What stops one of the two does not stop the other."""
+    other = changing.services.orgs.ensure("another")
+
+    changing.use_store(KeepsPoints())
+    source = changing.services.datasources.page_through(scope=changing.org).items[0].id
+    changing.services.datasources.delete(source, scope=changing.org)
+    changing.services.erasure.request(other)
+
+    tick = changing.services.upkeep.tick(schedules=False)
+
+    assert tick.removed == 1
+    assert changing.services.erasure.waiting() == []
+
+
+def _chunks_of_generation(changing: Changing, number: int) -> int:
+    with changing.services.database.read() as session:
+        model = select(Generation.model).where(Generation.number == number).scalar_subquery()
+        return session.scalar(select(func.count()).select_from(ChunkRow).where(ChunkRow.model == model)) or 0
 
 
 def test_what_is_learnt_from_triggers_moves_with_the_model(changing: Changing) -> None:
