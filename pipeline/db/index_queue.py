@@ -128,10 +128,14 @@ def park(session: Session, version: PageVersion) -> None:
 
 
 def held(session: Session, ids: Sequence[UUID], *, token: UUID) -> set[UUID]:
-    """Those of the versions that `token` still holds, their rows locked until the commit."""
+    """Those of the versions that `token` still holds, their rows locked until the commit, in the order of their ids.
+
+    In that order others write rows that refer to several of them, and wait for these locks.
+    """
     statement = (
         select(PageVersion.id)
         .where(PageVersion.id.in_(ids), PageVersion.lease_token == token, PageVersion.state == WAITING)
+        .order_by(PageVersion.id)
         .with_for_update()
     )
     return set(session.scalars(statement))

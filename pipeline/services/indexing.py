@@ -312,14 +312,17 @@ class IndexService:
             time.sleep(LOOK_AGAIN_SECONDS)
 
     def _intend(self, claim: _Claim, cut: Sequence[CutPage], *, model: str) -> _Plan:
-        """Write chunk rows ahead of their points, and see which texts have a vector or are getting one."""
+        """Write chunk rows ahead of their points, and see which texts have a vector or are getting one.
+
+        The org is held before its versions are locked, as whoever claims them for another model does.
+        """
         now = self._clock()
         rows = rows_of(cut, model=model)
         org_id = claim.scope.org_id
         with self._database.write() as session:
+            orgs.hold(session, org_id)
             if index_queue.held(session, claim.ids, token=claim.token) == set():
                 raise LeaseLost(pages=len(claim.ids))
-            orgs.hold(session, org_id)
             chunks.intend(session, list(rows.values()), now=now)
             stored = chunks.stored(session, rows, org_id=org_id)
             missing = {str(row["text_hash"]) for chunk_id, row in rows.items() if chunk_id not in stored}

@@ -7,12 +7,13 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
-from pipeline.db import orgs
+from pipeline.db import generations, orgs, page_versions, pages
 from pipeline.db.generations import KEPT, SERVING
 from pipeline.errors import LeaseLost
 from tests.fakes.knowledge import Answer, Knowledge, outcome, walk
-from tests.fakes.two_models import Changing, change, model_of, states
+from tests.fakes.two_models import NEW, Changing, change, model_of, states
 from tests.lab.locks import meeting
 
 pytestmark = pytest.mark.needs("postgres")
@@ -64,3 +65,23 @@ def test_what_is_gone_back_to_is_not_dropped(changing: Changing) -> None:
     assert settled.exception() is None
     assert states(changing) == {1: SERVING, 2: KEPT}
     assert model_of(changing) == "old"
+
+
+@pytest.mark.parametrize("changing", ["postgres"], indirect=True)
+def test_texts_are_indexed_while_they_are_claimed_for_another_model(changing: Changing) -> None:
+    """Both say first whose texts they decide about, and touch rows of them after that."""
+    changing.process(NEW).reembedding.start()
+    database, org_id = changing.services.database, changing.org.org_id
+    with database.write() as session:
+        for page in session.scalars(select(pages.Page)):
+            page_versions.cut_anew(session, page_versions.get(session, page.live_version or page.id))
+
+    def fill() -> int:
+        lease, now = timedelta(minutes=1), changing.clock.now
+        with database.write() as session:
+            return len(generations.claim(session, 2, org_id, limit=8, attempts=5, now=now, lease=lease, owner="w")[1])
+
+    with meeting(database, fill, before="pg_advisory_xact_lock") as filled:
+        report = changing.services.index.index_waiting(limit=8, owner="indexer")
+
+    assert (report.pages, filled.result()) == (4, 4)
