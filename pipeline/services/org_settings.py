@@ -17,7 +17,7 @@ from pipeline.errors import InvalidInput, NothingToPublish
 from pipeline.model import OrgScope
 from pipeline.services.clock import Clock
 from pipeline.services.partner_orgs import org_of
-from pipeline.services.provisioning import NAME_LIMIT, OrgView, PartnerView, org_view, partner_view
+from pipeline.services.provisioning import NAME_LIMIT, OrgView, PartnerView, check_integrations, org_view, partner_view
 from pipeline.services.training_budget import RoomCheck
 
 INSTRUCTIONS_LIMIT = 20_000
@@ -78,7 +78,7 @@ class OrgSettingService:
         """Set what is named, among `name`, `website`, `language` and `integrations`; the rest stays.
 
         Raises:
-            InvalidInput: If there is no such setting, or a name is empty or too long.
+            InvalidInput: If there is no such setting, a name is empty or too long, or `integrations` cannot be kept.
             OrgNotFound: If there is no such org.
         """
         with self._database.write() as session:
@@ -159,6 +159,7 @@ class OrgSettingService:
         name = values.get("name", org.name)
         if not name or not name.strip() or len(name) > NAME_LIMIT:
             raise InvalidInput(field="name", allowed=f"1 to {NAME_LIMIT} characters")
+        check_integrations(values.get("integrations", {}))
         for setting, value in values.items():
             self._replace(session, org, setting, value, key_id=key_id)
 

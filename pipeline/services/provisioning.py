@@ -14,6 +14,7 @@ from pipeline.db.paging import Listed, Place
 from pipeline.db.partners import Partner
 from pipeline.errors import InvalidInput, OrgExists
 from pipeline.services.clock import Clock
+from pipeline.services.free_json import as_kept
 from pipeline.services.keys import add_key
 from pipeline.services.limits import LimitService
 from pipeline.services.partner_orgs import org_of
@@ -136,9 +137,10 @@ class ProvisioningService:
             OrgExists: If the partner has one of this external_id; its id is among the facts.
             InstructionsTooLong: If its instructions do not fit into a briefing.
             QuotaReached: If the partner has as many as it may have.
-            InvalidInput: If the name is empty or too long.
+            InvalidInput: If the name is empty or too long, or `integrations` cannot be kept.
         """
         _check_name(new.name)
+        check_integrations(new.integrations)
         now = self._clock()
         with self._database.write() as session:
             self._limits.check_count("orgs", orgs.count_of_partner(session, partner_id), own={})
@@ -194,6 +196,18 @@ class ProvisioningService:
 def _check_name(name: str) -> None:
     if not name.strip() or len(name) > NAME_LIMIT:
         raise InvalidInput(field="name", allowed=f"1 to {NAME_LIMIT} characters")
+
+
+def check_integrations(value: object) -> None:
+    """Refuse what could not be given back as it was.
+
+    Raises:
+        InvalidInput: Saying why.
+    """
+    try:
+        as_kept(value)
+    except ValueError as error:
+        raise InvalidInput(field="integrations", problem=str(error)) from error
 
 
 def org_view(org: Org, *, widget_token: str | None = None) -> OrgView:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,6 +12,7 @@ from pipeline.db.scenario_directories import ScenarioDirectory
 from pipeline.db.scenarios import Scenario, ScenarioVersion
 from pipeline.errors import InvalidScenario
 from pipeline.model import Channel, ScenarioType
+from pipeline.services.free_json import as_kept
 
 TITLE_LIMIT, CONTENT_LIMIT, TRIGGER_LIMIT, TRIGGER_LENGTH = 300, 20_000, 50, 500
 SEGMENT_LIMIT, SEGMENT_LENGTH, METADATA_LIMIT, PRIORITY_LIMIT = 100, 100, 20_000, 1_000_000
@@ -120,9 +120,9 @@ def check(new: NewScenario) -> None:
         allowed = f"-{PRIORITY_LIMIT} to {PRIORITY_LIMIT}"
         raise InvalidScenario(field="priority", given=new.priority, allowed=allowed)
     try:
-        length = len(json.dumps(dict(new.metadata), allow_nan=False))
-    except (TypeError, ValueError) as error:
-        raise InvalidScenario(field="metadata", problem="it is no JSON object") from error
+        length = len(as_kept(dict(new.metadata)))
+    except ValueError as error:
+        raise InvalidScenario(field="metadata", problem=str(error)) from error
     if length > METADATA_LIMIT:
         raise InvalidScenario(
             field="metadata", given=f"{length} characters of JSON", allowed=f"at most {METADATA_LIMIT}"
@@ -139,12 +139,22 @@ def check_text(text: ScenarioText, *, kind: str) -> None:
     for name, value, limit in bounds:
         if not value.strip() or len(value) > limit:
             raise InvalidScenario(field=name, given=f"{len(value)} characters", allowed=f"1 to {limit}")
+        _check_whole(name, value)
+    for trigger in text.triggers:
+        _check_whole("triggers", trigger)
     if text.triggers and kind == ScenarioType.BEHAVIORAL:
         raise InvalidScenario(field="triggers", problem="a BEHAVIORAL scenario always applies and has no triggers")
     if len(text.triggers) > TRIGGER_LIMIT:
         raise InvalidScenario(field="triggers", given=len(text.triggers), allowed=f"at most {TRIGGER_LIMIT}")
     if any(not trigger.strip() or len(trigger) > TRIGGER_LENGTH for trigger in text.triggers):
         raise InvalidScenario(field="triggers", problem=f"each needs 1 to {TRIGGER_LENGTH} characters")
+
+
+def _check_whole(field: str, text: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidScenario(field=field, problem="it holds half a character (a lone surrogate)") from error
 
 
 def _check_reach(new: NewScenario) -> None:
@@ -156,6 +166,8 @@ def _check_reach(new: NewScenario) -> None:
         raise InvalidScenario(field="restricted_to_segments", given=len(segments), allowed=f"at most {SEGMENT_LIMIT}")
     if any(not segment.strip() or len(segment) > SEGMENT_LENGTH for segment in segments):
         raise InvalidScenario(field="restricted_to_segments", problem=f"each needs 1 to {SEGMENT_LENGTH} characters")
+    for segment in segments:
+        _check_whole("restricted_to_segments", segment)
     for name, moment in (("start_time", new.start_time), ("end_time", new.end_time)):
         if moment is not None and moment.tzinfo is None:
             raise InvalidScenario(field=name, problem="it needs a time zone, such as 2027-01-31T09:00:00Z")

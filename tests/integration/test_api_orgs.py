@@ -131,6 +131,27 @@ def test_settings_are_validated(lab: ApiLab) -> None:
     assert (shown["name"], shown["language"]) == ("Valid", "en")
 
 
+@pytest.mark.parametrize("value", [r'"\ud83d"', r'{"\ud83d": 1}', "NaN", "1e999", "[" * 200 + "]" * 200])
+def test_what_could_not_be_given_back_is_not_taken(lab: ApiLab, value: str) -> None:
+    """JSON that no answer could hold is refused wherever it is given, and every list stays readable."""
+    org = lab.org("Kept")
+    body = f'{{"integrations": {{"a": {value}}}}}'
+    headers = {"Content-Type": "application/json"}
+
+    refused = [
+        lab.partner.post(ORGS, content=f'{{"name": "Half", {body[1:]}', headers=headers),
+        lab.partner.patch(f"{ORGS}/{org.id}", content=body, headers=headers),
+        org.http.patch("/org/settings", content=body, headers=headers),
+        org.http.post(
+            "/training", content=f'{{"title": "T", "content": "c", "metadata": {{"a": {value}}}}}', headers=headers
+        ),
+    ]
+
+    assert [answer.status_code for answer in refused] == [422] * 4, [answer.text for answer in refused]
+    assert lab.partner.get(ORGS, params={"limit": 100}).status_code == 200
+    assert org.http.get("/org/settings").json()["integrations"] == {}
+
+
 def test_orgs_inherit_from_their_partner(lab: ApiLab) -> None:
     """Branding and default instructions are the partner's, at once, until an org has its own."""
     partner = lab.other_partner()

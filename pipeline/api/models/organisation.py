@@ -7,7 +7,7 @@ from uuid import UUID
 
 from pydantic import BaseModel, Field, JsonValue
 
-from pipeline.api.models.partner import Given, Instructions, Language, Name, Website
+from pipeline.api.models.partner import FreeJson, Given, Instructions, Language, Name, Website
 
 
 class SettingsBody(BaseModel):
@@ -33,7 +33,7 @@ class SettingsChange(Given):
     name: Name = Field("", validate_default=False, examples=["Lumen & Oak"])
     website: Website = None
     language: Language = "en"
-    integrations: dict[str, JsonValue] = Field(default_factory=dict)
+    integrations: FreeJson = Field(default_factory=dict)
 
 
 class DraftBody(Given):

@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 from pipeline.api.models.moments import Moment
+from pipeline.services.free_json import as_kept
 
 Name = Annotated[str, Field(min_length=1, max_length=200, pattern=r"\S", description="What people call it.")]
 
@@ -28,6 +29,15 @@ ExternalId = Annotated[
 ]
 
 
+def _kept(value: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    as_kept(value)
+    return value
+
+
+FreeJson = Annotated[dict[str, JsonValue], AfterValidator(_kept)]
+"""An object that is stored and returned as it is."""
+
+
 class Given(BaseModel):
     """What comes in: a field nobody knows is refused, so that a typo is noticed."""
 
@@ -44,7 +54,7 @@ class NewOrgBody(Given):
     ai_instructions: Instructions = Field(
         "", description="How its agent answers; empty: as the partner's default says."
     )
-    integrations: dict[str, JsonValue] = Field(default_factory=dict, description="Stored, and returned as it is.")
+    integrations: FreeJson = Field(default_factory=dict, description="Stored, and returned as it is.")
 
 
 class OrgChange(Given):
@@ -55,7 +65,7 @@ class OrgChange(Given):
     website: Website = None
     language: Language = "en"
     ai_instructions: Instructions = Field("", description="Empty: as the partner's default says. In force at once.")
-    integrations: dict[str, JsonValue] = Field(default_factory=dict)
+    integrations: FreeJson = Field(default_factory=dict)
 
 
 class OrgBody(BaseModel):

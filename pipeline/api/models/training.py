@@ -8,7 +8,7 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from pipeline.api.models.moments import Moment
-from pipeline.api.models.partner import Given
+from pipeline.api.models.partner import FreeJson, Given
 from pipeline.model import Channel, ScenarioType
 from pipeline.services.searching import Kind as FoundKind
 from pipeline.services.training_lint import Kind as FindingKind
@@ -95,7 +95,7 @@ class NewScenarioBody(Given):
     priority: int = Field(
         0, ge=-PRIORITY_LIMIT, le=PRIORITY_LIMIT, description="The higher wins between scenarios in conflict."
     )
-    metadata: dict[str, JsonValue] = Field(
+    metadata: FreeJson = Field(
         default_factory=dict, description="Stored, and returned as it is; at most 20,000 characters of JSON."
     )
 
