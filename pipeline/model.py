@@ -246,7 +246,8 @@ class Document:
 
     `markdown` is the visible main text. `text_hash` is the SHA-256 of what of that text is the page's own
     and does not change by itself, white space folded; `fact_hash` covers what the page states for machines,
-    shown or not. A page has changed when either has, or its title.
+    shown or not. A page has changed when either has, or its title. `asks_password`: a field for one is
+    seen where its main text would stand, and not in its header, its margins or a dialog.
     """
 
     url: str
@@ -263,6 +264,7 @@ class Document:
     refresh: str | None = None
     noindex: bool = False
     nofollow: bool = False
+    asks_password: bool = False
     links: tuple[Link, ...] = ()
     alternates: tuple[tuple[str, str], ...] = ()
     dropped: tuple[Dropped, ...] = ()

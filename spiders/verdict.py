@@ -11,11 +11,11 @@ from pipeline.model import Document, Reason
 from pipeline.urls import canonical, site_key, split, url_key
 from pipeline.words import count_words
 
-_SHORT = 150  # words; error pages and login forms say little else
+_SHORT = 150  # words; error pages say little else
+_FORM_WORDS = 60  # words around a form for signing in: its labels, and what to do without an account
 _LOGIN_PATH = re.compile(
     r"(?:^|[/_.-])(?:log[-_]?in|sign[-_]?in|log[-_]?on|sso|saml|oauth2?|authenticate|auth)(?:[/_.-]|$)", re.IGNORECASE
 )
-_PASSWORD = re.compile(rb"<input\b[^>]{0,500}\btype\s*=\s*[\"']?password\b", re.IGNORECASE)
 _SOFT_404 = re.compile(
     r"\b404\b|\b(?:page|file|document|article|content|product)\s+(?:was\s+|could\s+|can)?\s*(?:not|n.t)\s+(?:be\s+)?found\b"
     r"|\bnot\s+found\b|\b(?:page|article|product)\s+(?:does\s*n.t|does\s+not|no\s+longer)\s+exists?\b"
@@ -40,7 +40,6 @@ class Verdict:
 
 def judge(
     document: Document,
-    html: bytes,
     *,
     url: str,
     found_on: str | None,
@@ -53,7 +52,6 @@ def judge(
 
     Args:
         document: What was extracted.
-        html: The page's bytes.
         url: Where it was found in the end, in canonical form.
         found_on: The page that named it.
         directives: The words of its `X-Robots-Tag` headers.
@@ -69,13 +67,13 @@ def judge(
     better = _other(canonical_header or document.canonical, url, is_ours)
     if better is not None and _is_believable(better, url, found_on):
         return Verdict(Reason.CANONICAL_TO, better, better)
-    return _judge_text(document, html, minimum_words)
+    return _judge_text(document, minimum_words)
 
 
-def _judge_text(document: Document, html: bytes, minimum_words: int) -> Verdict | None:
+def _judge_text(document: Document, minimum_words: int) -> Verdict | None:
     words = count_words(document.markdown)
-    if words < _SHORT and _PASSWORD.search(html):
-        return Verdict(Reason.LOGIN_WALL, "asks for a password", follows_links=False)
+    if words < _FORM_WORDS and document.asks_password:
+        return Verdict(Reason.LOGIN_WALL, "asks for a password")
     if words < _SHORT and _says_not_found(document):
         return Verdict(Reason.SOFT_404, document.title or None, follows_links=False)
     if words < minimum_words:

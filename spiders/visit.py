@@ -288,7 +288,6 @@ class Visitor:
         )
         verdict = judge(
             document,
-            answer.body,
             url=answer.url,
             found_on=taken.found_on,
             directives=directives,

@@ -269,3 +269,17 @@ def test_rules_and_limits_hold() -> None:
         assert ledger.reasons()[f"{site.url}/"] is Reason.EXCLUDED_RULE
         assert ledger.reasons()[f"{site.url}/blog/a"] is Reason.EXCLUDED_RULE
         assert ledger.reasons()[f"{site.url}/docs/old/a"] is Reason.EXCLUDED_RULE
+
+
+def test_a_hidden_login_form_loses_no_page() -> None:
+    """A front page that says little, with a form to sign in that opens on a click, is kept, and its links followed."""
+    text = "We sell kettles and pans made in Sheffield since 1921. Free delivery over 50 pounds."
+    form = '<div class="modal" style="display:none"><form><input type="password" name="p"></form></div>'
+    with LabSite() as site:
+        site.page("/", html=f'<title>Shop</title><header><a href="/a">A</a>{form}</header><main><p>{text}</main>')
+        site.page("/a", text=prose("kettles"))
+        ledger = FakeLedger(make_plan(site.url + "/"))
+
+        crawl(ledger)
+
+        assert {url.removeprefix(site.url) for url in ledger.kept()} == {"/", "/a"}

@@ -18,12 +18,11 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 def judged(
-    document: Document, html: bytes = b"", *, url: str = URL, found_on: str | None = None, header: str | None = None
+    document: Document, *, url: str = URL, found_on: str | None = None, header: str | None = None
 ) -> Verdict | None:
     """The verdict on a document without robots headers."""
     return judge(
         document,
-        html,
         url=url,
         found_on=found_on,
         directives=frozenset(),
@@ -33,34 +32,42 @@ def judged(
 
 
 @pytest.mark.parametrize(
-    ("document", "html", "reason"),
+    ("document", "reason"),
     [
-        (PAGE, b"", None),
-        (replace(PAGE, canonical=URL + "/?utm_source=x"), b"", None),
-        (replace(PAGE, canonical="https://example.com/b"), b"", Reason.CANONICAL_TO),
-        (replace(PAGE, canonical="/b"), b"", Reason.CANONICAL_TO),
-        (replace(PAGE, canonical="https://example.org/b"), b"", None),
-        (replace(PAGE, canonical="https://example.com/"), b"", None),
-        (replace(PAGE, canonical="http://["), b"", None),
-        (replace(PAGE, refresh="/b"), b"", Reason.DUPLICATE_OF),
-        (replace(PAGE, refresh=URL), b"", None),
-        (replace(PAGE, noindex=True), b"", Reason.NOINDEX),
-        (PAGE, b'<input type="password">', Reason.LOGIN_WALL),
-        (replace(PAGE, markdown="word " * 400), b'<input type="password">', None),
-        (replace(PAGE, title="404 - Page not found"), b"", Reason.SOFT_404),
-        (replace(PAGE, title="Seite nicht gefunden"), b"", Reason.SOFT_404),
-        (replace(PAGE, markdown="# Page not found\n\nSorry, nothing is here at all."), b"", Reason.SOFT_404),
-        (replace(PAGE, title="What to do when a file is not found", markdown="word " * 400), b"", None),
-        (replace(PAGE, markdown="one two"), b"", Reason.THIN),
-        (replace(PAGE, markdown="# 退货政策\n\n收到商品后三十天内可以免费退货。"), b"", None),
-        (replace(PAGE, markdown="退货政策很简单" * 60), b'<input type="password">', None),
+        (PAGE, None),
+        (replace(PAGE, canonical=URL + "/?utm_source=x"), None),
+        (replace(PAGE, canonical="https://example.com/b"), Reason.CANONICAL_TO),
+        (replace(PAGE, canonical="/b"), Reason.CANONICAL_TO),
+        (replace(PAGE, canonical="https://example.org/b"), None),
+        (replace(PAGE, canonical="https://example.com/"), None),
+        (replace(PAGE, canonical="http://["), None),
+        (replace(PAGE, refresh="/b"), Reason.DUPLICATE_OF),
+        (replace(PAGE, refresh=URL), None),
+        (replace(PAGE, noindex=True), Reason.NOINDEX),
+        (replace(PAGE, asks_password=True), Reason.LOGIN_WALL),
+        (replace(PAGE, markdown="word " * 100, asks_password=True), None),
+        (replace(PAGE, title="404 - Page not found"), Reason.SOFT_404),
+        (replace(PAGE, title="Seite nicht gefunden"), Reason.SOFT_404),
+        (replace(PAGE, markdown="# Page not found\n\nSorry, nothing is here at all."), Reason.SOFT_404),
+        (replace(PAGE, title="What to do when a file is not found", markdown="word " * 400), None),
+        (replace(PAGE, markdown="one two"), Reason.THIN),
+        (replace(PAGE, markdown="# 退货政策\n\n收到商品后三十天内可以免费退货。"), None),
+        (replace(PAGE, markdown="退货政策很简单" * 60, asks_password=True), None),
     ],
 )
-def test_a_page_is_kept_or_has_a_reason(document: Document, html: bytes, reason: Reason | None) -> None:
+def test_a_page_is_kept_or_has_a_reason(document: Document, reason: Reason | None) -> None:
     """Canonicals, refreshes, forms, errors in disguise and empty pages are told apart from pages."""
-    verdict = judged(document, html)
+    verdict = judged(document)
 
     assert (verdict.reason if verdict else None) is reason
+
+
+def test_the_links_beside_a_login_form_are_followed() -> None:
+    """Whoever has no account finds the rest of a site there."""
+    verdict = judged(replace(PAGE, asks_password=True))
+
+    assert verdict is not None
+    assert verdict.follows_links
 
 
 def test_two_pages_that_name_each_other_are_not_both_lost() -> None:

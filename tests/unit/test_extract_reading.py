@@ -282,3 +282,27 @@ def test_each_part_that_fades_in_is_weighed_against_the_whole_page() -> None:
     visibility = Visibility(root)
 
     assert [visibility.hidden_reason(part) for part in root.iter("div")] == [None, "opacity:0"]
+
+
+FIELD = '<form><label>Password <input type="Password"></label></form>'
+
+
+@pytest.mark.parametrize(
+    ("body", "asked"),
+    [
+        (FIELD, True),
+        (f"<main><h1>Sign in</h1><div class='login-form'>{FIELD}</div></main>", True),
+        (f"<table><tr><td>{FIELD}</td></tr></table>", True),
+        (f"<div style='display:none'>{FIELD}</div>", False),
+        (f"<div hidden>{FIELD}</div>", False),
+        (f"<div class='login-modal'>{FIELD}</div>", False),
+        (f"<dialog>{FIELD}</dialog>", False),
+        (f"<header>{FIELD}</header>", False),
+        (f"<div id='sidebar'>{FIELD}</div>", False),
+        ('<input type="password" style="display:none">', False),
+        ('<input type="text">', False),
+    ],
+)
+def test_a_page_asks_for_a_password_where_its_text_would_stand(body: str, *, asked: bool) -> None:
+    """A field that is hidden, or stands in a dialog or beside the text, is on every page of many shops."""
+    assert read(body).asks_password is asked

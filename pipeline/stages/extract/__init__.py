@@ -97,6 +97,7 @@ def extract(html: bytes, *, url: str, content_type: str | None = None, weights: 
         refresh=refresh,
         noindex=noindex,
         nofollow=nofollow,
+        asks_password=reading.asks_password,
         links=tuple({link.url: link for link in (*neighbours, *links)}.values()),
         alternates=alternates,
         dropped=tuple(reading.dropped),

@@ -40,7 +40,7 @@ HEADINGS = {"h1": 1, "h2": 2, "h3": 3, "h4": 4, "h5": 5, "h6": 6}
 
 
 def live_metas(root: Element) -> Iterator[Element]:
-    """The `<meta>` elements that count for a visitor whose browser runs scripts: none in `<noscript>` or `<template>`."""
+    """The `<meta>` elements that a browser with scripts reads: none in `<noscript>` or `<template>`."""
     inert: set[Element] = set()
     for box in root.iter("noscript", "template"):
         if box not in inert:

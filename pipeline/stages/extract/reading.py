@@ -11,7 +11,7 @@ from lxml.etree import iterwalk
 from pipeline.model import Dropped
 from pipeline.stages.extract.elements import APART, HEADINGS, INLINE, PARAGRAPHS, UNSEEN
 from pipeline.stages.extract.invisible import strip_invisible
-from pipeline.stages.extract.pieces import ROLE_HINTS, TAG_HINTS, Piece, Place, named_hints
+from pipeline.stages.extract.pieces import ROLE_HINTS, TAG_HINTS, Hint, Piece, Place, named_hints
 from pipeline.stages.extract.tables import is_header_row, is_layout, rows_of, spanned
 from pipeline.stages.extract.visibility import Visibility
 
@@ -22,6 +22,7 @@ _EVIDENCE_LENGTH = 500
 _COMMENT_WORDS = 4
 _WIDE_WORD = 15
 _FEW_WORDS = 50
+_BESIDE = Hint.NAVIGATION | Hint.HEADER | Hint.FOOTER | Hint.ASIDE | Hint.DIALOG
 _CODE_LANGUAGE = re.compile(r"(?:\blang(?:uage)?-|\bbrush:\s?|highlight-source-|\bsourceCode\s+)([\w+#.-]+)")
 _GUTTER = re.compile(r"\b(?:lineno|linenos|linenodiv|line-?numbers?|gutter|blob-num)\b")
 
@@ -35,6 +36,7 @@ class Reading:
         self.pieces: list[Piece] = []
         self.dropped: list[Dropped] = []
         self.hidden: list[Element] = []
+        self.asks_password = False
         self._visibility = Visibility(root)
         self._buffer: list[str] = []
         self._link_words = 0
@@ -341,6 +343,9 @@ class Reading:
         """Keep as evidence what an element that is never shown says in words."""
         if tag in {"template", "noscript"} or (tag == "script" and element.get("type", "").startswith("text/plain")):
             self._drop(tag, element)
+        elif tag == "input" and element.get("type", "").lower() == "password":
+            is_seen = self._visibility.hidden_reason(element) is None
+            self.asks_password |= is_seen and not self._place.inherited & _BESIDE
         elif tag == "input" and element.get("type", "").lower() == "hidden":
             value = " ".join(element.get("value", "").split())
             if value.count(" ") >= _COMMENT_WORDS:
