@@ -91,13 +91,18 @@ def announce(
     return len(rows)
 
 
+def announce_removal(session: Session | Connection, page: Page, *, reason: str, now: datetime) -> None:
+    """Tell that a page answers no more, and why."""
+    facts = {"datasource_id": page.datasource_id, "page_id": page.id, "reason": reason}
+    announce(session, PAGE_REMOVED, org_id=page.org_id, facts=facts, now=now)
+
+
 @event.listens_for(Page, "after_update")
 def _note_removal(mapper: Mapper[Any], connection: Connection, page: Page) -> None:
     """A page that answered and no longer does is told of, whoever took it away."""
     del mapper
     if _answered(page) and (page.live_version is None or page.excluded):
-        facts = {"datasource_id": page.datasource_id, "page_id": page.id, "reason": page.reason}
-        announce(connection, PAGE_REMOVED, org_id=page.org_id, facts=facts, now=page.updated_at)
+        announce_removal(connection, page, reason=page.reason, now=page.updated_at)
 
 
 def _answered(page: Page) -> bool:

@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from uuid import UUID, uuid4
 
-from pipeline.db import crawls, datasources, frontier, outbox, page_versions, pages, site_blocks
+from pipeline.db import crawls, datasources, frontier, outbox, page_versions, pages, site_blocks, webhook_deliveries
 from pipeline.db.datasources import Datasource
 from pipeline.db.engine import Database, Session
 from pipeline.db.pages import Page
@@ -145,9 +145,13 @@ def _read_again(session: Session, source: Datasource, chosen: Sequence[Page], *,
 def _delete(session: Session, source: Datasource, chosen: Sequence[Page], *, now: datetime) -> None:
     """Take pages out of their website, into one that is deleted: what removes that removes them.
 
-    The website may show them to a later crawl, which then keeps them as new.
+    The website may show them to a later crawl, which then keeps them as new. They are moved past what notices changes
+    of pages, so webhooks are told here of those that answered.
     """
     ids = [page.id for page in chosen]
+    for page in chosen:
+        if page.live_version is not None and not page.excluded:
+            webhook_deliveries.announce_removal(session, page, reason=Reason.EXCLUDED_MANUALLY, now=now)
     frontier.forget_urls(session, source.id, [page.url_key for page in chosen])
     for page in chosen:
         holding.withdraw(session, page)

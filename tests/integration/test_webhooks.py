@@ -25,11 +25,12 @@ from pipeline.errors import (
     WebhookKeyMissing,
     WebhookNotFound,
 )
+from pipeline.services.page_actions import PageAction, PageChoice
 from pipeline.services.webhook_secrets import Secrets
 from pipeline.services.webhook_sending import WebhookSender
 from pipeline.services.webhooks import EVENTS, Changes, DeliveryView, WebhookView
 from pipeline.webhook_signature import read_secret
-from tests.fakes.knowledge import Answer, Knowledge, paragraphs
+from tests.fakes.knowledge import Answer, Knowledge, at, paragraphs
 
 URL = "https://platform.example/hooks"
 SITE: dict[str, Answer] = {"/": paragraphs(2, about="home"), "/a": paragraphs(2, about="lamps")}
@@ -156,6 +157,24 @@ def test_a_removed_page_is_told_of_with_its_reason(keyed: Knowledge) -> None:
     pages = keyed.services.pages.list_pages(scope=keyed.org, limit=50)
     assert message["reason"] == "gone"
     assert message["page_id"] in {str(page.id) for page in pages if page.url.endswith("/a")}
+
+
+def test_a_page_that_is_deleted_by_hand_is_told_of(keyed: Knowledge) -> None:
+    """If it answered: one that was excluded before was told of then."""
+    keyed.crawl(SITE)
+    (source,) = keyed.services.datasources.page_through(scope=keyed.org).items
+    ids = {page.url: page.id for page in keyed.services.pages.list_pages(scope=keyed.org, limit=50)}
+    webhook = add(keyed, "page.removed")
+    act = keyed.services.page_actions.act
+    act(PageAction.EXCLUDE, source.id, PageChoice((ids[at("/")],)), scope=keyed.org)
+    keyed.clock.forward(seconds=1)
+
+    act(PageAction.DELETE, source.id, PageChoice(tuple(ids.values())), scope=keyed.org)
+
+    messages = [json.loads(delivery.body)["data"] for delivery in told(keyed, webhook)]
+    assert [message["page_id"] for message in messages] == [str(ids[at("/")]), str(ids[at("/a")])]
+    assert {message["datasource_id"] for message in messages} == {str(source.id)}
+    assert {message["reason"] for message in messages} == {"excluded_manually"}
 
 
 def test_a_held_crawl_is_told_of(keyed: Knowledge) -> None:
