@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from lxml import html
 
+from pipeline.stages.extract import extract
 from pipeline.stages.extract.structured import Structured, facts_markdown, read_structured
 
 
@@ -324,3 +327,23 @@ def test_the_first_trail_and_the_first_date_count() -> None:
 def test_a_shop_page_is_no_article() -> None:
     """Only prose makes an article; products and plain pages do not."""
     assert not stated({"@type": "Product"}, {"@type": "WebPage"}).is_article
+
+
+@given(st.text(st.characters(categories=["Cs", "Cc", "Cf", "Lu", "So"]), min_size=1))
+def test_whatever_json_spells_becomes_text_that_can_be_stored(told: str) -> None:
+    """Half a character and control characters can be written in JSON, and in no database."""
+    question = QUESTION | {"name": f"Is {told} free?", "acceptedAnswer": {"text": f"Yes, {told} is."}}
+    page = f"<title>Help</title>{script(json.dumps(question))}<main><p>The pump has a hose of three metres.</main>"
+
+    document = extract(page.encode(), url="https://www.example.com/")
+
+    assert "free?" in document.markdown
+    assert document.markdown.encode().decode() == document.markdown
+    assert "\0" not in document.markdown
+
+
+def test_half_a_character_is_replaced() -> None:
+    """An emoji cut in two by whoever shortened the answer leaves a mark, and no page is lost for it."""
+    block = QUESTION | {"acceptedAnswer": {"text": "Yes, it does \ud83d\x00 float \U0001f600."}}
+
+    assert shown(block).endswith("Yes, it does \N{REPLACEMENT CHARACTER} float \U0001f600.")

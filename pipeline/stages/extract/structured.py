@@ -20,6 +20,8 @@ _STEP_LEVELS = 3  # a section holds steps, a step holds directions
 _LEAST_DESCRIPTION = 40
 _OWN_PRODUCTS = 3  # more is a list of other pages' products
 _TAG = re.compile(r"<[^<>]{0,500}>")
+_HALF = re.compile("[\ud800-\udfff]")  # of a character beyond U+FFFF: JSON can spell it, UTF-8 cannot
+_CONTROL = re.compile("[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f]")
 _PROSE = frozenset(("Article", "NewsArticle", "BlogPosting", "TechArticle", "Report", "ScholarlyArticle"))
 _ARTICLE = frozenset(
     ("Article", "NewsArticle", "BlogPosting", "TechArticle", "WebPage", "Report", "FAQPage", "Product", "HowTo")
@@ -177,6 +179,7 @@ def _text(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return ""
     plain = html.unescape(_TAG.sub(" ", str(value)))
+    plain = _CONTROL.sub("", _HALF.sub("\N{REPLACEMENT CHARACTER}", plain))
     return strip_invisible(" ".join(plain.split()))[0][:_MAX_TEXT]
 
 
