@@ -12,8 +12,21 @@ import yaml  # type: ignore[import-untyped] # it ships no types
 SIZE_LIMIT = 20_000_000
 """Characters of a file."""
 
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The safe loader, in C where PyYAML was built with it."""
+
+class Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc] # its base has no types
+    """The safe loader, in C where PyYAML was built with it; of numbers it takes those that can be shown again."""
+
+
+def _whole_number(loader: Loader, node: yaml.ScalarNode) -> int:
+    try:
+        number: int = loader.construct_yaml_int(node)
+        str(number)
+    except ValueError as error:
+        raise yaml.constructor.ConstructorError(None, None, f"a number is too long: {error}", node.start_mark) from error
+    return number
+
+
+Loader.add_constructor("tag:yaml.org,2002:int", _whole_number)
 
 
 class InvalidTable(ValueError):
@@ -46,11 +59,12 @@ def _read_lines(text: str) -> list[object]:
 
 def _read_yaml(text: str) -> list[object]:
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=LOADER)):
-            raise InvalidTable("the file uses YAML aliases; write each value out")
-        rows = yaml.load(text, Loader=LOADER)  # noqa: S506 - a safe loader, whichever was built
-    except (yaml.YAMLError, RecursionError) as error:
+        has_aliases = any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=Loader))
+        rows = None if has_aliases else yaml.load(text, Loader=Loader)  # noqa: S506 - a safe loader
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InvalidTable(f"the file is not YAML: {' '.join(str(error).split())[:300]}") from error
+    if has_aliases:
+        raise InvalidTable("the file uses YAML aliases; write each value out")
     if rows is None:
         return []
     if not isinstance(rows, list):

@@ -7,13 +7,15 @@ import io
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import UUID
 
 import yaml  # type: ignore[import-untyped] # it ships no types
 
 from pipeline.errors import InvalidScenario
+from pipeline.services.tabular import Loader
+from pipeline.services.training_text import PRIORITY_LIMIT
 
 Format = Literal["yaml", "csv"]
 Entry = dict[str, Any]
@@ -24,9 +26,6 @@ SIZE_LIMIT = 20_000_000
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "'")
 """A spreadsheet would run a cell that begins so; an apostrophe before it makes it text again."""
-
-LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""The safe loader, in C where PyYAML was built with it."""
 
 LISTS = ("triggers", "draft_triggers", "restricted_to_channels", "restricted_to_segments")
 MOMENTS = ("start_time", "end_time")
@@ -132,9 +131,9 @@ def _lines(cell: str) -> list[str]:
 
 def _read_yaml(text: str) -> list[object]:
     try:
-        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=LOADER)):
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=Loader)):
             raise InvalidScenario(problem="the file uses YAML aliases; write each value out")
-        rows = yaml.load(text, Loader=LOADER)  # noqa: S506 - a safe loader, whichever was built
+        rows = yaml.load(text, Loader=Loader)  # noqa: S506 - a safe loader
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise InvalidScenario(problem=f"the file is not YAML: {' '.join(str(error).split())[:300]}") from error
     if rows is None:
@@ -164,6 +163,9 @@ def _read_csv(text: str) -> list[object]:
     return found
 
 
+_WHOLE_NUMBER = re.compile(r"[+-]?\d{1,9}")
+
+
 def _from_cell(name: str, cell: str) -> object:
     """A cell as what YAML would have said."""
     if name in LISTS:
@@ -175,7 +177,7 @@ def _from_cell(name: str, cell: str) -> object:
             cell.strip().lower(), cell
         )
     if name == "priority":
-        return int(cell) if cell.strip().lstrip("+-").isdecimal() else cell or 0
+        return int(cell) if _WHOLE_NUMBER.fullmatch(cell.strip()) else cell or 0
     if name == "metadata":
         return _json(cell) if cell.strip() else {}
     return cell or None
@@ -184,7 +186,7 @@ def _from_cell(name: str, cell: str) -> object:
 def _json(cell: str) -> object:
     try:
         return json.loads(cell)
-    except ValueError:
+    except (ValueError, RecursionError):
         return cell
 
 
@@ -205,7 +207,7 @@ def _typed(name: str, value: object, place: int) -> object:
         **dict.fromkeys(TEXTS, (_is_text, "it is not text; put it into quotes")),
         **dict.fromkeys(LISTS, (_is_list, "it is not a list of texts; put each into quotes")),
         "is_draft": (lambda given: isinstance(given, bool), "it is neither yes nor no"),
-        "priority": (lambda given: isinstance(given, int) and not isinstance(given, bool), "it is no whole number"),
+        "priority": (_is_priority, f"it is no whole number from -{PRIORITY_LIMIT} to {PRIORITY_LIMIT}"),
         "metadata": (lambda given: isinstance(given, dict), "it is no JSON object"),
     }
     if name in MOMENTS:
@@ -222,6 +224,10 @@ def _is_text(value: object) -> bool:
     return isinstance(value, str)
 
 
+def _is_priority(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and abs(value) <= PRIORITY_LIMIT
+
+
 def _is_list(value: object) -> bool:
     return isinstance(value, list) and all(isinstance(item, str) for item in value)
 
@@ -229,10 +235,10 @@ def _is_list(value: object) -> bool:
 def _moment(name: str, value: object, place: int) -> datetime | None:
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value
-    except ValueError:
-        moment = value
-    if moment is None or (isinstance(moment, datetime) and moment.tzinfo is not None):
-        return moment
+        if moment is None or (isinstance(moment, datetime) and moment.tzinfo is not None and moment.astimezone(UTC)):
+            return moment
+    except (ValueError, OverflowError):  # no time at all, or one before year 1 or after 9999 in UTC
+        pass
     raise InvalidScenario(
         scenario=place, field=name, given=value, allowed="a time with its zone, such as 2027-01-31T09:00:00+01:00"
     )

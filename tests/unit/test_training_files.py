@@ -97,6 +97,15 @@ def test_a_spreadsheet_runs_no_cell() -> None:
         ('title,content\nx,"y\n', "csv", "not CSV"),
         ("title,priority\nx,high\n", "csv", "priority"),
         ("title,metadata\nx,{oops\n", "csv", "metadata"),
+        ("title,priority\nx,--5\n", "csv", "scenario: 1, field: priority"),
+        pytest.param("title,priority\nx," + "9" * 5_000, "csv", "scenario: 1, field: priority", id="many digits"),
+        pytest.param("title,metadata\nx," + "[" * 100_000, "csv", "scenario: 1, field: metadata", id="deep metadata"),
+        pytest.param("title,triggers\nx," + "[" * 100_000, "csv", "scenario: 1, field: triggers", id="deep triggers"),
+        ("- {title: x, start_time: 0001-01-01T00:00:00+14:00}", "yaml", "scenario: 1, field: start_time"),
+        ("- {title: x, end_time: '9999-12-31T23:59:59-14:00'}", "yaml", "scenario: 1, field: end_time"),
+        ("- {title: x, start_time: 2027-13-45}", "yaml", "month"),
+        pytest.param("- title: x\n  priority: 0x" + "f" * 6_000, "yaml", "line 2, column 13", id="hexadecimal"),
+        ("- {title: x, priority: 1000001}", "yaml", "scenario: 1, field: priority"),
     ],
 )
 def test_what_cannot_be_read_says_where(text: str, form: Literal["yaml", "csv"], names: str) -> None:
