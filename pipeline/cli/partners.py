@@ -132,10 +132,7 @@ def list_keys(*, partner: OfPartner = None, as_json: Json = False) -> None:
     How each ends, when it was used last, and whether it is revoked.
     """
     with opened() as (services, org):
-        if partner is not None:
-            found = services.keys.list_of_partner(partner)
-        else:
-            found = list(services.keys.list_of_org(org.org_id, partner_id=None).items)
+        found = _keys_of(services, org.org_id) if partner is None else services.keys.list_of_partner(partner)
     if as_json:
         print_json([_shown(key) for key in found])
         return
@@ -152,6 +149,16 @@ def revoke(key: Annotated[UUID, typer.Argument(help="The key's id.")]) -> None:
         services.keys.revoke(key)
         _note(services, "api_key.revoke", key)
     say(f"Key {key} is revoked.")
+
+
+def _keys_of(services: Services, org_id: UUID) -> list[KeyView]:
+    """All of the org's, oldest first."""
+    page = services.keys.list_of_org(org_id, partner_id=None)
+    found = list(page.items)
+    while page.next is not None:
+        page = services.keys.list_of_org(org_id, partner_id=None, after=page.next)
+        found += page.items
+    return found
 
 
 def _set_status(partner: UUID, status: str) -> None:

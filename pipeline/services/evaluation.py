@@ -112,7 +112,7 @@ class EvaluationService:
         Raises:
             InvalidGoldenQuestion: If it cannot be asked or scored.
         """
-        check(new)
+        new = check(new)
         with self._database.write() as session:
             row, _ = golden_questions.put(session, _row(new), org_id=scope.org_id, now=self._clock())
             return _golden(row)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pipeline.errors import InvalidGoldenQuestion, InvalidUrl
@@ -57,12 +57,12 @@ def read(text: str, form: Literal["yaml", "csv"]) -> list[NewGolden]:
 
 
 def check(new: NewGolden, *, place: int | None = None) -> NewGolden:
-    """The question itself, if it can be asked and scored.
+    """The question, if it can be asked and scored; a scenario without a title is none.
 
     Raises:
         InvalidGoldenQuestion: Naming what is wrong with it, and its place in a file.
     """
-    expected = new.expected
+    expected = replace(new.expected, scenario=(new.expected.scenario or "").strip() or None)
     where = {} if place is None else {"question": place}
     if not new.message.strip() or len(new.message) > MESSAGE_LIMIT:
         raise InvalidGoldenQuestion(**where, field="question", allowed=f"1 to {MESSAGE_LIMIT} characters")
@@ -84,7 +84,7 @@ def check(new: NewGolden, *, place: int | None = None) -> NewGolden:
             url_key(url)
         except InvalidUrl as error:
             raise InvalidGoldenQuestion(**where, field="urls", given=url, problem="it is no address") from error
-    return new
+    return replace(new, expected=expected)
 
 
 def _golden(row: object, place: int) -> NewGolden:

@@ -22,7 +22,9 @@ def _whole_number(loader: Loader, node: yaml.ScalarNode) -> int:
         number: int = loader.construct_yaml_int(node)
         str(number)
     except ValueError as error:
-        raise yaml.constructor.ConstructorError(None, None, f"a number is too long: {error}", node.start_mark) from error
+        raise yaml.constructor.ConstructorError(
+            None, None, f"a number is too long: {error}", node.start_mark
+        ) from error
     return number
 
 

@@ -62,6 +62,19 @@ def test_a_partner_is_put_out_and_taken_back(services: Services, capsys: pytest.
     assert "active" in capsys.readouterr().out
 
 
+def test_a_list_of_keys_ends_with_the_last(services: Services, capsys: pytest.CaptureFixture[str]) -> None:
+    """The hundred-and-first key is listed like the first."""
+    partners.create_key("0", as_json=True)
+    org = services.orgs.ensure()
+    for number in range(1, 102):
+        services.keys.for_org(org.org_id, name=str(number), scopes=None, partner_id=None)
+    capsys.readouterr()
+
+    partners.list_keys(as_json=True)
+
+    assert [key["name"] for key in json.loads(capsys.readouterr().out)] == [str(number) for number in range(102)]
+
+
 def test_an_orgs_key_is_made_listed_and_revoked(services: Services, capsys: pytest.CaptureFixture[str]) -> None:
     """For the org of the command line, with the scopes and the end it is given."""
     partners.create_key("ci", scope=["crawl:read"], expires=datetime(2100, 1, 1), as_json=True)  # noqa: DTZ001 - as typer reads it

@@ -125,6 +125,16 @@ def test_a_question_that_cannot_be_scored_is_refused(text: str, told: str) -> No
         read(text, "yaml")
 
 
+@pytest.mark.parametrize("nothing", ["", "  "])
+def test_a_scenario_without_a_title_is_none(nothing: str) -> None:
+    """Nothing could fire that is called so: it costs no half of a score, and alone it is no expectation."""
+    asked = NewGolden("How?", Expected(texts=("nine euros",), scenario=nothing))
+
+    assert check(asked).expected.scenario is None
+    with pytest.raises(InvalidGoldenQuestion, match="nothing is expected"):
+        check(NewGolden("How?", Expected(scenario=nothing)))
+
+
 def test_too_many_expectations_are_refused() -> None:
     """A question expects at most fifty pages."""
     with pytest.raises(InvalidGoldenQuestion, match="urls"):
