@@ -15,14 +15,11 @@ from typing import IO, Any
 
 from pipeline import errors
 from pipeline.errors import PreviewsBusy, SitewiseError, SpiderEnded
-from pipeline.preview import Look
+from pipeline.preview import AT_ONCE, Look
 from pipeline.settings import Settings
 
 _GRACE_SECONDS = 15.0
 """A look ends itself in time; one that does not is ended this much later."""
-
-AT_ONCE = 2
-"""Looks of one process at the same time: each is a spider and its parsers, some 300 MB."""
 
 _LAST_WORDS = 300
 _UNNEEDED = {"database", "broker", "upsert"}

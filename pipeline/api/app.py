@@ -21,6 +21,7 @@ from pipeline.api.document import describe
 from pipeline.api.limits import Allowances, limited
 from pipeline.api.models.errors import ErrorBody
 from pipeline.api.page import POLICY, render
+from pipeline.api.previews import PreviewRoom
 from pipeline.api.requests import Requests
 from pipeline.api.routes import (
     crawls,
@@ -141,6 +142,7 @@ def create_app(services: Services) -> FastAPI:
     app.state.services = services
     app.state.callers = Callers(lambda text: services.keys.caller(text))  # noqa: PLW0108 - the database opens with the first call
     app.state.allowances = Allowances(lambda wanted: services.limits.draw(wanted))  # noqa: PLW0108 - likewise
+    app.state.previews = PreviewRoom()
     is_file = services.settings.database.url is None
     app.state.watch = None if is_file else DatabaseWatch(lambda: services.database.ping())  # noqa: PLW0108 - likewise
     failures.listen(app)

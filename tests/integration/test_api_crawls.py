@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from threading import Event
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -391,6 +392,39 @@ def test_a_website_is_looked_at_before_it_is_added(lab: ApiLab, org: LabOrg, mon
     ]
     assert (told["page_limit"], told["pages_expected"], told["is_exact"]) == (50, 2, True)
     assert listed(org, "/crawl") == []
+
+
+class LooksLong(Looked):
+    """A look that lasts until it may end."""
+
+    def __init__(self) -> None:
+        self.began, self.may_end = Event(), Event()
+
+    def look(self, plan: Mapping[str, object], **asked: object) -> Look:
+        """What it found, late."""
+        self.began.set()
+        self.may_end.wait(60)
+        return super().look(plan, **asked)
+
+
+def test_previews_keep_nobody_waiting(lab: ApiLab, org: LabOrg, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many are open: other requests have threads of their own, and each preview gets its turn."""
+    looks = LooksLong()
+    monkeypatch.setitem(vars(lab.services), "_previewer", looks)
+    many = lab.knowledge.settings.api.threads + 1
+
+    def preview() -> int:
+        return lab.client(org.key).post("/crawl/preview", json={"url": SITE, "seconds": 60}).status_code
+
+    with ThreadPoolExecutor(many) as threads:
+        previews = [threads.submit(preview) for _ in range(many)]
+        looks.began.wait(60)
+        meanwhile = org.http.post("/retrieve", json={"message": "Do you sell lamps?"}).status_code
+        open_still = [one.done() for one in previews]
+        looks.may_end.set()
+
+    assert (meanwhile, open_still) == (200, [False] * many)
+    assert [one.result() for one in previews] == [200] * many
 
 
 def test_an_org_has_as_many_websites_as_it_may(lab: ApiLab, org: LabOrg) -> None:

@@ -20,6 +20,7 @@ from pipeline.api.models.crawls import (
     RolledBackBody,
 )
 from pipeline.api.paging import APiece, Page, page_of
+from pipeline.api.previews import APreviewRoom
 from pipeline.model import CrawlTrigger, DatasourceStatus
 from pipeline.services.crawls import CrawlJob
 from pipeline.services.datasources import DatasourceView
@@ -56,10 +57,12 @@ def list_datasources(caller: Reader, services: AServices, piece: APiece) -> Page
 
 
 @router.post("/preview", summary="Look at a website before it is added")
-def preview(body: PreviewBody, caller: Writer, services: AServices) -> PreviewShown:
+async def preview(body: PreviewBody, caller: Writer, services: AServices, room: APreviewRoom) -> PreviewShown:
     """What a crawl would do: its first pages, why others are left out, how many there are. Nothing is stored."""
     org_of(caller)
-    found = services.previews.preview(_new(body), pages=body.pages, seconds=body.seconds)
+    found = await room.run(
+        lambda: services.previews.preview(_new(body), pages=body.pages, seconds=body.seconds), seconds=body.seconds
+    )
     return PreviewShown.model_validate(found)
 
 
