@@ -107,6 +107,18 @@ def canonical(url: str, base: str | None = None) -> str:
     return _canonical(_absolute(url, base))
 
 
+def beginning(text: str) -> str:
+    """The beginning of addresses, spelled as `canonical` spells them; a beginning of a host stays one.
+
+    Raises:
+        InvalidUrl: If no address begins so.
+    """
+    match = _SPLIT.fullmatch(text)
+    if match is None or (not match["path"] and match["query"] is None):
+        return text.lower()
+    return f"{split(text)}{'?' if match['query'] == '' else ''}"
+
+
 def split(url: str, base: str | None = None) -> UrlParts:
     """The parts of `canonical(url, base)`.
 

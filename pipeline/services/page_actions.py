@@ -14,6 +14,7 @@ from pipeline.db.engine import Database, Session
 from pipeline.db.pages import Page
 from pipeline.errors import InvalidInput, PageNotFound
 from pipeline.model import CrawlTrigger, DatasourceStatus, OrgScope, PageStatus, Reason
+from pipeline.retrieval.languages import base
 from pipeline.services import holding, sitewide
 from pipeline.services.clock import Clock
 from pipeline.services.hints import Hints, relay
@@ -98,7 +99,7 @@ def _chosen(session: Session, source: Datasource, choice: PageChoice) -> list[Pa
         org_id=source.org_id,
         status=choice.status,
         search=choice.search,
-        language=choice.language,
+        language=choice.language and base(choice.language),
     )
     found = pages.chosen(session, filters, ids=list(dict.fromkeys(choice.ids)))
     missing = set(choice.ids) - {page.id for page in found}

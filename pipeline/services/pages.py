@@ -12,6 +12,7 @@ from pipeline.db.engine import Database, Session
 from pipeline.db.pages import Page
 from pipeline.errors import InvalidInput, PageNotFound
 from pipeline.model import OrgScope, PageStatus, Reason
+from pipeline.retrieval.languages import base
 from pipeline.services import sitewide
 from pipeline.services.clock import Clock
 from pipeline.services.reasons import Why, explain
@@ -128,7 +129,7 @@ class PageService:
                 datasource_id=datasource_id,
                 status=status,
                 search=search,
-                language=language,
+                language=language and base(language),
                 limit=limit + 1,
                 after=after,
             )

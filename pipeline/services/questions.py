@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from uuid import UUID
 
-from pipeline.errors import InvalidQuestion
+from pipeline.errors import InvalidQuestion, InvalidUrl
 from pipeline.model import Channel, SearchFilter
 from pipeline.retrieval.follow_up import Role, Turn
+from pipeline.retrieval.languages import base
 from pipeline.settings import RetrieveSettings
+from pipeline.urls import beginning
 
 MESSAGE_LIMIT = 8_000
 """Characters of a message, and of a turn before it."""
@@ -95,13 +97,11 @@ def check(question: Question, settings: RetrieveSettings) -> Asked:
         _check_text("segments", segment, most=NAME_LIMIT)
     _check_history(question.history)
     _check_language("language", question.language)
-    where = question.where or SearchFilter()
-    _check_filter(where)
     return Asked(
         message=question.message,
         top_k=settings.top_k if question.top_k is None else question.top_k,
         max_tokens=settings.max_tokens if question.max_tokens is None else question.max_tokens,
-        where=where,
+        where=_where(question.where or SearchFilter()),
         channel=question.channel,
         segments=question.segments,
         history=question.history,
@@ -137,6 +137,18 @@ def _check_history(history: Sequence[Turn]) -> None:
         _check_text(f"history[{number}].content", turn.content, most=MESSAGE_LIMIT, may_be_empty=True)
 
 
+def _where(where: SearchFilter) -> SearchFilter:
+    """The filter as pages are stored: languages without their countries, an address as addresses are spelled."""
+    _check_filter(where)
+    prefix = where.url_prefix
+    try:
+        prefix = None if prefix is None else beginning(prefix)
+    except InvalidUrl as error:
+        allowed = "the beginning of a URL, such as https://shop.example/help/"
+        raise InvalidQuestion(field="filters.url_prefix", given=_shown(prefix), allowed=allowed) from error
+    return replace(where, languages=frozenset(map(base, where.languages)), url_prefix=prefix)
+
+
 def _check_filter(where: SearchFilter) -> None:
     _check_count("filters.datasource_ids", where.datasource_ids, most=FILTER_LIMIT)
     _check_count("filters.languages", where.languages, most=FILTER_LIMIT)
@@ -144,7 +156,7 @@ def _check_filter(where: SearchFilter) -> None:
         _check_language("filters.languages", language)
     if where.url_prefix is not None:
         _check_text("filters.url_prefix", where.url_prefix, most=URL_LIMIT)
-        if not where.url_prefix.startswith(("http://", "https://")):
+        if not where.url_prefix.lower().startswith(("http://", "https://")):
             allowed = "the beginning of a URL, such as https://shop.example/help/"
             raise InvalidQuestion(field="filters.url_prefix", given=_shown(where.url_prefix), allowed=allowed)
     if where.fetched_after is not None and (

@@ -341,6 +341,8 @@ def test_filters_leave_only_what_they_allow(shop: LabOrg) -> None:
         return {row["url"] for row in found["passages"]}
 
     assert urls(url_prefix=at("/shipping")) == {at("/shipping")}
+    assert urls(url_prefix=at("/shipping").replace("shop", "SHOP")) == {at("/shipping")}
+    assert urls(languages=["en-US"]) == urls(languages=["EN"]) == urls()
     assert urls(languages=["de"]) == set()
     assert urls(fetched_after="2099-01-01T00:00:00Z") == set()
     assert urls(languages=["en"], fetched_after="2020-01-01T00:00:00+02:00") == {at("/"), at("/shipping")}

@@ -40,6 +40,7 @@ def test_a_list_is_narrowed_by_language(knowledge: Knowledge) -> None:
     knowledge.crawl(SHOP)
 
     assert len(knowledge.services.pages.page_through(scope=knowledge.org, language="en").items) == len(SHOP)
+    assert len(knowledge.services.pages.page_through(scope=knowledge.org, language="en-US").items) == len(SHOP)
     assert knowledge.services.pages.page_through(scope=knowledge.org, language="de").items == ()
 
 

@@ -37,6 +37,7 @@ REFUSED: dict[str, dict[str, Any]] = {
     "history[1].content": {"history": (Turn("user", "Hi"), Turn("user", "x" * 8_001))},
     "history": {"history": (Turn("user", "Hi"),) * 101},
     "filters.url_prefix": {"where": SearchFilter(url_prefix="javascript:alert(1)")},
+    "filters.url_prefix: https://a b/c": {"where": SearchFilter(url_prefix="https://a b/c")},
     "filters.languages": {"where": SearchFilter(languages=frozenset({"'"}))},
     "filters.datasource_ids": {"where": SearchFilter(datasource_ids=frozenset(uuid4() for _ in range(101)))},
     "filters.fetched_after": {"where": SearchFilter(fetched_after=datetime(2026, 1, 1))},  # noqa: DTZ001 - what is refused
@@ -62,6 +63,15 @@ def test_what_a_question_leaves_open_is_taken_from_the_settings() -> None:
 
     assert (asked.top_k, asked.max_tokens) == (SETTINGS.top_k, SETTINGS.max_tokens)
     assert asked.where == SearchFilter()
+
+
+def test_a_filter_is_compared_as_pages_are_stored() -> None:
+    """A language without its country and in small letters, an address as addresses are spelled."""
+    where = SearchFilter(languages=frozenset({"pt-BR", "EN", "en_US"}), url_prefix="HTTPS://SHOP.example:443/Help")
+
+    asked = check(Question("Hello", where=where), SETTINGS)
+
+    assert asked.where == SearchFilter(languages=frozenset({"pt", "en"}), url_prefix="https://shop.example/Help")
 
 
 @given(

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.errors import InvalidUrl
-from pipeline.urls import MAXIMUM_LENGTH, canonical, site_key, split, url_key
+from pipeline.urls import MAXIMUM_LENGTH, beginning, canonical, site_key, split, url_key
 
 
 @pytest.mark.parametrize(
@@ -172,6 +172,22 @@ def test_canonicalising_twice_is_the_same_as_once(url: str) -> None:
     assert canonical(once) == once
     assert once.isascii()
     assert len(once) <= MAXIMUM_LENGTH
+
+
+@pytest.mark.parametrize(
+    ("typed", "begins"),
+    [
+        ("HTTPS://Docs.", "https://docs."),
+        ("https://SHOP.example", "https://shop.example"),
+        ("https://SHOP.example:443/Help", "https://shop.example/Help"),
+        ("https://shop.example/a/../über", "https://shop.example/%C3%BCber"),
+        ("https://shop.example/help?", "https://shop.example/help?"),
+        ("https://shop.example/help?page=#x", "https://shop.example/help?page="),
+    ],
+)
+def test_a_beginning_is_spelled_as_addresses_are_and_stays_one(typed: str, begins: str) -> None:
+    """A host in capitals, a port of its own and letters that are escaped find what they mean; nothing is added."""
+    assert beginning(typed) == begins
 
 
 @given(URLS)

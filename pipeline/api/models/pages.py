@@ -122,7 +122,7 @@ class PageFilter(BaseModel):
 
     status: PageStatus | None = None
     q: str | None = Field(None, min_length=1, max_length=300, description="In the URL or the title.")
-    language: str | None = Field(None, min_length=1, max_length=35)
+    language: str | None = Field(None, min_length=1, max_length=35, description="Its country is not compared.")
 
     @model_validator(mode="after")
     def narrows(self) -> Self:

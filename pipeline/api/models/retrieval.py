@@ -48,13 +48,16 @@ class FiltersBody(Given):
         default_factory=list, max_length=FILTER_LIMIT, description="Only these websites of the org."
     )
     languages: list[Language] = Field(
-        default_factory=list, max_length=FILTER_LIMIT, description="Only pages in these languages."
+        default_factory=list,
+        max_length=FILTER_LIMIT,
+        description="Only pages in these languages: `pt-BR` is `pt`, as pages are known without a country.",
     )
     url_prefix: str | None = Field(
         None,
         max_length=URL_LIMIT,
-        pattern=r"^https?://",
-        description="Only pages whose address begins so.",
+        pattern=r"^[Hh][Tt][Tt][Pp][Ss]?://",
+        description="Only pages whose address, as the page list shows it, begins so. Capitals of the host, its usual "
+        "port and escapes do not matter; the path is compared letter by letter.",
         examples=["https://www.example.com/help/"],
     )
     fetched_after: Moment | None = Field(None, description="Only pages fetched after then.")

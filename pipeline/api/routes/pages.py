@@ -43,7 +43,9 @@ LONGEST_CURSOR = 12_000
 
 Status = Annotated[PageStatus | None, Query(description="Only pages that stand so.")]
 Search = Annotated[str | None, Query(max_length=300, description="Only with this in the URL or the title.")]
-Language = Annotated[str | None, Query(max_length=35, description="Only in this language.")]
+Language = Annotated[
+    str | None, Query(max_length=35, description="Only in this language; its country is not compared.")
+]
 Limit = Annotated[int, Query(ge=1, le=MOST, description="How many at most.")]
 Cursor = Annotated[
     str | None, Query(max_length=LONGEST_CURSOR, description="`next` of the page before; none: from the start.")
