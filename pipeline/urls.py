@@ -17,7 +17,7 @@ import idna
 from pipeline.errors import InvalidUrl
 
 MAXIMUM_LENGTH = 2_048
-"""Characters of a URL in canonical form."""
+"""Characters of a URL in canonical form, counted as if it began with `https://`: so its key has no more."""
 
 _REMEMBERED = 2_048  # URLs whose reading is kept: a site names the same ones on every page
 
@@ -181,7 +181,7 @@ def _read(text: str) -> UrlParts:
         path=_resolve_dots(_escape(match["path"], _UNSAFE_IN_PATH)) or "/",
         query=_escape(query, _UNSAFE_IN_QUERY) if query else None,
     )
-    if len(str(parts)) > MAXIMUM_LENGTH:
+    if len(str(parts)) - len(scheme) + len("https") > MAXIMUM_LENGTH:
         raise InvalidUrl(url=f"{text[:80]}…", problem=f"longer than {MAXIMUM_LENGTH} characters")
     return parts
 
@@ -323,7 +323,7 @@ def _resolve_dots(path: str) -> str:
 
 def _fold_netloc(parts: UrlParts) -> str:
     host = parts.host
-    while host.startswith("www.") and "." in host[4:]:
+    while host.startswith("www.") and "." in host[4:] and host[4] != "-":  # no name begins so: the key is a URL too
         host = host[4:]
     host = f"[{host}]" if ":" in host else host
     return host if parts.port in {80, 443} else f"{host}:{parts.port}"

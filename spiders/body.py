@@ -12,6 +12,8 @@ import zstandard
 ACCEPTED = "gzip, deflate, br, zstd"
 MAXIMUM_LAYERS = 2
 _STEP = 64 * 2**10
+_GZIP = b"\x1f\x8b"
+_MEMBER_LIMIT = 1_000  # of one body: an empty one has 20 bytes, and costs as much to begin as any
 _WINDOW = 8 * 2**20  # RFC 8878 asks decoders for at least this; more would be the sender's choice of our memory
 _SNIFFED = 1_024
 _HTML_TYPES = frozenset({"text/html", "application/xhtml+xml"})
@@ -29,7 +31,7 @@ _MAGIC = (
     (b"GIF8", "GIF image"),
     (b"\xff\xd8\xff", "JPEG image"),
     (b"PK\x03\x04", "ZIP archive"),
-    (b"\x1f\x8b", "gzip archive"),
+    (_GZIP, "gzip archive"),
     (b"BZh", "bzip2 archive"),
     (b"7z\xbc\xaf", "7z archive"),
     (b"\x7fELF", "program"),
@@ -83,7 +85,7 @@ def gunzip(body: bytes, *, limit: int) -> bytes:
         BodyTooLarge: If it exceeds the limit.
         BodyBroken: If it is damaged from the start.
     """
-    return _unpack(body, "gzip", limit) if body[:2] == b"\x1f\x8b" else body
+    return _unpack(body, "gzip", limit) if body[:2] == _GZIP else body
 
 
 def why_not_html(body: bytes, content_type: str) -> str | None:
@@ -133,17 +135,28 @@ def _deflate(body: bytes) -> Iterator[bytes]:
 
 
 def _inflate(body: bytes, window: int) -> Iterator[bytes]:
-    while body:
+    """Unpack members one after another, fed piece by piece: what follows a member is copied with each of them."""
+    start = 0
+    for _ in range(_MEMBER_LIMIT):
         opened = zlib.decompressobj(window)
-        while body and not opened.eof:
-            piece = opened.decompress(body, _STEP)
-            body = opened.unconsumed_tail
-            if piece:
-                yield piece
-            elif not body:
-                break
-        rest = opened.unused_data
-        body = rest if opened.eof and rest[:2] == b"\x1f\x8b" else b""
+        while start < len(body) and not opened.eof:
+            packed = body[start : start + _STEP]
+            start += len(packed)
+            yield from _pieces(opened, packed)
+        start -= len(opened.unused_data)
+        if body[start : start + 2] != _GZIP:
+            return
+    raise BodyBroken(f"over {_MEMBER_LIMIT} gzip members")
+
+
+def _pieces(opened: zlib._Decompress, packed: bytes) -> Iterator[bytes]:
+    while not opened.eof:
+        piece = opened.decompress(packed, _STEP)
+        packed = opened.unconsumed_tail
+        if piece:
+            yield piece
+        elif not packed:
+            return
 
 
 def _brotli(body: bytes) -> Iterator[bytes]:

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from scrapy.crawler import Crawler
     from scrapy.http import Response
 
+_CONTROL = dict.fromkeys((*range(9), *range(10, 32), 127))
+"""What no header's value may hold; databases refuse NUL."""
+
 
 class FetchFailed(Exception):
     """No usable answer came. `is_temporary` says whether trying again may help."""
@@ -83,6 +86,14 @@ def _moment(text: str) -> datetime | None:
     except (ValueError, OverflowError):
         return None
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+
+
+def headers_of(response: Response) -> dict[str, list[str]]:
+    """The headers of an answer, names in lower case, values without control characters."""
+    return {
+        name.decode("latin-1").lower(): [value.decode("latin-1").translate(_CONTROL) for value in values]
+        for name, values in response.headers.items()
+    }
 
 
 class Fetcher:
@@ -138,10 +149,7 @@ class Fetcher:
         return self._answer(url, response, limit)
 
     def _answer(self, url: str, response: Response, limit: int) -> Answer:
-        headers = {
-            name.decode("latin-1").lower(): [value.decode("latin-1") for value in values]
-            for name, values in response.headers.items()
-        }
+        headers = headers_of(response)
         try:
             body = decode(response.body, ",".join(headers.get("content-encoding", ())), limit=limit)
         except BodyTooLarge as error:

@@ -84,13 +84,13 @@ class Scope:
         self._listed.add(hash(key))
 
     def _within_variants(self, key: str) -> bool:
-        parts = split(key)
-        if parts.query is None:
+        address, _, query = key.partition("?")
+        if not query:
             return True
-        path = hash((parts.netloc, parts.path))
+        path = hash(address)
         if path not in self._variants and len(self._variants) >= _REMEMBERED_PATHS:
             self._variants.pop(next(iter(self._variants)))
         variants = self._variants.setdefault(path, set())
         if len(variants) < VARIANT_LIMIT:
-            variants.add(hash(parts.query))
-        return hash(parts.query) in variants
+            variants.add(hash(query))
+        return hash(query) in variants

@@ -16,6 +16,7 @@ from pipeline.addresses import check_url
 from pipeline.errors import (
     AddressRefused,
     ExtractionFailed,
+    InvalidInput,
     InvalidUrl,
     PageTooComplex,
     PageTooSlow,
@@ -136,6 +137,8 @@ class Visitor:
             )
         except (TryLater, NoRobots, FetchFailed) as failed:
             return self._put_back(taken, outcome, _setback(failed))
+        except InvalidInput as error:  # of this URL or one it leads to: the crawl goes on
+            return replace(outcome, reason=Reason.HTTP_ERROR, detail=f"{type(error).__name__}: {error}")
 
     async def _visit(self, taken: FrontierUrl, outcome: Outcome) -> Outcome:
         refusal = self.scope.rules.decide(taken.url, taken.depth)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from collections.abc import Callable
+from random import Random
 
 import brotli  # type: ignore[import-untyped]
 import pytest
@@ -45,6 +47,24 @@ def test_a_bomb_is_unpacked_no_further_than_the_limit() -> None:
     for packed, encoding in ((gzip.compress(BOMB), "gzip"), (zstandard.compress(BOMB), "zstd")):
         with pytest.raises(BodyTooLarge):
             decode(packed, encoding, limit=MEBIBYTE)
+
+
+def test_a_body_of_empty_members_is_broken() -> None:
+    """Each has 20 bytes and gives none: what unpacks them has an end."""
+    member = gzip.compress(b"")
+
+    assert decode(member * 999 + gzip.compress(SMALL), "gzip", limit=MEBIBYTE) == SMALL
+    with pytest.raises(BodyBroken, match="1000 gzip members"):
+        decode(member * 1_001, "gzip", limit=MEBIBYTE)
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress, lambda body: zlib.compress(body)[2:-4]])
+def test_bodies_longer_than_a_window_come_whole(pack: Callable[[bytes], bytes]) -> None:
+    """What is fed piece by piece is joined without a gap, incompressible or long-repeated."""
+    mixed = Random(1).randbytes(300_000) + b"ab" * 200_000  # noqa: S311 - an example
+
+    assert decode(pack(mixed), "gzip" if pack is gzip.compress else "deflate", limit=MEBIBYTE) == mixed
+    assert decode(gzip.compress(mixed) * 3, "gzip", limit=4 * MEBIBYTE) == mixed * 3
 
 
 def test_a_zstd_window_we_cannot_afford_is_refused() -> None:

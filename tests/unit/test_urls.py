@@ -207,3 +207,15 @@ def test_any_link_is_a_url_or_refused(link: str, base: str) -> None:
     """No link text makes the reader fail in another way."""
     with suppress(InvalidUrl):
         assert canonical(link, base).startswith(("http://", "https://"))
+
+
+@pytest.mark.parametrize("start", ["http://example.com/", "https://example.com/", "http://www.-a.com/?q="])
+def test_whatever_may_be_fetched_has_a_key_that_is_its_own(start: str) -> None:
+    """The key of an `http` address is one character longer, and no address is taken whose key would be too long."""
+    longest = start + "q" * (MAXIMUM_LENGTH - len(start.replace("http:", "https:")))
+
+    key = url_key(canonical(longest))
+
+    assert url_key(key) == key
+    with pytest.raises(InvalidUrl):
+        canonical(longest + "q")

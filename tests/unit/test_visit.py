@@ -8,17 +8,19 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from pipeline.errors import PageTooSlow
+from scrapy.http import HtmlResponse
+
+from pipeline.errors import InvalidUrl, PageTooSlow
 from pipeline.model import Document, FrontierUrl, Outcome, Reason
 from pipeline.rules import CrawlRules
 from pipeline.settings import CrawlSettings, Settings
 from spiders.allowance import Allowance
 from spiders.feed import LedgerCalls
-from spiders.fetch import Answer, FetchFailed
+from spiders.fetch import Answer, FetchFailed, headers_of
 from spiders.gate import RobotsGate
 from spiders.pace import Pace
 from spiders.scope import Scope
-from spiders.visit import Visitor
+from spiders.visit import Parser, Visitor
 from tests.fakes.ledger import FakeLedger, make_plan
 
 SITE = "https://example.com"
@@ -78,7 +80,7 @@ class SlowParser:
         raise PageTooSlow(url=url, seconds=within)
 
 
-def visit(site: SlowSite, parser: SlowParser) -> Outcome:
+def visit(site: SlowSite, parser: Parser) -> Outcome:
     """What becomes of the page."""
 
     async def outcome() -> Outcome:
@@ -137,3 +139,28 @@ def test_waiting_is_not_spent() -> None:
         now[0] = 107
 
     assert (before, allowance.left) == (5, 0)
+
+
+@dataclass
+class OddParser:
+    """Meets an address that is none."""
+
+    def extract(self, html: bytes, *, url: str, content_type: str, within: float | None = None) -> Document:
+        """Fail as reading an address does."""
+        del html, content_type, within
+        raise InvalidUrl(url=url, problem="no host")
+
+
+def test_an_address_that_cannot_be_read_is_one_refusal() -> None:
+    """A crawl does not end with it."""
+    outcome = visit(SlowSite(seconds=1), OddParser())
+
+    assert outcome.reason is Reason.HTTP_ERROR
+    assert "no host" in (outcome.detail or "")
+
+
+def test_headers_hold_no_control_characters() -> None:
+    """Databases refuse NUL, and what a header says is stored."""
+    response = HtmlResponse(PAGE, headers={"ETag": [b'"a\x00b"'], "Content-Type": [b"text/x\x00y\x1b\x7f"]})
+
+    assert headers_of(response) == {"etag": ['"ab"'], "content-type": ["text/xy"]}
