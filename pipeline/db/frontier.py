@@ -429,6 +429,17 @@ def leave(session: Session, crawl_id: UUID, url_keys: Sequence[str]) -> None:
     count_changed(session, statement.values(state=WAITING, lease_token=None, attempts=FrontierEntry.attempts - 1))
 
 
+def folded(session: Session, crawl_id: UUID) -> list[FrontierEntry]:
+    """The URLs of the crawl that led to others."""
+    statement = select(FrontierEntry).where(
+        FrontierEntry.crawl_id == crawl_id,
+        FrontierEntry.state.in_((DONE, RESTING)),
+        FrontierEntry.outcome == DECLINED,
+        FrontierEntry.reason.in_((Reason.CANONICAL_TO, Reason.DUPLICATE_OF)),
+    )
+    return list(session.scalars(statement))
+
+
 def reopen(session: Session, crawl_id: UUID, url_keys: Sequence[str]) -> int:
     """Have a crawl ask for these URLs, once more or after all; those in a spider's hands are left. Returns how many."""
     statement = (

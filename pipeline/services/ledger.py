@@ -16,7 +16,7 @@ from pipeline.db.engine import Database, Session
 from pipeline.errors import TemporaryError
 from pipeline.logs import get_logger
 from pipeline.model import CrawlPlan, CrawlProgress, Discovered, FrontierUrl, OrgScope, Outcome, Reason
-from pipeline.services import endings, holding, moving, revisiting, sharing, sitewide
+from pipeline.services import canonicals, endings, holding, moving, revisiting, sharing, sitewide
 from pipeline.services.clock import Clock
 from pipeline.services.hints import Hints, relay
 from pipeline.services.keeping import Keeper
@@ -113,11 +113,20 @@ class DatabaseLedger:
                 return []
             most = min(limit, room) if left is None else min(limit, room, left)
             taken = frontier.take(session, self._crawl_id, token=self._token, limit=most, now=now)
+            if not taken and not in_hand and self._look_again(session, crawl):
+                taken = frontier.take(session, self._crawl_id, token=self._token, limit=most, now=now)
             taken = _one_by_one(session, self._crawl_id, taken, in_hand=in_hand)
             if left is not None:
                 org_days.spend(session, crawl.org_id, pages=len(taken), now=now)
             known = pages.by_key(session, crawl.datasource_id, [entry.url_key for entry in taken])
             return [_frontier_url(entry, known.get(entry.url_key)) for entry in taken]
+
+    def _look_again(self, session: Session, crawl: Crawl) -> bool:
+        """When all else is done, put back the pages whose canonical is no page."""
+        if frontier.next_retry(session, crawl.id) is not None:
+            return False
+        self._counted = None
+        return canonicals.look_again(session, crawl, attempts=self._settings.work.attempts) > 0
 
     def record(self, outcomes: Sequence[Outcome]) -> CrawlProgress:
         """Write what became of leased URLs, with what they led to, in one transaction.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from lxml import html
 
@@ -329,6 +329,7 @@ def test_a_shop_page_is_no_article() -> None:
     assert not stated({"@type": "Product"}, {"@type": "WebPage"}).is_article
 
 
+@settings(deadline=None)
 @given(st.text(st.characters(categories=["Cs", "Cc", "Cf", "Lu", "So"]), min_size=1))
 def test_whatever_json_spells_becomes_text_that_can_be_stored(told: str) -> None:
     """Half a character and control characters can be written in JSON, and in no database."""
