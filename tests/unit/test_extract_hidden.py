@@ -74,6 +74,45 @@ def test_rules_for_other_occasions_hide_nothing(rule: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("sheet", "markup"),
+    [
+        (".slide{display:none} .slide.active{display:block}", '<div class="slide active">{}</div>'),
+        (".slide{display:none} div.slide.active{display:flex;color:#333}", '<div class="slide active">{}</div>'),
+        (".slide{display:none}", '<div class="slide" style="display:block">{}</div>'),
+        ("#x{display:none}", '<div id="x" style="display: block">{}</div>'),
+        (".plan{display:none} .plans > .plan{display:block}", '<div class="plans"><div class="plan">{}</div></div>'),
+        (".plan{display:none} .js .plan{display:block}", '<div class="plan">{}</div>'),
+        (".plan{display:none} main #x .plan{display:grid}", '<div id="x"><p><b class="plan">{}</b></div>'),
+    ],
+)
+def test_what_another_rule_shows_is_seen(sheet: str, markup: str) -> None:
+    """A rule of several classes, one for a place within others, or the element's own style goes before the class's."""
+    document = read(markup.format("The filter is changed once a year, in spring."), f"<style>{sheet}</style>")
+
+    assert "changed once a year" in document.markdown
+
+
+@pytest.mark.parametrize(
+    ("sheet", "markup"),
+    [
+        (".slide{display:none} .slide.active{display:block}", '<div class="slide">{}</div>'),
+        (".menu{display:none} .open .menu{display:block}", '<div class="menu">{}</div>'),
+        (".menu{display:none} .menu:hover{display:block}", '<div class="menu">{}</div>'),
+        (".menu{display:none} .menu .part{display:block}", '<div class="menu">{}</div>'),
+        (".x{opacity:0} .x.y{display:block}", '<div class="x y">{}</div>'),
+        (".x{display:none}", '<div class="x" style="display:none">{}</div>'),
+        (".x{display:none}", '<div class="x" style="display:block;opacity:0">{}</div>'),
+        ("#x{display:none} .y.z{display:block}", '<div id="x" class="y z">{}</div>'),
+    ],
+)
+def test_a_rule_for_another_element_or_state_shows_nothing(sheet: str, markup: str) -> None:
+    """It must be for this element as the page stands, and give it what the other rule took."""
+    document = read(markup.format(SECRET), f"<style>{sheet}</style>")
+
+    assert "QUETZAL" not in document.markdown
+
+
+@pytest.mark.parametrize(
     ("hidden", "reason"),
     [
         (f"<p hidden>{SECRET}</p>", "hidden attribute"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 from lxml.etree import _Attrib as Attributes
@@ -26,7 +28,8 @@ class Visibility:
 
     def __init__(self, root: Element) -> None:
         """Read the page's `<style>` elements and the ids its controls open."""
-        self._classes, self._shown, self._ids = _read_styles(root)
+        self._styles = _read_styles(root)
+        self._steps = _MAX_STEPS
         self._opened = _opened_ids(root)
         self._root = root
         self._length: int | None = None
@@ -40,31 +43,49 @@ class Visibility:
         attributes = element.attrib
         if not attributes:
             return None
-        reason = self._reason(attributes)
+        reason = self._reason(element, attributes)
         if reason is None or self._is_panel(element, attributes) or self._comes_later(element, attributes, reason):
             return None
         if reason == "clipped" and _labels_a_control(element):
             return None
         return reason
 
-    def _reason(self, attributes: Attributes) -> str | None:
+    def _reason(self, element: Element, attributes: Attributes) -> str | None:
         if "hidden" in attributes and attributes["hidden"] != "until-found":
             return "hidden attribute"
-        if "style" in attributes:
-            reason = style_reason(attributes["style"])
-            if reason:
+        style = attributes.get("style", "")
+        reason = (style and style_reason(style)) or self._rule_reason(element, attributes)
+        if reason == "display:none" and style and _shows(style):
+            reason = None
+        return reason or ("aria-hidden" if attributes.get("aria-hidden") == "true" else None)
+
+    def _rule_reason(self, element: Element, attributes: Attributes) -> str | None:
+        """Why the page's own rules hide this element, unless another rule shows it."""
+        styles = self._styles
+        names = attributes.get("class", "").split() if styles.classes else []
+        for name in names:
+            reason = styles.classes.get(name)
+            if reason and styles.shown.isdisjoint(names) and not (reason == "display:none" and self._is_shown(element)):
                 return reason
-        if self._classes and "class" in attributes:
-            names = attributes["class"].split()
-            for name in names:
-                reason = self._classes.get(str(name))
-                if reason and not any(other in self._shown for other in names):
-                    return reason
-        if self._ids and "id" in attributes:
-            reason = self._ids.get(attributes.get("id", ""))
-            if reason:
-                return reason
-        return "aria-hidden" if attributes.get("aria-hidden") == "true" else None
+        return styles.ids.get(attributes.get("id", "")) if styles.ids and "id" in attributes else None
+
+    def _is_shown(self, element: Element) -> bool:
+        """Whether a rule of several classes, or for a place within others, shows this element as the page stands."""
+        names = element.get("class", "").split()
+        return any(self._matches(element, rule) for name in names for rule in self._styles.showing.get(name, ()))
+
+    def _matches(self, element: Element, rule: Sequence[frozenset[str]]) -> bool:
+        """Whether the element has what the rule's last part names, and what is around it what the others do."""
+        *around, last = rule
+        if not last <= _marks(element):
+            return False
+        for outer in element.iterancestors():
+            if not around or not self._steps:
+                break
+            self._steps -= 1
+            if around[-1] <= _marks(outer):
+                around.pop()
+        return not around
 
     def opens(self, button: Element) -> bool:
         """Whether a button opens a part of the page: an accordion's head, a tab."""
@@ -100,6 +121,16 @@ class Visibility:
         if self._length is None:
             self._length = _text_length(self._root)
         return length * 2 > self._length
+
+
+def _marks(element: Element) -> set[str]:
+    """What a rule can name of an element: tag, `.class`, `#id`. The root has `.js`, which scripts set."""
+    marks = {str(element.tag), *(f".{name}" for name in element.get("class", "").split())}
+    if "id" in element.attrib:
+        marks.add(f"#{element.get('id')}")
+    if element.tag == "html":
+        marks.add(".js")
+    return marks
 
 
 def _just_before(element: Element) -> Element | None:
@@ -183,6 +214,12 @@ def _declarations(style: str) -> dict[str, str]:
     return rules
 
 
+@lru_cache(maxsize=4_096)
+def _shows(style: str) -> bool:
+    """Whether an inline style or rule body gives an element a box, and hides nothing otherwise."""
+    return _declarations(style).get("display", "none") != "none" and style_reason(style) is None
+
+
 def _is_zero(value: str | None, limit: float) -> bool:
     if not value or value.endswith(("em", "%", "vw", "vh")):
         return bool(value) and _length(value) == 0.0
@@ -248,22 +285,51 @@ def _colour(value: str) -> str:
 
 _SIMPLE = re.compile(r"(?:[a-z]+[1-6]?)?([.#])([\w-]+)\Z", re.IGNORECASE)
 _SUSPECT = re.compile(r"none|hidden|opacity|font-size|-\d{3}|clip|rect|overflow|color|scale|collapse", re.IGNORECASE)
+_COMPOUND = re.compile(r"(?:[a-z]+[1-6]?|\*)?(?:[.#][\w-]+)*\Z", re.IGNORECASE)
+_MARK = re.compile(r"[.#]?[\w-]+")
 _MAX_STYLES = 1_000_000
+_MAX_SHOWING = 8  # rules that show one class
+_MAX_STEPS = 500_000
+"""Elements looked at around others on one page; real pages need some hundreds."""
 
 
-def _read_styles(root: Element) -> tuple[dict[str, str], frozenset[str], dict[str, str]]:
-    """Classes and ids that simple rules hide, and classes that simple rules show."""
-    classes: dict[str, str] = {}
-    ids: dict[str, str] = {}
-    shown: set[str] = set()
+@dataclass(slots=True)
+class _Styles:
+    """What simple rules hide, by class and id, and what shows it all the same.
+
+    `showing` has, by a class of its last part, the parts of a rule: what an element and those around it must have.
+    """
+
+    classes: dict[str, str] = field(default_factory=dict)
+    ids: dict[str, str] = field(default_factory=dict)
+    shown: set[str] = field(default_factory=set)
+    showing: dict[str, list[list[frozenset[str]]]] = field(default_factory=dict)
+
+    def show(self, selector: str) -> None:
+        """Note what a rule that shows is for. Rules for states, siblings and attributes are left out."""
+        self.shown.update(_names(selector, "."))
+        for one in _without_comments(selector).split(","):
+            parts = one.replace(">", " ").split()
+            if not parts or not all(map(_COMPOUND.match, parts)):
+                continue
+            rule = [frozenset(_MARK.findall(part)) for part in parts]
+            for mark in rule[-1]:
+                rules = self.showing.setdefault(mark[1:], []) if mark.startswith(".") else []
+                if len(rules) < _MAX_SHOWING:
+                    rules.append(rule)
+
+
+def _read_styles(root: Element) -> _Styles:
+    """What the page's own rules hide and show."""
+    styles = _Styles()
     for style in root.iter("style"):
         if style.get("media", "all") in {"all", "screen", ""} and style.text:
-            _read_rules(style.text[:_MAX_STYLES], classes, ids, shown)
-    return classes, frozenset(shown), ids
+            _read_rules(style.text[:_MAX_STYLES], styles)
+    return styles
 
 
-def _read_rules(css: str, classes: dict[str, str], ids: dict[str, str], shown: set[str]) -> None:
-    """Read rules of the form `.name{…}` outside any `@media`; linear in the length of the sheet."""
+def _read_rules(css: str, styles: _Styles) -> None:
+    """Read the rules outside any `@media`; linear in the length of the sheet."""
     depth = 0
     for part in css.split("}"):
         opened = part.count("{")
@@ -273,16 +339,17 @@ def _read_rules(css: str, classes: dict[str, str], ids: dict[str, str], shown: s
         selector, _, body = part.rpartition("{")
         outermost = depth + opened == 1
         depth = max(0, depth + opened - 1)
-        if not outermost or not _SUSPECT.search(body):
-            if outermost and "display" in body:
-                shown.update(_names(selector, "."))
+        if not outermost:
             continue
-        reason = style_reason(_without_comments(body))
+        body = _without_comments(body)
+        reason = style_reason(body) if _SUSPECT.search(body) else None
         if reason:
             for name in _names(selector, "."):
-                classes.setdefault(name, reason)
+                styles.classes.setdefault(name, reason)
             for name in _names(selector, "#"):
-                ids.setdefault(name, reason)
+                styles.ids.setdefault(name, reason)
+        elif "display" in body and _shows(body):
+            styles.show(selector)
 
 
 def _names(selector: str, kind: str) -> list[str]:
