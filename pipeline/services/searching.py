@@ -86,12 +86,13 @@ class SearchService:
 
         Raises:
             InvalidQuestion: If the query is empty or too long.
-            TemporaryError: If the database or the model is away. Without a vector store, training is searched alone.
+            TemporaryError: If the database or the model is away, which the query finds out within
+                `retrieve.patience`. Without a vector store, training is searched alone.
         """
         check_query(query)
         knowledge = self._knowledge()
-        embedder = knowledge.embedder.within(self._settings.retrieve.patience)
-        vector = embedder.encode_query(query)
+        embedder = knowledge.embedder
+        vector = embedder.within(self._settings.retrieve.patience).encode_query(query)
         found = list(self._in_training(vector, scope=scope, embedder=embedder))
         degraded: tuple[str, ...] = ()
         try:

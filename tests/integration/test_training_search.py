@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from threading import Barrier
 from uuid import UUID
 
 import pytest
 
+from pipeline.adapters.embedder.shared import SharedEmbedder
 from pipeline.db.paging import Listed, Place
 from pipeline.errors import InvalidQuestion, InvalidScenario, ScenarioNotFound, VectorStoreUnavailable
-from pipeline.model import ScenarioType
+from pipeline.model import ScenarioType, Vector
 from pipeline.retrieval.matcher import learn
 from pipeline.services import training_matchers
 from pipeline.services.searching import Kind
@@ -171,6 +173,25 @@ def test_search_finds_training_and_pages_by_meaning(knowledge: Knowledge) -> Non
     assert next(row for row in chair if row.kind == Kind.SCENARIO).id == draft.id
     assert next(row.url or "" for row in chair if row.kind == Kind.PASSAGE).endswith("/shipping")
     assert [row.score for row in money] == sorted((row.score for row in money), reverse=True)
+
+
+def test_only_the_query_is_in_a_hurry(knowledge: Knowledge, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many instructions take a model longer than an answer may wait: a search computes them all the same."""
+    waited: list[timedelta | None] = []
+    compute = SharedEmbedder.encode_queries
+
+    def noted(self: SharedEmbedder, texts: Sequence[str], *, patience: timedelta | None = None) -> Vector:
+        waited.append(patience)
+        return compute(self, texts, patience=patience)
+
+    monkeypatch.setattr(SharedEmbedder, "encode_queries", noted)
+    knowledge.services.training.add(REFUND, scope=knowledge.org)
+    waited.clear()
+
+    found = knowledge.services.search.search("voucher", scope=knowledge.org)
+
+    assert [row.title for row in found.items] == ["Refund"]
+    assert waited == [None]
 
 
 def test_search_finds_nothing_of_another_org(knowledge: Knowledge) -> None:
