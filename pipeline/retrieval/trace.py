@@ -39,6 +39,9 @@ FILTERED_TOLD = 200
 
 ALWAYS, BUDGET, DRAFT = "always", "budget", "draft"
 
+NOT_JUDGED = "not_judged"
+"""No model said whether the message means a scenario: it did not answer, or has not learnt the scenario yet."""
+
 
 @dataclass(frozen=True, slots=True)
 class Contact:
@@ -53,7 +56,7 @@ def of_training(
     published: Sequence[ActiveScenario], verdicts: Sequence[Verdict], drafts: Sequence[tuple[UUID, str, str]], *,
     contact: Contact, limits: Calibration,
 ) -> list[Entry]:  # fmt: skip
-    """Every scenario of the org: what always applies, then the rest by score, then what is not in force."""
+    """Every scenario of the org: what always applies, the rest by score, what no model judged, what is not in force."""
     by_id = {verdict.scenario.id: verdict for verdict in verdicts}
     barred = [(row, why) for row in published if (why := bar(row, contact)) is not None]
     out = {row.id for row, _ in barred}
@@ -74,11 +77,16 @@ def of_training(
         for verdict in by_id.values()
         if verdict.scenario.id not in out
     ]
+    unjudged = [
+        _scenario(row, is_in=False, why=NOT_JUDGED)
+        for row in published
+        if row.type == ScenarioType.SCENARIO_SPECIFIC and row.id not in out | by_id.keys()
+    ]
     kept_out = [_scenario(row, is_in=False, why=why.value) for row, why in barred]
     unpublished = [
         {"id": str(id_), "title": title, "type": kind, "in": False, "why": DRAFT} for id_, title, kind in drafts
     ]
-    return [*always, *judged, *kept_out, *unpublished]
+    return [*always, *judged, *unjudged, *kept_out, *unpublished]
 
 
 def bar(scenario: ActiveScenario, contact: Contact) -> Barred | None:

@@ -160,6 +160,11 @@ def test_without_the_model_words_are_left(shop: Shop, failure: Exception) -> Non
     assert titles(briefing) == ["Tone"]
     assert "nine euros" in briefing.prompt
     assert not briefing.answerable
+    assert briefing.trace is not None
+    assert [(row["title"], row["in"], row["why"]) for row in briefing.trace["training"]] == [
+        ("Tone", True, "always"),
+        ("Shipping", False, "not_judged"),
+    ]
 
 
 def test_without_model_and_store_there_is_still_a_briefing(shop: Shop) -> None:
