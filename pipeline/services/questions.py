@@ -15,10 +15,10 @@ from pipeline.settings import RetrieveSettings
 from pipeline.urls import beginning
 
 MESSAGE_LIMIT = 8_000
-"""Characters of a message, and of a turn before it."""
+"""Characters of a message, and of a turn before it that are used."""
 
 TURNS = 100
-"""Turns of a conversation that may be sent; the last ones are used."""
+"""Turns of a conversation that are used: the last ones."""
 
 SEGMENTS = 100
 NAME_LIMIT = 200
@@ -95,7 +95,6 @@ def check(question: Question, settings: RetrieveSettings) -> Asked:
     _check_count("segments", question.segments, most=SEGMENTS)
     for segment in question.segments:
         _check_text("segments", segment, most=NAME_LIMIT)
-    _check_history(question.history)
     _check_language("language", question.language)
     return Asked(
         message=question.message,
@@ -104,7 +103,7 @@ def check(question: Question, settings: RetrieveSettings) -> Asked:
         where=_where(question.where or SearchFilter()),
         channel=question.channel,
         segments=question.segments,
-        history=question.history,
+        history=_heard(question.history),
         language=question.language,
     )
 
@@ -128,13 +127,14 @@ def check_datasources(where: SearchFilter, known: Sequence[UUID]) -> None:
         raise InvalidQuestion(field="filters.datasource_ids", given=unknown, allowed="datasources of this org")
 
 
-def _check_history(history: Sequence[Turn]) -> None:
-    _check_count("history", history, most=TURNS)
+def _heard(history: Sequence[Turn]) -> tuple[Turn, ...]:
+    """The last turns of a conversation, of each the beginning: however long it was, it can go on."""
     for number, turn in enumerate(history):
         if turn.role not in set(Role):
             given, allowed = _shown(turn.role), ", ".join(Role)
             raise InvalidQuestion(field=f"history[{number}].role", given=given, allowed=allowed)
-        _check_text(f"history[{number}].content", turn.content, most=MESSAGE_LIMIT, may_be_empty=True)
+        _check_text(f"history[{number}].content", turn.content, most=None, may_be_empty=True)
+    return tuple(replace(turn, content=turn.content[:MESSAGE_LIMIT]) for turn in history[-TURNS:])
 
 
 def _where(where: SearchFilter) -> SearchFilter:
@@ -166,7 +166,7 @@ def _check_filter(where: SearchFilter) -> None:
         raise InvalidQuestion(field="filters.fetched_after", given=given, allowed=allowed)
 
 
-def _check_text(field: str, text: object, *, most: int, may_be_empty: bool = False) -> None:
+def _check_text(field: str, text: object, *, most: int | None, may_be_empty: bool = False) -> None:
     if not isinstance(text, str):
         raise InvalidQuestion(field=field, given=_shown(text), allowed="a text")
     try:
@@ -175,7 +175,7 @@ def _check_text(field: str, text: object, *, most: int, may_be_empty: bool = Fal
         raise InvalidQuestion(field=field, problem="it holds half a character (a lone surrogate)") from error
     least = 0 if may_be_empty else 1
     length = len(text) if text.strip() else 0
-    if not least <= length <= most:
+    if length < least or (most is not None and length > most):
         raise InvalidQuestion(field=field, given=f"{length} characters", allowed=f"{least} to {most}")
 
 

@@ -332,6 +332,15 @@ def test_a_follow_up_is_resolved_by_its_history(shop: LabOrg) -> None:
     assert briefing["passages"][0]["url"] == at("/shipping")
 
 
+def test_a_long_conversation_can_go_on(shop: LabOrg) -> None:
+    """Neither its hundred-and-first turn nor a long one of the agent ends it."""
+    turns = [{"role": "user", "content": "Hi"}] * 120 + [{"role": "assistant", "content": "y" * 9_000}]
+
+    answer = shop.http.post("/retrieve", json={"message": QUESTION, "history": turns})
+
+    assert answer.status_code == 200, answer.text
+
+
 def test_filters_leave_only_what_they_allow(shop: LabOrg) -> None:
     """By beginning of the address, language and date."""
     whole = {"message": QUESTION}

@@ -34,8 +34,7 @@ REFUSED: dict[str, dict[str, Any]] = {
     "language: klingon!": {"language": "klingon!"},
     "segments": {"segments": ("s",) * 101},
     "history[0].role": {"history": (Turn("robot", "Hi"),)},
-    "history[1].content": {"history": (Turn("user", "Hi"), Turn("user", "x" * 8_001))},
-    "history": {"history": (Turn("user", "Hi"),) * 101},
+    "history[1].content": {"history": (Turn("user", "Hi"), Turn("user", "\ud83d"))},
     "filters.url_prefix": {"where": SearchFilter(url_prefix="javascript:alert(1)")},
     "filters.url_prefix: https://a b/c": {"where": SearchFilter(url_prefix="https://a b/c")},
     "filters.languages": {"where": SearchFilter(languages=frozenset({"'"}))},
@@ -63,6 +62,16 @@ def test_what_a_question_leaves_open_is_taken_from_the_settings() -> None:
 
     assert (asked.top_k, asked.max_tokens) == (SETTINGS.top_k, SETTINGS.max_tokens)
     assert asked.where == SearchFilter()
+
+
+def test_a_long_conversation_can_go_on() -> None:
+    """Its last hundred turns are used, and of each the first 8,000 characters."""
+    turns = tuple(Turn("user", f"{number} {'x' * 9_000}") for number in range(150))
+
+    asked = check(Question("Hello", history=turns), SETTINGS)
+
+    assert [turn.content.split()[0] for turn in asked.history] == [str(number) for number in range(50, 150)]
+    assert {len(turn.content) for turn in asked.history} == {8_000}
 
 
 def test_a_filter_is_compared_as_pages_are_stored() -> None:

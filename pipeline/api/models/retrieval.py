@@ -38,7 +38,9 @@ class TurnBody(Given):
     """What was said before."""
 
     role: Role
-    content: str = Field(max_length=MESSAGE_LIMIT, examples=["Do you ship to Norway?"])
+    content: str = Field(
+        description=f"Its first {MESSAGE_LIMIT:,} characters are used.", examples=["Do you ship to Norway?"]
+    )
 
 
 class FiltersBody(Given):
@@ -71,8 +73,8 @@ class RetrieveBody(Given):
     )
     history: list[TurnBody] = Field(
         default_factory=list,
-        max_length=TURNS,
-        description="The last turns, oldest first: with them “and how much is it?” finds what the talk was about.",
+        description="What was said so far, oldest first: with it “and how much is it?” finds what the talk was about. "
+        f"The last {TURNS} turns are used.",
     )
     channel: Channel | None = Field(
         None, description="Where the conversation takes place. Without it, what is restricted to channels is left out."
