@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 
@@ -161,7 +162,8 @@ def test_without_the_model_words_are_left(shop: Shop, failure: Exception) -> Non
     assert "nine euros" in briefing.prompt
     assert not briefing.answerable
     assert briefing.trace is not None
-    assert [(row["title"], row["in"], row["why"]) for row in briefing.trace["training"]] == [
+    told = cast("list[dict[str, object]]", briefing.trace["training"])
+    assert [(row["title"], row["in"], row["why"]) for row in told] == [
         ("Tone", True, "always"),
         ("Shipping", False, "not_judged"),
     ]
