@@ -422,9 +422,9 @@ class Services(Parts):
 
     @cached_property
     def _room_check(self) -> RoomCheck:
-        from pipeline.services.training_budget import room_check
+        from pipeline.services.training_budget import RoomCheck
 
-        return room_check(self.settings, self.clock, self.shared_embedder)
+        return RoomCheck(self.settings, self.clock, self.shared_embedder)
 
     @cached_property
     def _webhook_secrets(self) -> Secrets:

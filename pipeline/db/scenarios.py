@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
+from itertools import groupby
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -12,6 +13,7 @@ from sqlalchemy import delete as sql_delete
 from sqlalchemy.orm import Mapped, Session, mapped_column
 
 from pipeline.db.base import Base, columns, insert_new
+from pipeline.db.orgs import Org
 from pipeline.db.paging import Listed, Place, fetch
 from pipeline.errors import ScenarioNotFound, VersionNotFound
 from pipeline.model import ScenarioType
@@ -218,7 +220,7 @@ def version(session: Session, scenario_id: UUID, number: int) -> ScenarioVersion
     return found
 
 
-_PUBLISHED: Select[*tuple[Any, ...]] = (
+_CURRENT: Select[*tuple[Any, ...]] = (
     select(
         Scenario.id,
         Scenario.type,
@@ -237,9 +239,11 @@ _PUBLISHED: Select[*tuple[Any, ...]] = (
         ScenarioVersion,
         (ScenarioVersion.scenario_id == Scenario.id) & (ScenarioVersion.number == Scenario.current_version),
     )
-    .where(Scenario.org_id == bindparam("org_id"), Scenario.is_draft.is_(False))
-    .order_by(Scenario.priority.desc(), Scenario.created_at, Scenario.id)
+    .where(Scenario.is_draft.is_(False))
 )
+_IN_ORDER = (Scenario.priority.desc(), Scenario.created_at, Scenario.id)
+
+_PUBLISHED = _CURRENT.where(Scenario.org_id == bindparam("org_id")).order_by(*_IN_ORDER)
 """Every scenario in the words of its current version. Built once, as every answer reads it."""
 
 _DRAFTS = (
@@ -253,6 +257,19 @@ def published(session: Session, *, org_id: UUID, kind: ScenarioType | None = Non
     """What the org has published, in force or not, strongest priority first, then oldest: always the same order."""
     statement = _PUBLISHED if kind is None else _PUBLISHED.where(Scenario.type == kind)
     return [ActiveScenario(*row) for row in columns(session, statement, {"org_id": org_id})]
+
+
+def behaviors_of_heirs(session: Session, partner_id: UUID) -> Iterator[tuple[UUID, list[ActiveScenario]]]:
+    """What always applies in each org that has such scenarios and answers by its partner's instructions."""
+    statement = (
+        _CURRENT.add_columns(Scenario.org_id)
+        .join(Org, Org.id == Scenario.org_id)
+        .where(Org.partner_id == partner_id, Org.ai_instructions == "", Org.erased_at.is_(None))
+        .where(Scenario.type == ScenarioType.BEHAVIORAL)
+        .order_by(Scenario.org_id, *_IN_ORDER)
+    )
+    for org_id, rows in groupby(columns(session, statement, {}), key=lambda row: row[-1]):
+        yield org_id, [ActiveScenario(*row[:-1]) for row in rows]
 
 
 def drafts(session: Session, *, org_id: UUID) -> list[tuple[UUID, str, str]]:

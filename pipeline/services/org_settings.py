@@ -144,6 +144,8 @@ class OrgSettingService:
 
         Raises:
             InvalidInput: If there is no such setting.
+            InstructionsTooLong: If `default_instructions` do not fit into a briefing, beside what always applies in an
+                org that would answer by them; it is named.
             PartnerNotFound: If there is none.
         """
         _check_known(values, PARTNER_SETTINGS)
@@ -152,6 +154,8 @@ class OrgSettingService:
             for name, value in values.items():
                 setattr(partner, name, value)
             partner.updated_at = self._clock()
+            if "default_instructions" in values:
+                self._check.of_heirs(session, partner)
             return partner_view(partner)
 
     def _set(self, session: Session, org: Org, values: Mapping[str, Any], *, key_id: UUID | None) -> None:
@@ -172,7 +176,7 @@ class OrgSettingService:
         setattr(org, name, value)
         org.updated_at = now
         if name == "ai_instructions":
-            self._check(session, org.id)
+            self._check.of_org(session, org.id)
 
 
 def _check_known(values: Mapping[str, Any], known: frozenset[str]) -> None:

@@ -83,8 +83,10 @@ class ProvisioningService:
 
         Raises:
             InvalidInput: If the name is empty, too long, or another partner's.
+            InstructionsTooLong: If `default_instructions` do not fit into a briefing.
         """
         _check_name(name)
+        self._check.of_default(default_instructions)
         now = self._clock()
         with self._database.write() as session:
             if partners.find(session, name) is not None:
@@ -158,7 +160,7 @@ class ProvisioningService:
             if org is None:
                 there = orgs.find_external(session, new.external_id or "", partner_id=partner_id)
                 raise OrgExists(org=there.id if there else None, external_id=new.external_id)
-            self._check(session, org.id)
+            self._check.of_org(session, org.id)
             token = add_key(session, api_keys.WIDGET, "widget", now=now, org_id=org.id)
             return org_view(org, widget_token=token.shown)
 

@@ -9,6 +9,7 @@ from uuid import UUID
 from pipeline.adapters.embedder.shared import SharedEmbedder
 from pipeline.db import orgs, partners, scenarios
 from pipeline.db.engine import Session
+from pipeline.db.partners import Partner
 from pipeline.db.scenarios import ActiveScenario
 from pipeline.errors import InstructionsTooLong
 from pipeline.model import Channel, ScenarioType
@@ -21,28 +22,44 @@ SPECIAL_TOKENS = 16
 """More than any model puts around a text."""
 
 
-RoomCheck = Callable[[Session, UUID], None]
-"""Raises `InstructionsTooLong` if what always applies in an org does not fit into a briefing any more."""
+Count = Callable[[Sequence[str]], list[int]]
+"""Tokens of each text."""
 
 
-def room_check(settings: Settings, clock: Clock, embedder: Callable[[], SharedEmbedder]) -> RoomCheck:
-    """The check for these settings; the model is opened only where texts are not plainly short."""
+class RoomCheck:
+    """Raises `InstructionsTooLong` where what always applies does not fit into a briefing any more."""
 
-    def check(session: Session, org_id: UUID) -> None:
-        check_room(
-            session,
-            org_id=org_id,
-            now=clock(),
-            max_tokens=settings.retrieve.max_tokens,
-            count=lambda texts: embedder().tokenizer.count(texts),  # noqa: PLW0108 - the model is opened only if asked
-        )
+    def __init__(self, settings: Settings, clock: Clock, embedder: Callable[[], SharedEmbedder]) -> None:
+        """Check by these settings; the model is opened only where texts are not plainly short."""
+        self._max_tokens = settings.retrieve.max_tokens
+        self._clock = clock
+        self._embedder = embedder
 
-    return check
+    def of_org(self, session: Session, org_id: UUID) -> None:
+        """Check an org as it is in this transaction."""
+        check_room(session, org_id=org_id, now=self._clock(), max_tokens=self._max_tokens, count=self._count)
+
+    def of_default(self, instructions: str) -> None:
+        """Check what a partner's orgs are to answer by, beside nothing else."""
+        _check_together(instructions, (), now=self._clock(), max_tokens=self._max_tokens, count=self._count)
+
+    def of_heirs(self, session: Session, partner: Partner) -> None:
+        """Check every org that answers by its partner's instructions; the first that lacks room is named."""
+        self.of_default(partner.default_instructions)
+        now = self._clock()
+        for org_id, always in scenarios.behaviors_of_heirs(session, partner.id):
+            try:
+                _check_together(
+                    partner.default_instructions, always, now=now, max_tokens=self._max_tokens, count=self._count
+                )
+            except InstructionsTooLong as error:
+                raise InstructionsTooLong(org=org_id, **error.facts) from error
+
+    def _count(self, texts: Sequence[str]) -> list[int]:
+        return self._embedder().tokenizer.count(texts)
 
 
-def check_room(
-    session: Session, *, org_id: UUID, now: datetime, max_tokens: int, count: Callable[[Sequence[str]], list[int]]
-) -> None:
+def check_room(session: Session, *, org_id: UUID, now: datetime, max_tokens: int, count: Count) -> None:
     """Refuse a state in which some contact's briefing could not hold its instructions.
 
     The worst case counts: a contact in every segment, on each channel, now and whenever a scenario begins.
@@ -59,6 +76,12 @@ def check_room(
     """
     profile = partners.instructions(session, orgs.get(session, org_id))
     always = scenarios.published(session, org_id=org_id, kind=ScenarioType.BEHAVIORAL)
+    _check_together(profile, always, now=now, max_tokens=max_tokens, count=count)
+
+
+def _check_together(
+    profile: str, always: Sequence[ActiveScenario], *, now: datetime, max_tokens: int, count: Count
+) -> None:
     for together in _worst_cases(always, now):
         text = _counted(profile, together, max_tokens=max_tokens)
         if len(text.encode("utf-8", "replace")) + SPECIAL_TOKENS <= max_tokens:

@@ -6,6 +6,7 @@ from uuid import uuid4
 
 import pytest
 
+from pipeline.errors import InstructionsTooLong
 from tests.lab.api import ApiLab
 
 PARTNER, ORGS = "/partner/v1", "/partner/v1/orgs"
@@ -171,6 +172,33 @@ def test_orgs_inherit_from_their_partner(lab: ApiLab) -> None:
     assert (inherited["app_name"], inherited["ai_instructions"], inherited["is_inherited"]) == ("Oak Desk", "D", True)
     assert (own["ai_instructions"], own["is_inherited"]) == ("Own", False)
     assert briefing["profile"] == "Own"
+
+
+def test_default_instructions_have_room_in_every_org_that_inherits(lab: ApiLab) -> None:
+    """They are refused beside what always applies in an heir, which is named; orgs with their own do not count."""
+    partner = lab.other_partner()
+    heir, own = (partner.post(ORGS, json={"name": name}).json()["id"] for name in ("Heir", "Own"))
+    for org_id in (heir, own):
+        key = partner.post(f"{ORGS}/{org_id}/api-keys", json={"name": "k"}).json()["api_key"]
+        tone = {"title": "Tone", "content": "kind " * 2_700, "type": "BEHAVIORAL"}
+        assert lab.client(key).post("/training", json=tone).status_code == 201
+    partner.patch(f"{ORGS}/{own}", json={"ai_instructions": "Own"})
+
+    beside = partner.patch(PARTNER, json={"default_instructions": "word " * 790})
+    unchanged = partner.get(PARTNER).json()["default_instructions"]
+    partner.patch(f"{ORGS}/{heir}", json={"ai_instructions": "Own"})
+    taken = partner.patch(PARTNER, json={"default_instructions": "word " * 790})
+
+    assert (beside.status_code, taken.status_code) == (422, 200)
+    assert beside.json()["code"] == "instructions_too_long"
+    assert {"field": "org", "given": heir} in beside.json()["details"]
+    assert unchanged == ""
+
+
+def test_a_partner_is_not_made_with_instructions_that_fit_nowhere(lab: ApiLab) -> None:
+    """None of its orgs could be made."""
+    with pytest.raises(InstructionsTooLong):
+        lab.services.provisioning.add_partner("Wordy", default_instructions="word " * 3_900)
 
 
 def test_a_key_is_made_listed_and_revoked(lab: ApiLab) -> None:
