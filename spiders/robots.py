@@ -16,6 +16,7 @@ BODY_LIMIT = 512 * 2**10
 MAXIMUM_DELAY = timedelta(seconds=30)
 
 _BOMS = ((codecs.BOM_UTF8, "utf-8"), (codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_AGENT_FIELDS = frozenset({"user-agent", "useragent", "user agent"})
 _LONGEST_LINE = 8 * 2**10
 _NAMED = re.compile(r"\s*(?P<name>[a-z][\w.*-]*|\*)\s*:", re.IGNORECASE)
 _WITH_VALUE = frozenset({"unavailable_after", "max-snippet", "max-image-preview", "max-video-preview"})
@@ -53,7 +54,7 @@ def read_robots(status: int, body: bytes, agent: str) -> RobotsRules:
     """The rules in a final answer that is not temporary: 2xx is read, all else allows everything."""
     if not HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
         return RobotsRules(None, agent)
-    return RobotsRules(Protego.parse(_text(body)), agent)
+    return RobotsRules(Protego.parse(_ours(_text(body), agent)), agent)
 
 
 def product_token(user_agent: str) -> str:
@@ -78,6 +79,46 @@ def header_directives(values: list[str], agent: str) -> frozenset[str]:
             if is_ours and part.strip():
                 words.add(" ".join(part.lower().split()))
     return frozenset(words | {"noindex", "nofollow"} if "none" in words else words)
+
+
+def _ours(text: str, agent: str) -> str:
+    """The same file, where of all agents only the one is named whose rules are for us.
+
+    Protego keeps every rule once for each agent of its group: a small file could name thousands in thousands of rules.
+    A line that names nobody still begins a group.
+    """
+    lines = text.splitlines()
+    names = [_name_in(line) for line in lines]
+    known = _names_of(agent)
+    ours = max((name for name in names if name in known), key=len, default=None)
+    kept = (
+        line if name is None else f"User-agent: {name if name == ours else ''}"
+        for line, name in zip(lines, names, strict=True)
+    )
+    return "\n".join(kept)
+
+
+def _names_of(agent: str) -> frozenset[str]:
+    """Every name Protego takes for ours: `*`, and each part of our token that begins where a word does."""
+    token = agent.strip().lower()
+    starts = [at for at in range(len(token)) if at == 0 or not (token[at - 1].isalnum() or token[at - 1] in "-_")]
+    return frozenset({"*", *(token[at:end] for at in starts for end in range(at + 1, len(token) + 1))})
+
+
+def _name_in(line: str) -> str | None:
+    """The agent a line names, as Protego reads it: without wildcards, perhaps empty. None for any other line."""
+    text = line.partition("#")[0].strip()
+    field, colon, value = text.partition(":")
+    if not (colon and field.strip().lower() in _AGENT_FIELDS):
+        if colon and (not value or value[0].isspace()):
+            return None
+        words = text.split(maxsplit=2)
+        count = next((count for count in (1, 2) if " ".join(words[:count]).lower() in _AGENT_FIELDS), None)
+        if count is None:
+            return None
+        value = " ".join(text.split()[count:])
+    name = value.strip().lower()
+    return name if name == "*" else name.replace("*", "")
 
 
 def _text(body: bytes) -> str:

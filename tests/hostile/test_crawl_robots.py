@@ -11,6 +11,9 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from protego import Protego
 
 from pipeline.model import Reason
 from pipeline.settings import PRODUCT_TOKEN, CrawlSettings
@@ -134,6 +137,44 @@ def test_a_final_answer_is_obeyed(answers: dict[str, Answer | FetchFailed], *, a
 
     assert rules.allows(f"{ORIGIN}/private") is allowed
     assert asked == list(dict.fromkeys(asked))
+
+
+AGENT_LINES = [
+    "User-agent: {}",
+    "user-agent {}",
+    "User Agent: {} # x",
+    " USERAGENT :{}",
+    "User-agent {}: x",
+    "User-agent:",
+]
+NAMES = ["*", "SitewiseBot", "sitewise", "Site*wiseBot", "s", "bot", "OtherBot", "**", "SitewiseBot/1.0", ""]
+OTHER_LINES = ["Disallow: /a", "Allow: /a/b", "Disallow:", "Crawl-delay: 3", "Sitemap: /s.xml", "# note", "", "Host: x"]
+OTHER_LINES += ["Unknown: /a", "Disallow /c", "nothing", "Disallow: /", "Allow: /b$"]
+A_LINE = st.builds(str.format, st.sampled_from(AGENT_LINES), st.sampled_from(NAMES)) | st.sampled_from(OTHER_LINES)
+
+
+@given(st.lists(A_LINE, max_size=14))
+def test_leaving_other_agents_out_changes_no_verdict(lines: list[str]) -> None:
+    """Only the group that is for us is kept, and it says what it said in the whole file."""
+    text = "\n".join(lines)
+    whole = RobotsRules(Protego.parse(text), PRODUCT_TOKEN)
+
+    ours = read_robots(200, text.encode(), PRODUCT_TOKEN)
+
+    paths = ("/", "/a", "/a/b", "/a/c", "/b", "/b/c", "/c")
+    assert [ours.allows(ORIGIN + path) for path in paths] == [whole.allows(ORIGIN + path) for path in paths]
+    assert (ours.delay, ours.sitemaps) == (whole.delay, whole.sitemaps)
+
+
+def test_many_agents_cost_no_more_than_one() -> None:
+    """Rules are kept once, however many names their group has."""
+    agents = [f"User-agent: {name}" for number in range(300) for name in (f"a{number}", "s" + "*" * number)]
+
+    rules = read_robots(200, "\n".join([*agents, *["Disallow: /x"] * 300]).encode(), PRODUCT_TOKEN)
+
+    assert rules.parsed is not None
+    assert len(rules.parsed._user_agents) == 1  # noqa: SLF001 - what it costs is seen nowhere else
+    assert not rules.allows(f"{ORIGIN}/x")
 
 
 @pytest.mark.parametrize(("answers", "reason"), TEMPORARY)
