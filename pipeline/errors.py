@@ -88,6 +88,10 @@ class DiskFull(TemporaryError):
     remedy = "Free some space and run the same command again; what was stored is kept."
 
 
+class ParserUnavailable(TemporaryError):
+    """No parser can be started: the machine has no process or memory left for one."""
+
+
 class SpiderEnded(TemporaryError):
     """The spider that looked at this website ended before it was done."""
 

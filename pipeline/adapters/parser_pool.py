@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self, cast
@@ -19,7 +19,8 @@ from typing import IO, Self, cast
 import pipeline
 from pipeline.adapters.parser_child import LENGTH
 from pipeline.adapters.parser_fork import ForkedParser
-from pipeline.errors import ExtractionFailed, PageTooSlow, ParserEnded, SitewiseError
+from pipeline.errors import ExtractionFailed, PageTooSlow, ParserEnded, ParserUnavailable, SitewiseError
+from pipeline.logs import get_logger
 from pipeline.model import Document
 from pipeline.settings import ExtractSettings
 
@@ -28,16 +29,30 @@ EXTRACT = "pipeline.stages.extract.extract"
 
 _START_SECONDS = 60.0
 _EXIT_SECONDS = 2.0
+_PAUSES = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 5.0, 5.0)
+_LOOK_SECONDS = 0.5
+"""How often who waits for a child looks whether there will be one."""
+
 _CHUNK = 1 << 20
 _PAGES_PER_CHILD = 2_000
 """A child is replaced after this many pages: whatever a parser leaks stays bounded."""
+
+Start = Callable[[str, int], "subprocess.Popen[bytes]"]
+
+log = get_logger(__name__)
 
 
 class ParserPool:
     """A fixed number of parsing children, each busy with one page at a time."""
 
     def __init__(
-        self, settings: ExtractSettings, *, function: str = EXTRACT, ready: Sequence[ForkedParser] = ()
+        self,
+        settings: ExtractSettings,
+        *,
+        function: str = EXTRACT,
+        ready: Sequence[ForkedParser] = (),
+        start: Start | None = None,
+        pauses: Sequence[float] = _PAUSES,
     ) -> None:
         """Start the children without waiting for them.
 
@@ -45,10 +60,15 @@ class ParserPool:
             settings: How many children, how long and how large a page may be.
             function: Dotted name of what the children run: `(html, *, url, content_type) -> Document`.
             ready: Children that run already; those that take their place are started.
+            start: Starts one with a function and a memory limit in bytes; our own interpreter when not given.
+            pauses: Seconds between tries while none can be started. After the last, who waits is told.
         """
         self._settings = settings
         self._function = function
-        self._closed = False
+        self._start = start
+        self._pauses = pauses
+        self._problem: OSError | None = None
+        self._closed = threading.Event()
         self._lock = threading.Lock()
         self._children: set[_Child] = set()
         self._idle: queue.LifoQueue[_Child | None] = queue.LifoQueue()
@@ -71,6 +91,7 @@ class ParserPool:
             PageTooSlow: If the page took longer than its time limit; its child is gone.
             PageTooComplex: If the page was refused before parsing, or ended its child.
             ExtractionFailed: If it cannot be parsed.
+            ParserUnavailable: If no child is left, and none can be started.
         """
         most = self._settings.timeout.total_seconds()
         seconds = most if within is None else min(within, most)
@@ -93,7 +114,7 @@ class ParserPool:
 
     def close(self) -> None:
         """End all children and wait for them. Pages being parsed are given up."""
-        self._closed = True
+        self._closed.set()
         self._wanted.put(item=False)
         self._starter.join()
         with self._lock:
@@ -115,8 +136,26 @@ class ParserPool:
 
         One thread starts them all: Linux ends a child with the thread that started it.
         """
-        while self._wanted.get() and not self._closed:
-            self._add(_Child(_started(self._function, self._settings.memory_limit)))
+        while self._wanted.get() and not self._closed.is_set():
+            self._start_one()
+
+    def _start_one(self) -> None:
+        """Start a child, however often that takes: the machine may have no process or memory left for now."""
+        start = self._start or started
+        pauses = iter(self._pauses)
+        while not self._closed.is_set():
+            try:
+                child = _Child(start(self._function, self._settings.memory_limit))
+            except OSError as error:
+                pause = next(pauses, None)
+                if pause is None:
+                    self._problem = error
+                log.warning("parser not started", problem=str(error))
+                self._closed.wait(self._pauses[-1] if pause is None else pause)
+            else:
+                self._problem = None
+                self._add(child)
+                return
 
     def _add(self, child: _Child) -> None:
         with self._lock:
@@ -124,12 +163,22 @@ class ParserPool:
         self._idle.put(child)
 
     def _take(self, url: str) -> _Child:
-        while (child := self._idle.get()) is not None:
+        while (child := self._wait(url)) is not None:
             if child.is_alive:
                 return child
             self._replace(child)
         self._idle.put(None)
         raise ExtractionFailed(url=url, problem="the parsers were closed")
+
+    def _wait(self, url: str) -> _Child | None:
+        """A child, once one is free; None when the pool was closed."""
+        while True:
+            try:
+                return self._idle.get(timeout=_LOOK_SECONDS)
+            except queue.Empty:
+                problem = self._problem
+                if problem is not None and not self._children:
+                    raise ParserUnavailable(url=url, problem=str(problem)) from problem
 
     def _hand_back(self, child: _Child) -> None:
         if child.pages >= _PAGES_PER_CHILD:
@@ -162,7 +211,8 @@ def _environment() -> dict[str, str]:
     return known | {"PYTHONPATH": os.pathsep.join(paths), "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
 
-def _started(function: str, memory_limit: int) -> subprocess.Popen[bytes]:
+def started(function: str, memory_limit: int) -> subprocess.Popen[bytes]:
+    """A child that runs `function` within so many bytes of memory, and is not ready yet."""
     command = [sys.executable, "-P", "-m", "pipeline.adapters.parser_child", function, str(memory_limit)]
     return subprocess.Popen(  # noqa: S603 - our own interpreter and module
         [*command, str(os.getpid())], stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0, env=_environment()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import math
 import os
 import pickle
 import signal
@@ -15,8 +17,8 @@ from typing import BinaryIO, cast
 import pytest
 
 from pipeline.adapters.parser_child import LENGTH, READY, receive, send
-from pipeline.adapters.parser_pool import ParserPool
-from pipeline.errors import ExtractionFailed, PageTooSlow
+from pipeline.adapters.parser_pool import ParserPool, started
+from pipeline.errors import ExtractionFailed, PageTooSlow, ParserUnavailable
 from pipeline.model import Document
 from pipeline.settings import ExtractSettings
 
@@ -129,6 +131,39 @@ def pool() -> Iterator[ParserPool]:
     limits = ExtractSettings(processes=1, timeout=timedelta(seconds=1), memory_limit=300 * MEBIBYTE)
     with ParserPool(limits, function=BROKEN) as children:
         yield children
+
+
+class Scarce:
+    """A machine that has no process to give, so many times, and then has."""
+
+    def __init__(self, refusals: float) -> None:
+        self.left = refusals
+
+    def start(self, function: str, memory_limit: int) -> subprocess.Popen[bytes]:
+        """A child, or what `fork` says."""
+        if self.left > 0:
+            self.left -= 1
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+        return started(function, memory_limit)
+
+
+def test_a_child_that_could_not_be_started_is_started_later() -> None:
+    """No process to be had for a moment costs no parser for good."""
+    with ParserPool(
+        ExtractSettings(processes=1), function=BROKEN, start=Scarce(3).start, pauses=[0.0, 0.0]
+    ) as children:
+        assert pid_of(children) > 0
+
+
+def test_who_waits_for_a_child_that_cannot_be_started_is_told() -> None:
+    """The spider ends, and is started again when there is room."""
+    with (
+        ParserPool(
+            ExtractSettings(processes=1), function=BROKEN, start=Scarce(math.inf).start, pauses=[0.0]
+        ) as children,
+        pytest.raises(ParserUnavailable, match="temporarily unavailable"),
+    ):
+        pid_of(children)
 
 
 def pid_of(pool: ParserPool) -> int:
