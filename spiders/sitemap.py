@@ -20,6 +20,7 @@ _DEPTH_LIMIT = 64  # the parser keeps every open element
 _TOKEN_LIMIT = 2**20  # bytes without anything new: the parser looks at an unfinished tag again with every piece
 _LINE_LIMIT = 1_000_000
 _PIECE = 2**16
+_ENTRIES = frozenset({"url", "sitemap", "item", "entry"})
 _SEED_FIELDS = frozenset({"loc", "lastmod", "link", "updated", "pubDate"})
 
 
@@ -52,8 +53,8 @@ def read_sitemap(body: bytes) -> Sitemap:
     Raises:
         SitemapBroken: If it is none of these, or declares entities.
     """
-    start = body[:1_024].lstrip(b"\xef\xbb\xbf \t\r\n")
-    if start[:4].lower() == b"http":
+    body = body.lstrip(b"\xef\xbb\xbf \t\r\n")
+    if body[:4].lower() == b"http":
         return _plain(body)
     reader = _Reader()
     try:
@@ -121,6 +122,8 @@ class _Reader:
         self._elements_left -= 1
         if not self._elements_left or len(self._within) >= _DEPTH_LIMIT:
             raise _Enough
+        if local in _ENTRIES and _ENTRIES.isdisjoint(self._within) and "image" not in self._within:
+            self._fields, self._alternates = {}, []  # what came before is of the whole feed
         self._within.append(local)
         self._text, self._size = ([], 0) if local in _SEED_FIELDS else (None, 0)
         if local == "link":
@@ -137,9 +140,9 @@ class _Reader:
             if text := "".join(self._text).strip():
                 self._fields.setdefault("lastmod" if local in {"updated", "pubDate"} else local, text)
             self._text = None
-        if local in {"url", "sitemap", "item", "entry"}:
-            self._close(local)
         self._within.pop()
+        if local in _ENTRIES and _ENTRIES.isdisjoint(self._within) and "image" not in self._within:
+            self._close(local)
 
     def _parent(self) -> str:
         return self._within[-2] if len(self._within) > 1 else ""

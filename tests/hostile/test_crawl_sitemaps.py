@@ -172,3 +172,28 @@ def test_any_bytes_are_a_sitemap_or_none(body: bytes) -> None:
         except SitemapBroken:
             continue
         assert len(found.entries) <= ENTRY_LIMIT
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "<rss><channel><link>/</link><pubDate>1</pubDate><image><url>/i.png</url><link>/</link></image>{}</channel></rss>",
+        '<feed><link href="/"/><link rel="alternate" hreflang="de" href="/de/"/><updated>1</updated>{}</feed>',
+    ],
+    ids=["RSS", "Atom"],
+)
+def test_what_a_feed_says_of_itself_is_of_no_entry(body: str) -> None:
+    """The first article is itself, not the feed's front page."""
+    entry = "item" if "<rss>" in body else "entry"
+    items = f"<{entry}><link>/new</link><image><url>/n.png</url></image></{entry}><{entry}><link>/old</link></{entry}>"
+
+    found = read_sitemap(body.format(items).encode())
+
+    assert found.entries == [SitemapEntry("/new"), SitemapEntry("/old")]
+
+
+def test_blank_lines_before_the_declaration_are_passed_over() -> None:
+    """Templates often leave one there, and no XML parser takes it."""
+    body = b'\xef\xbb\xbf\r\n\n <?xml version="1.0"?><urlset><url><loc>/a</loc></url></urlset>'
+
+    assert read_sitemap(body).entries == [SitemapEntry("/a")]
