@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
-from typing import Self, TypeVar
+from typing import TypeVar
 
 Failure = TypeVar("Failure", bound="SitewiseError")
 
@@ -27,9 +26,7 @@ class SitewiseError(Exception):
         remedy = f" {self.remedy}" if self.remedy else ""
         return f"{message} ({told}).{remedy}" if told else f"{message}.{remedy}"
 
-    def __reduce__(
-        self,
-    ) -> tuple[Callable[[type[Self], dict[str, object]], Self], tuple[type[Self], dict[str, object]]]:
+    def __reduce__(self) -> tuple[object, ...]:
         """Celery and multiprocessing rebuild the error with its facts."""
         return _rebuild, (type(self), self.facts)
 
