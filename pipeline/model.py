@@ -156,7 +156,7 @@ class FrontierUrl:
 class Discovered:
     """A URL seen on the way. With a `reason` it is refused without a fetch, and remembered as such.
 
-    `detail` says more about the reason, as in `Outcome`.
+    `detail` says more about the reason, as in `Outcome`. What a sitemap lists (`is_listed`) is no trap.
     """
 
     url_key: str
@@ -166,6 +166,7 @@ class Discovered:
     lastmod: str | None = None
     reason: Reason | None = None
     detail: str | None = None
+    is_listed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,19 +45,20 @@ class Scope:
             key = url_key(absolute)
         except InvalidUrl:
             return None
-        if self._seen[hash(key) % _REMEMBERED_KEYS] == hash(key):
+        is_news = is_listed and hash(key) not in self._listed  # it may have been refused as a link
+        if is_listed:
+            self._remember_listed(key)
+        if self._seen[hash(key) % _REMEMBERED_KEYS] == hash(key) and not is_news:
             return None
         reason = self.rules.decide(absolute, depth)
         if reason is Reason.OFF_SITE:
             return None
         detail = self.rules.excluded_by(split(absolute)) if reason is Reason.EXCLUDED_RULE else None
-        if is_listed:
-            self._remember_listed(key)
-        elif reason is None:
+        if reason is None and not is_listed:
             detail = self._endless(absolute, key)
             reason = Reason.PAGE_LIMIT if detail is not None else None
         self._remember(key)
-        return Discovered(key, absolute, depth, found_on=found_on, lastmod=lastmod, reason=reason, detail=detail)
+        return Discovered(key, absolute, depth, found_on, lastmod, reason, detail, is_listed)
 
     def discover_all(self, urls: Iterable[str], *, base: str, depth: int, found_on: str) -> tuple[Discovered, ...]:
         """What is new among URLs found on one page."""

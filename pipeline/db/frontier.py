@@ -313,7 +313,7 @@ def reasons(session: Session, crawl_id: UUID) -> dict[str, int]:
     return {str(reason): count for reason, count in session.execute(statement)}
 
 
-def refuse_waiting(session: Session, crawl_id: UUID, *, reason: str) -> int:
+def refuse_waiting(session: Session, crawl_id: UUID, *, reason: str, detail: str | None = None) -> int:
     """Refuse whatever still waits. Returns how many URLs.
 
     Some at a time: SQLite keeps in memory what one statement changes until it is done.
@@ -326,12 +326,32 @@ def refuse_waiting(session: Session, crawl_id: UUID, *, reason: str) -> int:
     statement = (
         update(FrontierEntry)
         .where(FrontierEntry.crawl_id == crawl_id, FrontierEntry.url_key.in_(some))
-        .values(state=REFUSED, outcome=DECLINED, reason=reason)
+        .values(state=REFUSED, outcome=DECLINED, reason=reason, **({"detail": detail} if detail else {}))
     )
     refused = 0
     while changed := count_changed(session, statement):
         refused += changed
     return refused
+
+
+def reopen_listed(session: Session, crawl_id: UUID, found: Iterable[Discovered]) -> int:
+    """Put back what was taken for a trap before a sitemap listed it. Returns how many URLs."""
+    listed = [url.url_key for url in found if url.is_listed and url.reason is None]
+    reopened = 0
+    for first in range(0, len(listed), ROWS_AT_A_TIME):
+        statement = (
+            update(FrontierEntry)
+            .where(
+                FrontierEntry.crawl_id == crawl_id,
+                FrontierEntry.url_key.in_(listed[first : first + ROWS_AT_A_TIME]),
+                FrontierEntry.state.in_((REFUSED, DONE)),
+                FrontierEntry.outcome == DECLINED,
+                FrontierEntry.reason == Reason.PAGE_LIMIT,
+            )
+            .values(state=WAITING, outcome=None, reason=None, detail=None)
+        )
+        reopened += count_changed(session, statement)
+    return reopened
 
 
 def reopen_folded(session: Session, crawl_id: UUID, *, target: str) -> int:
@@ -359,7 +379,7 @@ def next_retry(session: Session, crawl_id: UUID) -> datetime | None:
     )
 
 
-def progress(session: Session, crawl_id: UUID, *, page_limit: int) -> CrawlProgress:
+def progress(session: Session, crawl_id: UUID, *, page_limit: int, fetch_limit: int | None = None) -> CrawlProgress:
     """The crawl's counts, from its rows: one look along an index that holds all of them."""
     states, outcomes, reasons = Counter[str](), Counter[str | None](), Counter[str | None]()
     entry = FrontierEntry
@@ -371,6 +391,7 @@ def progress(session: Session, crawl_id: UUID, *, page_limit: int) -> CrawlProgr
         reasons[reason] += count
     waiting = states[WAITING] + states[LEASED]
     is_full = sum(outcomes[kept] for kept in KEPT) >= page_limit
+    is_full |= fetch_limit is not None and states[DONE] >= fetch_limit
     return CrawlProgress(
         found=states.total(),
         waiting=waiting,
@@ -409,10 +430,13 @@ def progress_since(session: Session, crawl_id: UUID, before: CrawlProgress) -> C
     )
 
 
-def count_kept(session: Session, crawl_id: UUID) -> int:
-    """How many URLs of the crawl became pages that are kept: one look along an index, at those rows alone."""
-    kept = (FrontierEntry.state.in_((DONE, RESTING)), FrontierEntry.outcome.in_(KEPT))
-    return session.scalar(select(func.count()).where(FrontierEntry.crawl_id == crawl_id, *kept)) or 0
+def count_done(session: Session, crawl_id: UUID) -> tuple[int, int]:
+    """How many URLs of the crawl became pages that are kept, and how many were fetched: one look along an index."""
+    entry = FrontierEntry
+    kept, fetched = func.count().filter(entry.outcome.in_(KEPT)), func.count().filter(entry.state == DONE)
+    done = (entry.crawl_id == crawl_id, entry.state.in_((DONE, RESTING)))
+    counts = session.execute(select(kept, fetched).where(*done)).one()
+    return int(counts[0]), int(counts[1])
 
 
 def leased(session: Session, crawl_id: UUID) -> tuple[int, int]:

@@ -56,7 +56,7 @@ class Keeper:
         self._settings = settings
         self._now = now
         self._page_limit = page_limit
-        self._kept = frontier.count_kept(session, crawl.id)
+        self._kept = frontier.count_done(session, crawl.id)[0]
         self._outcomes = outcomes
         self._batch = Batch(session, crawl, outcomes, now=now)
         self._looks = Looks(session, crawl, settings, self._batch, now=now)

@@ -59,6 +59,8 @@ class DatabaseLedger:
         self._token = token
         self._page_limit: int | None = None
         self._counted: CrawlProgress | None = None
+        self._added = 0
+        """URLs added to the frontier since it was counted."""
         self._counted_at = clock()
         self._sender = ThreadPoolExecutor(1, thread_name_prefix="hints") if sends_aside else None
         self._sending: Future[None] | None = None
@@ -91,7 +93,9 @@ class DatabaseLedger:
         now = self._clock()
         with self._database.write() as session:
             crawl = self._fence(session, now)
+            found = self._within_room(session, crawl, found)
             frontier.add(session, self._crawl_id, found, now=now)
+            frontier.reopen_listed(session, self._crawl_id, found)
             revisiting.listen(session, crawl, found, self._settings, now=now)
             self._write_progress(session, crawl, roughly=True)
 
@@ -103,7 +107,10 @@ class DatabaseLedger:
             in_hand, lost = frontier.leased(session, self._crawl_id)
             if lost >= SUSPICIOUS_LOSSES:
                 return []
-            room = self._limit(session, crawl) - frontier.count_kept(session, self._crawl_id) - in_hand
+            kept, fetched = frontier.count_done(session, self._crawl_id)
+            limit_of_pages = self._limit(session, crawl)
+            fetches = self._settings.crawl.fetch_limit(limit_of_pages)
+            room = min(limit_of_pages - kept, fetches - fetched) - in_hand
             if room <= 0:
                 return []
             left = org_days.left(session, crawl.org_id, most=self._settings.work.org_pages_per_day, now=now)
@@ -138,6 +145,12 @@ class DatabaseLedger:
             datasources.hold(session, [self._datasource(session)])
             crawl = self._fence(session, now)
             limit = self._limit(session, crawl)
+            outcomes = [
+                replace(one, discovered=tuple(self._within_room(session, crawl, one.discovered)))
+                if one.discovered
+                else one
+                for one in outcomes
+            ]
             keeper = Keeper(session, crawl, self._settings, outcomes, now=now, page_limit=limit)
             keeper.keep_all()
             if outcomes:
@@ -154,11 +167,15 @@ class DatabaseLedger:
         """The counts so far."""
         with self._database.read() as session:
             crawl = crawls.get(session, self._crawl_id, org_id=self._scope.org_id)
-            return frontier.progress(session, self._crawl_id, page_limit=self._limit(session, crawl))
+            return self._counts(session, crawl)
 
     def next_retry(self) -> datetime | None:
-        """When the earliest URL put back may be tried again."""
+        """When the earliest URL put back may be tried again; None too when the crawl has fetched all it may."""
         with self._database.read() as session:
+            crawl = crawls.get(session, self._crawl_id, org_id=self._scope.org_id)
+            fetches = self._settings.crawl.fetch_limit(self._limit(session, crawl))
+            if frontier.count_done(session, self._crawl_id)[1] >= fetches:
+                return None
             return frontier.next_retry(session, self._crawl_id)
 
     def robots(self, origin: str) -> tuple[int, bytes] | None:
@@ -231,8 +248,12 @@ class DatabaseLedger:
         relay(self._database, self._hints)
 
     def _end(self, session: Session, crawl: Crawl, progress: CrawlProgress, *, now: datetime) -> None:
-        frontier.refuse_waiting(session, self._crawl_id, reason=Reason.PAGE_LIMIT)
-        counts = replace(self._counts(session, crawl), limit_reached=progress.limit_reached)
+        limit = self._limit(session, crawl)
+        most = self._settings.crawl.fetch_limit(limit)
+        why = f"the crawl fetched {most} URLs, the most for {limit} pages" if progress.fetched >= most else None
+        frontier.refuse_waiting(session, self._crawl_id, reason=Reason.PAGE_LIMIT, detail=why)
+        is_crowded = progress.found >= self._settings.crawl.frontier_limit(limit)
+        counts = replace(self._counts(session, crawl), limit_reached=progress.limit_reached or is_crowded)
         crawls.write_progress(crawl, counts, url=None)
         crawl.scraped_at = now
         crawl.lease_token = crawl.lease_until = None
@@ -288,7 +309,17 @@ class DatabaseLedger:
 
     def _counts(self, session: Session, crawl: Crawl) -> CrawlProgress:
         session.flush()
-        return frontier.progress(session, self._crawl_id, page_limit=self._limit(session, crawl))
+        limit = self._limit(session, crawl)
+        most = self._settings.crawl.fetch_limit(limit)
+        return frontier.progress(session, self._crawl_id, page_limit=limit, fetch_limit=most)
+
+    def _within_room(self, session: Session, crawl: Crawl, found: Sequence[Discovered]) -> Sequence[Discovered]:
+        """As many as the frontier may still take, by the last count of it."""
+        known = self._counted.found if self._counted is not None else 0
+        limit = self._settings.crawl.frontier_limit(self._limit(session, crawl))
+        taken = found[: max(limit - known - self._added, 0)]
+        self._added += len(taken)
+        return taken
 
     def _recount(self, session: Session, crawl: Crawl) -> CrawlProgress:
         """The counts: of a large frontier only what is done, but for now and then, and when the crawl has its pages."""
@@ -298,7 +329,7 @@ class DatabaseLedger:
             progress = frontier.progress_since(session, self._crawl_id, before)
             if progress.kept < self._limit(session, crawl):
                 return progress
-        self._counted, self._counted_at = self._counts(session, crawl), now
+        self._counted, self._counted_at, self._added = self._counts(session, crawl), now, 0
         return self._counted
 
     def _write_progress(

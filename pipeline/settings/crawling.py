@@ -41,6 +41,10 @@ class CrawlSettings(Group):
         (80, 443), description="Ports that may be crawled on public addresses."
     )
     page_limit_maximum: int = Field(5_000, ge=1, description="Pages a crawl keeps when it names no limit.")
+    fetches_per_page: int = Field(
+        20, ge=1, description="URLs a crawl fetches for each page of its limit, whatever they are; then it ends."
+    )
+    fetches_beyond: int = Field(1_000, ge=0, description="URLs a crawl fetches beyond those.")
     depth_limit: int = Field(10, ge=0, description="Links followed from the start page.")
     concurrency: int = Field(
         8, ge=1, le=64, description="Requests in flight per crawl, and to one host from all crawls together."
@@ -83,6 +87,14 @@ class CrawlSettings(Group):
     frontier_batch: int = Field(32, ge=1, le=256, description="URLs a spider takes from the frontier at a time.")
     commit_batch: int = Field(32, ge=1, le=256, description="Pages written in one transaction.")
     commit_every: Span = Field(timedelta(milliseconds=500), description="Pages wait no longer than this to be written.")
+
+    def fetch_limit(self, page_limit: int) -> int:
+        """URLs a crawl fetches that keeps so many pages: most sites lead to some that are none."""
+        return self.fetches_per_page * page_limit + self.fetches_beyond
+
+    def frontier_limit(self, page_limit: int) -> int:
+        """URLs such a crawl remembers, with those it will not fetch."""
+        return 2 * self.fetch_limit(page_limit) + 10_000
 
     @property
     def user_agent(self) -> str:

@@ -226,6 +226,9 @@ class FakeLedger:
     def _add(self, found: Sequence[Discovered]) -> None:
         for one in found:
             if one.url_key in self.rows:
+                known = self.rows[one.url_key]
+                if one.is_listed and one.reason is None and known.reason is Reason.PAGE_LIMIT:
+                    known.reason = None
                 continue
             etag, last_modified = self.known.get(one.url_key, (None, None))
             taken = FrontierUrl(one.url_key, one.url, one.depth, one.found_on, etag, last_modified)

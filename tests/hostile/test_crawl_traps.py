@@ -9,6 +9,8 @@ from random import Random
 import pytest
 
 from pipeline.model import Document, Reason
+from pipeline.rules import CrawlRules
+from spiders.scope import Scope
 from spiders.traps import SAMPLE, Traps, template_of
 from tests.fakes.ledger import FakeLedger, make_plan
 from tests.lab import LabRequest, LabSite, Reply
@@ -157,3 +159,18 @@ def test_copies_of_pages_seen_elsewhere_are_a_trap() -> None:
         traps.note(f"https://example.com/s/{number:032x}/page", document(words))
 
     assert traps.holds(f"https://example.com/s/{99:032x}/page")
+
+
+def test_a_sitemap_read_late_rescues_what_links_were_refused_for() -> None:
+    """The site vouches for it, whichever came first; what it lists twice is passed on once."""
+    start = "https://example.com/"
+    scope = Scope(CrawlRules.read(start))
+    urls = [f"{start}article?id={number}" for number in range(80)]
+
+    by_link = [scope.discover(url, base=start, depth=1, found_on=start) for url in urls]
+    listed = [scope.discover(url, base=start, depth=1, found_on=start, is_listed=True) for url in urls]
+    again = [scope.discover(url, base=start, depth=1, found_on=start, is_listed=True) for url in urls]
+
+    assert sum(one is not None and one.reason is Reason.PAGE_LIMIT for one in by_link) == 30
+    assert all(one is not None and one.reason is None and one.is_listed for one in listed)
+    assert again == [None] * 80

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
-from pipeline.model import Discovered, PageStatus
+from pipeline.model import Discovered, PageStatus, Reason
 from pipeline.services.ledger import COUNT_EVERY, LARGE_FRONTIER
 from pipeline.urls import url_key
 from tests.fakes.knowledge import Answer, Knowledge, at, outcome
@@ -74,3 +75,52 @@ def test_a_large_frontier_is_counted_whole_now_and_then(knowledge: Knowledge) ->
 
     assert (soon.failed, later.failed) == (2, 3)
     assert later.found == soon.found + 2
+
+
+def test_a_crawl_ends_once_it_fetched_all_it_may(tmp_path: Path) -> None:
+    """Pages that are none, each with links to others, have an end; whoever holds the crawl counts the same."""
+    knowledge = Knowledge(tmp_path, crawl={"fetches_per_page": 1, "fetches_beyond": 1})
+    ledger, claim = knowledge.start(knowledge.add_site(page_limit=2))
+    ledger.seed([Discovered(url_key(at(f"/{name}")), at(f"/{name}"), depth=1) for name in range(9)])
+
+    for size in (2, 1):
+        taken = ledger.take(8)
+        assert len(taken) == size
+        ledger.record([outcome(one, {}, knowledge.clock) for one in taken])
+    later = knowledge.ledger(claim)
+
+    assert (later.take(8), later.next_retry()) == ([], None)
+    assert (later.progress().fetched, later.progress().limit_reached) == (3, True)
+    later.finish()
+    job = knowledge.services.crawls.job(claim.crawl_id, scope=knowledge.org)
+    assert job.limit_reached
+
+
+def test_a_frontier_has_an_end(tmp_path: Path) -> None:
+    """What a site names beyond it is not remembered."""
+    knowledge = Knowledge(tmp_path, crawl={"fetches_per_page": 1, "fetches_beyond": 0})
+    ledger, _ = knowledge.start(knowledge.add_site(page_limit=1))
+
+    for first in range(0, 15_000, 5_000):
+        urls = [at(f"/{name}") for name in range(first, first + 5_000)]
+        ledger.seed([Discovered(url_key(url), url, depth=1) for url in urls])
+
+    most = knowledge.settings.crawl.frontier_limit(1)
+    assert most <= ledger.progress().found <= most + 1
+
+
+def test_what_a_sitemap_lists_after_all_is_asked_for(knowledge: Knowledge) -> None:
+    """It was refused as a trap while only links led to it."""
+    ledger, _ = knowledge.start(knowledge.add_site())
+    url = at("/article?id=80")
+    trap = Discovered(url_key(url), url, depth=1, reason=Reason.PAGE_LIMIT, detail="over 50 queries of one path")
+    ledger.seed([trap])
+    while taken := ledger.take(8):
+        ledger.record([outcome(one, SHOP, knowledge.clock) for one in taken])
+
+    ledger.seed([replace(trap, reason=None, detail=None)])
+    by_link = ledger.take(8)
+    ledger.seed([replace(trap, reason=None, detail=None, is_listed=True)])
+
+    assert by_link == []
+    assert [one.url for one in ledger.take(8)] == [url]
