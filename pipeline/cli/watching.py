@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from uuid import UUID
 
 from rich.console import Console, Group
@@ -122,7 +123,8 @@ class _Watcher:
                 prepare_directory(self._settings, grows=True)
                 probed = now
             if now - moved > STALLED_SECONDS and not is_told and not job.is_paused:
-                self._tell_stalled(job)
+                for line in stalled(job, self._settings.data_dir / "logs"):
+                    say(line)
                 is_told = True
             self._pause.wait(LOOK_SECONDS)
             interrupts.check()
@@ -139,14 +141,23 @@ class _Watcher:
             self._pause.wait(LOOK_SECONDS)
             interrupts.check()
 
-    def _tell_stalled(self, job: CrawlJob) -> None:
-        if job.started_at is None:
-            say("No worker has taken this crawl yet; `sitewise up` starts one, and the crawl is done then.")
-            return
-        say(f"Nothing has moved for {STALLED_SECONDS:.0f} s: a slow site, a wait it asked for, or workers in trouble.")
-        logs = self._settings.data_dir / "logs"
-        if logs.is_dir():
-            say(f"The workers' own lines are in {logs}.")
+
+def stalled(job: CrawlJob, logs: Path) -> list[str]:
+    """What to say of a crawl that has not moved for a while.
+
+    Args:
+        job: The crawl.
+        logs: Where workers write that this data directory started; there if it started any.
+    """
+    if job.started_at is None and not logs.is_dir():
+        return ["No worker has taken this crawl yet; `sitewise up` starts one, and the crawl is done then."]
+    if job.started_at is None:
+        said = "No worker has taken this crawl yet; those that were started may need a moment more."
+    else:
+        said = (
+            f"Nothing has moved for {STALLED_SECONDS:.0f} s: a slow site, a wait it asked for, or workers in trouble."
+        )
+    return [said, f"The workers' own lines are in {logs}."] if logs.is_dir() else [said]
 
 
 @contextmanager

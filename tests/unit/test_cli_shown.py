@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -65,6 +66,21 @@ def test_a_phase_is_a_word(counts: dict[str, object], word: str) -> None:
     said = watching.phase(job(**counts))
 
     assert said == word
+
+
+def test_a_crawl_that_does_not_move_is_told_of(tmp_path: Path) -> None:
+    """Where this directory's own workers are starting, nobody is told to start others."""
+    logs = tmp_path / "logs"
+    alone = watching.stalled(job(started_at=None), logs)
+    logs.mkdir()
+    starting = watching.stalled(job(started_at=None), logs)
+    begun = watching.stalled(job(fetched_pages=3), logs)
+
+    assert "`sitewise up` starts one" in alone[0]
+    assert len(alone) == 1
+    assert "may need a moment more" in starting[0]
+    assert "Nothing has moved" in begun[0]
+    assert str(logs) in starting[1] == begun[1]
 
 
 def test_a_terminal_sees_live_lines(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> None:
