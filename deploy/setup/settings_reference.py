@@ -20,8 +20,8 @@ Every setting is an environment variable. This page is written from the code by 
 `sitewise settings` shows the values in force and where each comes from. Times are ISO 8601 durations (`PT30S`)
 or seconds; lists are separated by commas.
 
-Two more variables are not settings of a deployment but of who uses one: `SITEWISE_SERVER` and `SITEWISE_KEY`, the address and the key
-for commands that work with a deployment elsewhere ([remote.md](remote.md)).
+Two more variables are not settings of a deployment but of who uses one: `SITEWISE_SERVER` and `SITEWISE_KEY`,
+the address and the key for commands that work with a deployment elsewhere ([remote.md](remote.md)).
 """
 COLUMNS = "| variable | default | allowed | what it is |\n|---|---|---|---|\n"
 
