@@ -6,8 +6,8 @@ CODE := pipeline spiders workers deploy tests
 
 # Test servers started by `make services` that still answer; addresses set by hand stay as they are.
 WITH_SERVICES = eval "$$($(PYTHON_BIN) -m deploy.services addresses)";
-# Much of a test's time is waiting for processes: two at a time. 0 tests in this process, for a debugger.
-TEST_PROCESSES ?= 2
+# Much of a test's time is waiting for processes: three at a time on two cores. 0 tests in this process, for a debugger.
+TEST_PROCESSES ?= 3
 PYTEST = $(RUN)/pytest -n $(TEST_PROCESSES) $(PYTEST_ARGS)
 # Libraries are compiled when first used, and kept. Where that is forbidden every process would compile them anew:
 # a command that takes 1.2 s takes 3.4, and the tests start hundreds.
