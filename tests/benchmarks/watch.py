@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 
 import psutil
 
+OTHER, TEMPLATE = "other", "spider template"
 PARTS = {
-    "spiders.template": "spider template",
+    "spiders.template": TEMPLATE,
     "spiders.run": "spider",
     "parser_child": "parser",
     "--queues=index": "index worker",
@@ -25,7 +26,6 @@ PARTS = {
     "pipeline.cli": "owner",
 }
 EVERY_SECONDS = 0.1
-OTHER = "other"
 
 
 @dataclass
@@ -72,7 +72,7 @@ def _watch(pid: int, costs: dict[str, Cost], stop: threading.Event) -> None:
 def _look(process: psutil.Process, seen: dict[int, tuple[str, float]], now: dict[str, float]) -> None:
     with suppress(psutil.Error):
         part = seen[process.pid][0] if process.pid in seen else OTHER
-        if part == OTHER:  # a fork is seen before it has become what it will be
+        if part in {OTHER, TEMPLATE}:  # a fork is seen before it has become what it will be
             part = _part(" ".join(process.cmdline()))
         times = process.cpu_times()
         seen[process.pid] = (part, times.user + times.system)
