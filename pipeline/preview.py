@@ -6,9 +6,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
-AT_ONCE = 2
-"""Looks of one process at the same time: each is a spider and its parsers, some 300 MB."""
-
 
 @dataclass(frozen=True, slots=True)
 class PreviewPage:

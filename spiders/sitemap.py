@@ -122,7 +122,7 @@ class _Reader:
         self._elements_left -= 1
         if not self._elements_left or len(self._within) >= _DEPTH_LIMIT:
             raise _Enough
-        if local in _ENTRIES and _ENTRIES.isdisjoint(self._within) and "image" not in self._within:
+        if self._is_entry(local):
             self._fields, self._alternates = {}, []  # what came before is of the whole feed
         self._within.append(local)
         self._text, self._size = ([], 0) if local in _SEED_FIELDS else (None, 0)
@@ -141,8 +141,12 @@ class _Reader:
                 self._fields.setdefault("lastmod" if local in {"updated", "pubDate"} else local, text)
             self._text = None
         self._within.pop()
-        if local in _ENTRIES and _ENTRIES.isdisjoint(self._within) and "image" not in self._within:
+        if self._is_entry(local):
             self._close(local)
+
+    def _is_entry(self, local: str) -> bool:
+        """Whether an element that stands within the open ones is an entry, and not a part of one or of an image."""
+        return local in _ENTRIES and _ENTRIES.isdisjoint(self._within) and "image" not in self._within
 
     def _parent(self) -> str:
         return self._within[-2] if len(self._within) > 1 else ""

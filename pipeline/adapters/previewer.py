@@ -14,8 +14,8 @@ from tempfile import TemporaryFile
 from typing import IO, Any
 
 from pipeline import errors
-from pipeline.errors import PreviewsBusy, SitewiseError, SpiderEnded
-from pipeline.preview import AT_ONCE, Look
+from pipeline.errors import SitewiseError, SpiderEnded
+from pipeline.preview import Look
 from pipeline.settings import Settings
 
 _GRACE_SECONDS = 15.0
@@ -30,7 +30,6 @@ class Previewer:
 
     def __init__(self, settings: Settings) -> None:
         """Look with these settings."""
-        self._room = threading.BoundedSemaphore(AT_ONCE)
         self._settings = settings.model_dump(mode="json", exclude=_UNNEEDED, exclude_unset=False)
 
     def look(
@@ -47,18 +46,7 @@ class Previewer:
         Raises:
             SetupError: If a spider could not connect safely.
             SpiderEnded: If it ended with nothing to tell.
-            PreviewsBusy: If others were looked at all that time.
         """
-        if not self._room.acquire(timeout=seconds):
-            raise PreviewsBusy(running=AT_ONCE)
-        try:
-            return self._look(plan, visits=visits, seconds=seconds, on_news=on_news)
-        finally:
-            self._room.release()
-
-    def _look(
-        self, plan: Mapping[str, object], *, visits: int, seconds: float, on_news: Callable[[Look], None] | None
-    ) -> Look:
         asked = {"plan": dict(plan), "settings": self._settings, "visits": visits, "seconds": seconds}
         with TemporaryFile() as said:
             child = subprocess.Popen(

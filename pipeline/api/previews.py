@@ -11,7 +11,9 @@ from anyio.to_thread import run_sync
 from fastapi import Depends, Request
 
 from pipeline.errors import PreviewsBusy
-from pipeline.preview import AT_ONCE
+
+AT_ONCE = 2
+"""Looks of one process at the same time: each is a spider and its parsers, some 300 MB."""
 
 Result = TypeVar("Result")
 

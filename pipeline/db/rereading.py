@@ -45,9 +45,10 @@ def since(session: Session, org_id: UUID) -> datetime | None:
     return session.scalar(select(Org.rereading_since).where(Org.id == org_id))
 
 
-def orgs(session: Session) -> list[UUID]:
+def orgs(session: Session, *, limit: int | None = None) -> list[UUID]:
     """Whose pages are read again, whoever was served least lately first."""
-    return list(session.scalars(select(Org.id).where(Org.rereading_since.is_not(None)).order_by(Org.turn, Org.id)))
+    statement = select(Org.id).where(Org.rereading_since.is_not(None)).order_by(Org.turn, Org.id).limit(limit)
+    return list(session.scalars(statement))
 
 
 def claim(

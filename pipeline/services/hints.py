@@ -33,17 +33,17 @@ class Hints(Protocol):
         ...
 
 
-def nudge(hints: Hints, org_ids: Sequence[UUID]) -> None:
-    """Say once that there is something to do for these orgs when nothing waits to be indexed.
+def nudge(hints: Hints, org_id: UUID | None) -> None:
+    """Say that there is something to do for this org when nothing waits to be indexed.
 
     Not while a hint to index lies there: whoever takes it does this, too, and says it again while more is left. So each
     worker that waits is woken in its turn, and no queue grows however many orgs there are.
     """
-    if not org_ids:
+    if org_id is None:
         return
     try:
         if not hints.index_waits():
-            hints.index(org_ids[0])
+            hints.index(org_id)
     except BrokerUnavailable:
         log.warning("broker away: hints wait")
 

@@ -20,6 +20,8 @@ MESSAGE_LIMIT = 8_000
 TURNS = 100
 """Turns of a conversation that are used: the last ones."""
 
+A_PREFIX = "the beginning of a URL, such as https://shop.example/help/"
+
 SEGMENTS = 100
 NAME_LIMIT = 200
 """Characters of a segment's name."""
@@ -144,8 +146,7 @@ def _where(where: SearchFilter) -> SearchFilter:
     try:
         prefix = None if prefix is None else beginning(prefix)
     except InvalidUrl as error:
-        allowed = "the beginning of a URL, such as https://shop.example/help/"
-        raise InvalidQuestion(field="filters.url_prefix", given=_shown(prefix), allowed=allowed) from error
+        raise InvalidQuestion(field="filters.url_prefix", given=_shown(prefix), allowed=A_PREFIX) from error
     return replace(where, languages=frozenset(map(base, where.languages)), url_prefix=prefix)
 
 
@@ -157,8 +158,7 @@ def _check_filter(where: SearchFilter) -> None:
     if where.url_prefix is not None:
         _check_text("filters.url_prefix", where.url_prefix, most=URL_LIMIT)
         if not where.url_prefix.lower().startswith(("http://", "https://")):
-            allowed = "the beginning of a URL, such as https://shop.example/help/"
-            raise InvalidQuestion(field="filters.url_prefix", given=_shown(where.url_prefix), allowed=allowed)
+            raise InvalidQuestion(field="filters.url_prefix", given=_shown(where.url_prefix), allowed=A_PREFIX)
     if where.fetched_after is not None and (
         not isinstance(where.fetched_after, datetime) or where.fetched_after.tzinfo is None
     ):

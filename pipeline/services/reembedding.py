@@ -258,7 +258,7 @@ class ReembeddingService:
         """Say that there is something to fill, to whoever listens."""
         with self._database.read() as session:
             waiting = [generations.org_in_turn(session, one.number) for one in _to_fill(session)]
-        nudge(self._hints, [org_id for org_id in waiting if org_id is not None])
+        nudge(self._hints, next(filter(None, waiting), None))
 
     def work(self, *, owner: str, until: Callable[[], bool] = lambda: False) -> bool:
         """Fill for some seconds, org by org in turn; change over when nothing is missing. Whether more is left.

@@ -141,8 +141,8 @@ class RereadingService:
     def hint(self) -> None:
         """Say that there is something to read, to whoever listens."""
         with self._database.read() as session:
-            waiting = rereading.orgs(session)
-        nudge(self._hints, waiting)
+            waiting = rereading.orgs(session, limit=1)
+        nudge(self._hints, waiting[0] if waiting else None)
 
     def _read_some(self, org_id: UUID, parser: Parser, *, owner: str) -> bool:
         """Read a batch of one org. Whether there was one; the last one ends it."""

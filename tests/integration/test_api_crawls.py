@@ -418,7 +418,7 @@ def test_previews_keep_nobody_waiting(lab: ApiLab, org: LabOrg, monkeypatch: pyt
 
     with ThreadPoolExecutor(many) as threads:
         previews = [threads.submit(preview) for _ in range(many)]
-        looks.began.wait(60)
+        assert looks.began.wait(60)
         meanwhile = org.http.post("/retrieve", json={"message": "Do you sell lamps?"}).status_code
         open_still = [one.done() for one in previews]
         looks.may_end.set()
